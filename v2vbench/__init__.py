@@ -1,0 +1,28 @@
+"""Which video-to-video method is better, by how much, how sure are we, and can anyone get the same answer again?
+
+Conventions, everywhere in this package:
+
+B clips of a batch, T frames, C channels, H, W pixels, K labels, N clips of a split, D features; time is axis 1.
+image     float32 in [-1, 1], RGB, (B, T, 3, H, W); uint8 (T, H, W, 3) on disk
+source    what the video is made from: labels int64 (B, T, H, W), 255 = ignore, one-hot inside models;
+          or maps (edges, distances, poses) float32 in [0, 1], (B, T, C, H, W)
+flow      float32, pixels, (dx, dy), (B, T-1, 2, H, W), from frame t back to t-1: warp(real[:, t-1], flow[:, t-1]) ~ real[:, t]
+occluded  float32, (B, T-1, 1, H, W), 1 where that warp fails; same sign as a model's `mask` (1 = paint anew)
+Names: source real fake raw flow mask past G D_image D_video clip run; counts n_, loss weights w_, unit as suffix.
+"""
+import importlib
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+
+def find(kind: str, name: str):
+    """The module v2vbench/<kind>/<name>.py: the folder is the registry, a leading underscore means shared.
+
+    kind      "datasets", "models" or "metrics"
+    raises    KeyError naming those that exist
+    """
+    names = sorted(path.stem for path in (Path(__file__).parent / kind).glob("[!_]*.py"))
+    if name not in names:
+        raise KeyError(f"no {kind.removesuffix('s')} {name!r} in v2vbench/{kind}; there are {', '.join(names)}")
+    return importlib.import_module(f"v2vbench.{kind}.{name}")

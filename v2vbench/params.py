@@ -1,0 +1,190 @@
+"""params.yaml to typed arguments. The signature of the thing being called is the schema."""
+import inspect
+import types
+import typing
+from dataclasses import dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Annotated
+
+from ruamel.yaml import YAML  # YAML 1.2 as DVC reads it: 1e-4 is a float here and a string in YAML 1.1
+from ruamel.yaml.error import YAMLError
+
+from v2vbench import find
+
+
+class Fault(ValueError):
+    """Something the user can mend; the message is one line that says what, where and what to do."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number, both included: Annotated[float, Range(0, 1)]."""
+    low: float = -float("inf")
+    high: float = float("inf")
+
+
+Count = Annotated[int, Range(1)]
+Natural = Annotated[int, Range(0)]
+Share = Annotated[float, Range(0, 1)]
+Weight = Annotated[float, Range(0)]
+Size = tuple[Count, Count]                 # H, W in pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How a run is trained; one line of `schedules`."""
+    seed: Natural
+    steps: Natural                         # optimiser steps of every part
+    batch_size: Count                      # windows a step
+    n_frames: Count                        # frames a window, the past included
+    lr: Annotated[float, Range(0)]         # Adam, every part
+    betas: tuple[Share, Share]
+    constant_share: Share                  # share of the steps at constant lr; then linear decay to 0
+    precision: typing.Literal["32-true", "bf16-mixed", "16-mixed"]
+    log_every: Count                       # steps between rows of the learning curve
+    checkpoint_every: Count                # steps between resumable checkpoints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One trained and scored method on one data set; one line of `runs`."""
+    title: str                             # its name in tables
+    dataset: str                           # a line of `datasets`
+    model: str                             # a file in v2vbench/models
+    schedule: str                          # a line of `schedules`
+    first_frames: typing.Literal["real", "none"]   # the model's first past: real frames, or none at all
+    kwargs: dict = field(default_factory=dict)     # the model's own, checked against its signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """Future prediction; one line of `predictions`."""
+    title: str
+    dataset: str
+    labels: str                            # a line of `runs` whose model predicts the source
+    video: str                             # a line of `runs` that makes video from it
+    n_past: Count                          # frames whose source is seen
+    horizon: Count                         # frames predicted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What is scored; the same for every method."""
+    skip_frames: Natural                   # first frames of a clip that no metric sees: some methods are given them
+    confidence: Annotated[float, Range(0.5, 0.999)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """The whole file."""
+    suite: str
+    about: str
+    protocol: Protocol
+    datasets: dict
+    schedules: dict
+    metrics: dict
+    preference: list
+    runs: dict
+    predictions: dict
+    report: dict
+
+
+def root() -> Path:
+    """The nearest folder upward that holds params.yaml, so that a notebook, a test and DVC see one project."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / "params.yaml").is_file():
+            return folder
+    raise Fault(f"no params.yaml in {Path.cwd()} or above it: run this inside a clone of v2vbench")
+
+
+def load(path: Path | None = None) -> Params:
+    """Read and bind params.yaml (or `path`); raises Fault with the path to the line."""
+    path = Path(path or root() / "params.yaml")
+    try:
+        content = YAML(typ="safe", pure=True).load(path)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path.name}:{mark.line + 1}" if mark else path.name
+        raise Fault(f"{where}: {getattr(error, 'problem', None) or str(error).splitlines()[0]}") from None
+    if not isinstance(content, dict):
+        raise Fault(f"{path.name}: expected a mapping of sections, got {type(content).__name__}")
+    params = bind(Params, content, path.name)
+    lines = {"schedules": Schedule, "runs": Run, "predictions": Prediction}
+    return bind(Params, vars(params) | {
+        section: {key: bind(kind, line, f"{path.name}: {section}.{key}") for key, line in getattr(params, section).items()}
+        for section, kind in lines.items()}, path.name)
+
+
+def choose(table: dict, key: str, where: str):
+    """table[key], or a Fault that names the keys there are."""
+    if key not in table:
+        raise Fault(f"{where}: no {key!r}; there are {', '.join(map(str, table)) or 'none'}")
+    return table[key]
+
+
+def member(kind: str, name: str, where: str):
+    """find(kind, name), its KeyError told as a Fault with the path to the line."""
+    try:
+        return find(kind, name)
+    except KeyError as error:
+        raise Fault(f"{where}: {error.args[0]}") from None
+
+
+def check(fn, section: dict | None, where: str, given=()) -> dict:
+    """The keyword arguments of `fn` in `section`, each name, type and range checked against fn's signature.
+
+    section     a mapping read from params.yaml
+    where       its path there, for the message: "runs.freedoom_vid2vid.kwargs"
+    given       names of arguments that are not parameters: tensors, facts, folders
+    raises      Fault
+    """
+    section = {} if section is None else section
+    if not isinstance(section, dict):
+        raise Fault(f"{where}: expected a mapping, got {section!r}")
+    hints = typing.get_type_hints(fn.__init__ if inspect.isclass(fn) else fn, include_extras=True)
+    takes = {name: p for name, p in inspect.signature(fn).parameters.items() if name not in given}
+    if extra := sorted(map(str, section.keys() - takes.keys())):
+        raise Fault(f"{where}: unknown {', '.join(extra)}; it takes {', '.join(takes) or 'nothing'}")
+    if missing := [name for name, p in takes.items() if p.default is p.empty and name not in section]:
+        raise Fault(f"{where}: missing {', '.join(missing)}")
+    return {name: coerce(value, hints.get(name, object), f"{where}.{name}") for name, value in section.items()}
+
+
+def bind(fn, section: dict | None, where: str, **given):
+    """Call fn(**given, **section) once `check` has found nothing wrong."""
+    return fn(**given, **check(fn, section, where, given))
+
+
+def coerce(value, hint, where: str):
+    """`value` as `hint`, or a Fault. int to float and list to tuple are the only conversions."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        value, bounds = coerce(value, args[0], where), args[1]
+        if not bounds.low <= value <= bounds.high:
+            raise Fault(f"{where}: {value} is out of range; it goes from {bounds.low} to {bounds.high}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        for arg in args:
+            try:
+                return coerce(value, arg, where)
+            except Fault:
+                continue
+    elif origin is typing.Literal:
+        if value in args and type(value) in map(type, args):
+            return value
+        raise Fault(f"{where}: {value!r} is not one of {', '.join(map(repr, args))}")
+    elif origin is tuple and isinstance(value, (list, tuple)):
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
+        if len(kinds) == len(value):
+            return tuple(coerce(v, kind, f"{where}[{i}]") for i, (v, kind) in enumerate(zip(value, kinds)))
+    elif origin is list and isinstance(value, list):
+        return [coerce(v, args[0], f"{where}[{i}]") for i, v in enumerate(value)]
+    elif is_dataclass(hint) and isinstance(value, dict):
+        return bind(hint, value, where)
+    elif hint is float and type(value) in (int, float):
+        return float(value)
+    elif hint is object or type(value) is hint or (is_dataclass(hint) and isinstance(value, hint)):
+        return value
+    elif hint is types.NoneType and value is None:
+        return value
+    raise Fault(f"{where}: {value!r} is not {getattr(hint, '__name__', hint) if origin is None else hint}")
