@@ -4,7 +4,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,11 @@ class Facts:
     origin: str
     licence: str
     size: tuple[int, int]                            # H, W in pixels
+
+
+def renamed(facts: Facts, key: str, title: str) -> Facts:
+    """The facts of what run `key` made from a data set."""
+    return replace(facts, name=key, title=f"{title} on {facts.title}")
 
 
 def _check(clip: dict, arrays: dict[str, np.ndarray], facts: Facts) -> None:
@@ -191,21 +196,24 @@ class Windows:
 
     store        Store
     n_frames     frames a window
+    n_warmup     frames, at most, in front of it; how many is drawn a batch, and fewer where the clip is shorter
     batch_size   windows a batch
     """
 
-    def __init__(self, store: Store, *, n_frames: int, batch_size: int, seed: int):
+    def __init__(self, store: Store, *, n_frames: int, n_warmup: int, batch_size: int, seed: int):
         self.store, self.n_frames, self.batch_size, self.seed = store, n_frames, batch_size, seed
-        ids = [key for key in store.split("train") if store.clips[key]["n_frames"] >= n_frames]
-        if not ids:
+        lengths = {key: store.clips[key]["n_frames"] for key in store.split("train")}
+        if n_frames > max(lengths.values(), default=0):
             raise Fault(f"{store.path}: no training clip has {n_frames} frames, the schedule's n_frames")
-        self.starts = [(key, start) for key in ids for start in range(store.clips[key]["n_frames"] - n_frames + 1)]
-        self.arrays = [name for name in store.clips[ids[0]]["arrays"] if name not in ("depth", "keypoints")]
+        self.ends = [(key, end) for key, length in lengths.items() for end in range(n_frames, length + 1)]
+        self.n_warmup = min(n_warmup, max(lengths.values()) - n_frames)
+        self.arrays = [name for name in store.clips[self.ends[0][0]]["arrays"] if name not in ("depth", "keypoints")]
 
-    def batch(self, step: int) -> dict[str, torch.Tensor]:
-        """The clip of step `step`: each tensor (B, T, ...)."""
+    def batch(self, step: int) -> dict:
+        """The clip of step `step`: tensors (B, n_warmup + n_frames, ...), and `n_warmup` of this batch."""
         rng = np.random.default_rng([self.seed, step])
-        picks = rng.integers(len(self.starts), size=self.batch_size)
-        windows = [tensors(self.store.read(key, start, start + self.n_frames, self.arrays))
-                   for key, start in (self.starts[i] for i in picks)]
-        return {name: torch.stack([window[name] for window in windows]) for name in windows[0]}
+        n = self.n_frames + int(rng.integers(self.n_warmup + 1))
+        ends = [(key, end) for key, end in self.ends if end >= n]
+        windows = [tensors(self.store.read(key, end - n, end, self.arrays))
+                   for key, end in (ends[i] for i in rng.integers(len(ends), size=self.batch_size))]
+        return {name: torch.stack([window[name] for window in windows]) for name in windows[0]} | {"n_warmup": n - self.n_frames}

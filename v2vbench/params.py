@@ -2,7 +2,7 @@
 import inspect
 import types
 import typing
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +28,7 @@ Natural = Annotated[int, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 Weight = Annotated[float, Range(0)]
 Size = tuple[Count, Count]                 # H, W in pixels
+SLUG = "[a-z0-9_-]+"                       # a key becomes part of file names and of names of DVC's stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,10 @@ class Schedule:
     seed: Natural
     steps: Natural                         # optimiser steps of every part
     batch_size: Count                      # windows a step
-    n_frames: Count                        # frames a window, the past included
-    lr: Annotated[float, Range(0)]         # Adam, every part
+    n_frames: Count                        # frames a window that losses see, the past included
+    n_warmup: Natural                      # frames, at most, that a model with a past rolls out unseen before that
+    lr: Weight                             # Adam, of the generator
+    lr_d: Weight                           # Adam, of each discriminator
     betas: tuple[Share, Share]
     constant_share: Share                  # share of the steps at constant lr; then linear decay to 0
     precision: typing.Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -46,14 +49,19 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """One trained and scored method on one data set; one line of `runs`."""
+class Forecast:
+    """A trained predictor of the source; one line of `forecasts`."""
     title: str                             # its name in tables
     dataset: str                           # a line of `datasets`
     model: str                             # a file in v2vbench/models
     schedule: str                          # a line of `schedules`
+    kwargs: dict                           # the model's own, checked against its signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Forecast):
+    """One trained and scored method that makes video; one line of `runs`."""
     first_frames: typing.Literal["real", "none"]   # the model's first past: real frames, or none at all
-    kwargs: dict = field(default_factory=dict)     # the model's own, checked against its signature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +69,7 @@ class Prediction:
     """Future prediction; one line of `predictions`."""
     title: str
     dataset: str
-    labels: str                            # a line of `runs` whose model predicts the source
+    labels: str                            # a line of `forecasts`
     video: str                             # a line of `runs` that makes video from it
     n_past: Count                          # frames whose source is seen
     horizon: Count                         # frames predicted
@@ -72,6 +80,11 @@ class Protocol:
     """What is scored; the same for every method."""
     skip_frames: Natural                   # first frames of a clip that no metric sees: some methods are given them
     confidence: Annotated[float, Range(0.5, 0.999)]
+    feature_px: Annotated[int, Range(32)]  # side of the square to which frames are squashed for the feature network
+    window_frames: Annotated[int, Range(2)]        # frames a window, for set metrics of windows
+    window_stride: Count                   # frames between the starts of windows
+    change_weight: Weight                  # of a window's frame-to-frame change beside its mean
+    far_from_one: Annotated[float, Range(1)]       # a ratio beyond it, or below its inverse, earns a warning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +98,13 @@ class Params:
     metrics: dict
     preference: list
     runs: dict
+    forecasts: dict
     predictions: dict
     report: dict
+
+    def run(self, key: str) -> Forecast:
+        """The line `key` of `runs` or of `forecasts`."""
+        return choose(self.runs | self.forecasts, key, "runs and forecasts")
 
 
 def root() -> Path:
@@ -101,7 +119,9 @@ def load(path: Path | None = None) -> Params:
     """Read and bind params.yaml (or `path`); raises Fault with the path to the line."""
     path = Path(path or root() / "params.yaml")
     try:
-        content = YAML(typ="safe", pure=True).load(path)
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Fault(f"{path}: {error}") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path.name}:{mark.line + 1}" if mark else path.name
@@ -109,7 +129,7 @@ def load(path: Path | None = None) -> Params:
     if not isinstance(content, dict):
         raise Fault(f"{path.name}: expected a mapping of sections, got {type(content).__name__}")
     params = bind(Params, content, path.name)
-    lines = {"schedules": Schedule, "runs": Run, "predictions": Prediction}
+    lines = {"schedules": Schedule, "runs": Run, "forecasts": Forecast, "predictions": Prediction}
     return bind(Params, vars(params) | {
         section: {key: bind(kind, line, f"{path.name}: {section}.{key}") for key, line in getattr(params, section).items()}
         for section, kind in lines.items()}, path.name)

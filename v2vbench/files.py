@@ -1,0 +1,32 @@
+"""Files that are there whole or not at all, whatever is killed, and the same bytes for the same content."""
+import json
+import os
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `content` to `path` in one step; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write JSON with sorted keys and floats of 9 significant digits, so that equal results are equal bytes.
+
+    raises    ValueError for nan and infinity, which JSON has no word for
+    """
+    write_whole(path, (json.dumps(rounded(content), sort_keys=True, indent=1, allow_nan=False) + "\n").encode())
+
+
+def rounded(value):
+    """`value` with every float in it at 9 significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
