@@ -1,0 +1,49 @@
+"""Motion between frames: where each pixel of frame t stood in frame t-1."""
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+
+def warp(image: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
+    """Move `image` along `flow`: out[y, x] = image[y + dy, x + dx], bilinear, edges repeated.
+
+    image      (B, C, H, W)
+    flow       (B, 2, H, W)    px, from the output back to `image`; zero is the identity, whole numbers are a shift
+    returns    (B, C, H, W)    float32 whatever the autocast: positions need more than 8 bits
+    """
+    B, _, H, W = flow.shape                                                 # the unpacking is the check
+    with torch.autocast(image.device.type, enabled=False):
+        y = torch.arange(H, device=flow.device, dtype=torch.float32)
+        x = torch.arange(W, device=flow.device, dtype=torch.float32)
+        x = (x + flow[:, 0].float()) * (2 / max(W - 1, 1)) - 1              # (B, H, W), corners at -1 and 1
+        y = (y[:, None] + flow[:, 1].float()) * (2 / max(H - 1, 1)) - 1
+        return F.grid_sample(image.float(), torch.stack([x, y], -1), padding_mode="border", align_corners=True)
+
+
+def pair_up(clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B, T, C, H, W) as its frames t-1 and t, each (B * (T-1), C, H, W)."""
+    return clip[:, :-1].flatten(0, 1), clip[:, 1:].flatten(0, 1)
+
+
+def estimate(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Dense flow between two frames of a camera, where no exact one is known: OpenCV's DIS (Kroeger et al. 2016).
+
+    previous, current    (H, W, 3) uint8
+    returns              flow (H, W, 2) float32, px, from `current` back to `previous`;
+                         occluded (H, W) uint8, 1 where the ways back and forth disagree or leave the frame
+    They disagree where |b + f|^2 > 0.01 (|b|^2 + |f|^2) + 0.5, in px (Sundaram et al. 2010, eq. 5).
+    """
+    import cv2
+    H, W, _ = current.shape
+    large = 2 * W, 2 * H                                                    # DIS stops at half the size it is given
+    first, second = (cv2.cvtColor(cv2.resize(frame, large, interpolation=cv2.INTER_CUBIC), cv2.COLOR_RGB2GRAY)
+                     for frame in (previous, current))
+    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)      # the same on any number of threads
+    back, forth = (cv2.resize(dis.calc(a, b, None), (W, H), interpolation=cv2.INTER_AREA) / 2
+                   for a, b in ((second, first), (first, second)))
+    y, x = np.mgrid[:H, :W].astype(np.float32)
+    x, y = x + back[..., 0], y + back[..., 1]
+    forth = cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    apart, length = ((back + forth) ** 2).sum(-1), (back ** 2 + forth ** 2).sum(-1)
+    outside = (x < 0) | (x > W - 1) | (y < 0) | (y > H - 1)
+    return back, (outside | (apart > 0.01 * length + 0.5)).astype(np.uint8)

@@ -1,0 +1,96 @@
+"""Future prediction: the source is withheld, its labels are forecast, and the video model paints the forecast."""
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import stats
+
+from v2vbench import clips
+from v2vbench.evaluate import resolve, score_clip
+from v2vbench.files import write_json
+from v2vbench.models import copy_last, forecast
+from v2vbench.params import Fault, Params, choose
+from v2vbench.progress import progress
+from v2vbench.synthesize import rollout
+from v2vbench.train import trained
+
+FLOOR, CEILING = "copy last frame", "true labels, then video"     # what a forecast must pass, and what it cannot
+
+
+def futures(clip: dict, forecaster, video, n_past: int, horizon: int, things: list[int], title: str) -> tuple[dict, torch.Tensor]:
+    """The next `horizon` frames by each method, from the source and the frames of the first `n_past`.
+
+    clip       real (1, T, 3, H, W) in [-1, 1], source and instance (1, T, H, W); only CEILING looks at later sources
+    things     labels that make instances
+    returns    {method title: (n_past + horizon, 3, H, W)}, the first n_past real; and the labels, (n_past + horizon, H, W)
+    """
+    n = n_past + horizon
+    seen = {name: value[:, :n_past] for name, value in clip.items()}
+    ahead = forecaster.forecast(seen["source"], horizon)
+    foreseen = {"real": seen["real"], "source": torch.cat([seen["source"], ahead], 1)}
+    if "instance" in clip:
+        foreseen["instance"] = torch.cat([seen["instance"], forecast.instances(ahead, things)], 1)
+    return {title: rollout(video, foreseen, n, n_past), CEILING: rollout(video, clip, n, n_past),
+            FLOOR: rollout(copy_last.Model(None), seen, n, n_past)}, foreseen["source"][0]
+
+
+def predict(params: Params, key: str, root: Path) -> Path:
+    """Score prediction `key` on every test clip; writes metrics/future/<key>.json and runs/<key>/clips.zip.
+
+    The store holds the predicted frames and labels. Curves are means over clips with Student intervals, one value a step.
+    raises    Fault where a clip is shorter than n_past + horizon, or the runs belong to another data set
+    """
+    line = choose(params.predictions, key, "predictions")
+    for role in ("labels", "video"):
+        if params.run(getattr(line, role)).dataset != line.dataset:
+            raise Fault(f"predictions.{key}.{role}: {getattr(line, role)} is trained on {params.run(getattr(line, role)).dataset}, "
+                        f"not on {line.dataset}")
+    store = clips.Store(root / "data" / f"{line.dataset}.zip")
+    video, forecaster = (trained(params, name, root, store.facts) for name in (line.video, line.labels))
+    if video.n_past > line.n_past:
+        raise Fault(f"predictions.{key}.n_past: {line.video} needs {video.n_past} frames, not {line.n_past}")
+    ids = [clip for group in store.facts.groups for clip in store.split(group)]
+    n, things, scores, shown = line.n_past + line.horizon, _things(store), {}, []
+    for name in progress(ids, f"future {key}", unit="clip"):
+        if store.clips[name]["n_frames"] < n:
+            raise Fault(f"predictions.{key}.horizon: clip {name} has {store.clips[name]['n_frames']} frames, "
+                        f"fewer than n_past + horizon = {n}")
+        arrays = store.read(name, 0, n, [a for a in store.clips[name]["arrays"] if a not in ("depth", "keypoints")])
+        clip = {array: value[None] for array, value in clips.tensors(arrays).items()}
+        frames, labels = futures(clip, forecaster, video, line.n_past, line.horizon, things, line.title)
+        for method, fake in frames.items():
+            scored = {array: value[0, line.n_past - 1:] for array, value in clip.items()} | {"fake": fake[line.n_past - 1:]}
+            for label, values in score_clip(scored, params.metrics, f"clip {name} of {key}").items():
+                scores.setdefault(label, {}).setdefault(method, {})[name] = values[-line.horizon:].tolist()
+        about = {field: store.clips[name][field] for field in ("id", "split", "licence", "origin")} | {"given": line.n_past}
+        shown.append((about, {"fake": clips.pixels(frames[line.title]), "label": labels.byte().numpy()}))
+    clips.write(root / "runs" / key / "clips.zip", clips.renamed(store.facts, key, line.title), shown)
+    about = {metric.label: metric.about(params.protocol) for metric in resolve(params.metrics)}
+    groups = {group: {"clips": store.split(group), "metrics": {
+        label: about[label] | {"methods": {method: _curve([values[clip] for clip in store.split(group)], params.protocol.confidence)
+                                                    for method, values in methods.items()}}
+        for label, methods in scores.items()}} for group in store.facts.groups}
+    out = root / "metrics" / "future" / f"{key}.json"
+    write_json(out, {"prediction": key, "title": line.title, "dataset": line.dataset, "n_past": line.n_past, "horizon": line.horizon,
+                     "fps": store.facts.fps, "groups": groups})
+    return out
+
+
+def _things(store: clips.Store) -> list[int]:
+    """Labels that are instances in the training clips."""
+    found = set()
+    for name in store.split("train"):
+        arrays = store.read(name, arrays=[a for a in ("label", "instance") if a in store.clips[name]["arrays"]])
+        if "instance" in arrays:
+            found |= set(np.unique(arrays["label"][arrays["instance"] > 0]).tolist())
+    return sorted(found - {255})
+
+
+def _curve(per_clip: list[list[float]], confidence: float) -> dict:
+    """Mean over clips at each step with a Student interval; None where there is one clip alone."""
+    values = np.array(per_clip)                                             # (N, horizon)
+    mean, n = values.mean(0), len(values)
+    if n < 2:
+        return {"curve": mean.tolist(), "low": None, "high": None, "per_clip": per_clip}
+    half = stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(0, ddof=1) / np.sqrt(n)
+    return {"curve": mean.tolist(), "low": (mean - half).tolist(), "high": (mean + half).tolist(), "per_clip": per_clip}

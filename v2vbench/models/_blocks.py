@@ -1,0 +1,139 @@
+"""Parts that the models share: convolutions, residual blocks, encoders, decoders, patch discriminators."""
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from v2vbench.clips import Facts
+from v2vbench.params import Fault
+
+IGNORE = 255
+
+
+def norm_layer(norm: str, n_channels: int) -> nn.Module:
+    """Statistics are always those of the present batch, in training and in use, as in the reference code."""
+    if norm == "batch":
+        return nn.BatchNorm2d(n_channels, track_running_stats=False)
+    return nn.InstanceNorm2d(n_channels, affine=norm == "instance_affine")
+
+
+def conv(n_in: int, n_out: int, *, kernel: int, norm: str, stride: int = 1, reflect: bool = True) -> nn.Sequential:
+    """Convolution, norm, ReLU; stride 1 keeps the size."""
+    mode = "reflect" if reflect else "zeros"
+    return nn.Sequential(nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, padding_mode=mode), norm_layer(norm, n_out), nn.ReLU())
+
+
+class Residual(nn.Module):
+    """x + conv(ReLU(conv(x))), reflected borders (Johnson et al. 2016)."""
+
+    def __init__(self, n_channels: int, norm: str):
+        super().__init__()
+        self.body = nn.Sequential(*conv(n_channels, n_channels, kernel=3, norm=norm),
+                                  nn.Conv2d(n_channels, n_channels, 3, padding=1, padding_mode="reflect"), norm_layer(norm, n_channels))
+
+    def forward(self, x):
+        return x + self.body(x)
+
+
+def encoder(n_in: int, n_filters: int, n_down: int, n_blocks: int, norm: str) -> nn.Sequential:
+    """(B, n_in, H, W) to (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down)."""
+    layers = [conv(n_in, n_filters, kernel=7, norm=norm)]
+    layers += [conv(n_filters * 2 ** i, n_filters * 2 ** (i + 1), kernel=3, stride=2, reflect=False, norm=norm) for i in range(n_down)]
+    return nn.Sequential(*layers, *residuals(n_filters * 2 ** n_down, n_blocks, norm))
+
+
+def residuals(n_channels: int, n_blocks: int, norm: str) -> nn.Sequential:
+    return nn.Sequential(*(Residual(n_channels, norm) for _ in range(n_blocks)))
+
+
+def decoder(n_filters: int, n_down: int, norm: str) -> nn.Sequential:
+    """(B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down) to (B, n_filters, H, W)."""
+    layers = []
+    for i in reversed(range(n_down)):
+        layers += [nn.ConvTranspose2d(n_filters * 2 ** (i + 1), n_filters * 2 ** i, 3, 2, 1, output_padding=1),
+                   norm_layer(norm, n_filters * 2 ** i), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def head(n_filters: int, n_out: int, *activation: nn.Module) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(n_filters, n_out, 7, padding=3, padding_mode="reflect"), *activation)
+
+
+class PatchDiscriminator(nn.Module):
+    """One verdict a patch (Isola et al. 2017); returns the outputs of every layer, the verdicts last."""
+
+    def __init__(self, n_in: int, n_filters: int, n_layers: int, norm: str):
+        super().__init__()
+        widths = [min(n_filters * 2 ** i, 512) for i in range(n_layers + 1)]
+        layers = [nn.Sequential(nn.Conv2d(n_in, widths[0], 4, 2, 2), nn.LeakyReLU(0.2))]
+        for i in range(1, n_layers + 1):
+            layers.append(nn.Sequential(nn.Conv2d(widths[i - 1], widths[i], 4, 2 if i < n_layers else 1, 2),
+                                        norm_layer(norm, widths[i]), nn.LeakyReLU(0.2)))
+        self.layers = nn.ModuleList([*layers, nn.Conv2d(widths[-1], 1, 4, 1, 2)])
+
+    def forward(self, x) -> list[torch.Tensor]:
+        outputs = []
+        for layer in self.layers:
+            outputs.append(x := layer(x))
+        return outputs
+
+
+class Discriminator(nn.Module):
+    """Patch discriminators on an image pyramid (pix2pixHD, section 3.2), the full size first.
+
+    n_filters    of the full-size one; each coarser one has twice as many, at most 64 at its first layer
+    """
+
+    def __init__(self, n_in: int, *, n_scales: int, n_filters: int, n_layers: int, norm: str):
+        super().__init__()
+        self.scales = nn.ModuleList(PatchDiscriminator(n_in, min(64, n_filters * 2 ** i), n_layers, norm) for i in range(n_scales))
+
+    def forward(self, x) -> list[list[torch.Tensor]]:
+        outputs = []
+        for i, scale in enumerate(self.scales):
+            x = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False) if i else x
+            outputs.append(scale(x))
+        return outputs
+
+
+def initialise(module: nn.Module) -> None:
+    """Weights N(0, 0.02), biases 0, norm scales N(1, 0.02), as in pix2pix."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0, 0.02)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1, 0.02)
+
+
+def n_source(facts: Facts, instance_edges: bool) -> int:
+    """Channels of an encoded source frame."""
+    return len(facts.label_names) + instance_edges
+
+
+def encode(clip: dict, facts: Facts, instance_edges: bool) -> torch.Tensor:
+    """The clip's source as the channels that a generator and a discriminator see.
+
+    labels     (B, T, H, W) to one-hot (B, T, K, H, W), all zero where ignored; maps (B, T, C, H, W) as they are
+    edges      one more channel, 1 where a 4-neighbour belongs to another instance
+    raises     Fault where edges are asked of data without instances
+    """
+    source = clip["source"]
+    if facts.source == "labels":
+        classes = torch.arange(len(facts.label_names), device=source.device)
+        source = (source[:, :, None] == classes[:, None, None]).float()     # (B, T, K, H, W)
+    if instance_edges:
+        if "instance" not in clip:
+            raise Fault(f"{facts.name} has no instances: set instance_edges: false in the run's kwargs")
+        source = torch.cat([source, edges(clip["instance"])[:, :, None]], 2)
+    return source
+
+
+def edges(instance: torch.Tensor) -> torch.Tensor:
+    """1 where a 4-neighbour differs, (..., H, W) integers to float."""
+    edge = torch.zeros(instance.shape, dtype=torch.bool, device=instance.device)
+    across = instance[..., :, 1:] != instance[..., :, :-1]
+    down = instance[..., 1:, :] != instance[..., :-1, :]
+    edge[..., :, 1:] |= across
+    edge[..., :, :-1] |= across
+    edge[..., 1:, :] |= down
+    edge[..., :-1, :] |= down
+    return edge.float()

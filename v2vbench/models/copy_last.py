@@ -1,0 +1,21 @@
+"""The floor: the last frame again. Perfectly steady, and wrong as soon as anything moves."""
+import torch
+from torch import nn
+
+from v2vbench.clips import Facts
+
+
+class Model(nn.Module):
+    """Learns nothing; n_past real frames are given, and the last of them is shown for ever."""
+
+    def __init__(self, facts: Facts):
+        super().__init__()
+        self.n_past = 1
+
+    def parts(self) -> dict:
+        """{}: nothing to train."""
+        return {}
+
+    def generate(self, clip: dict, past: torch.Tensor) -> torch.Tensor:
+        """past (1, 1, 3, H, W) to the same frame, (1, 3, H, W)."""
+        return past[:, -1]

@@ -1,0 +1,108 @@
+"""Where will the labels be? A small convolutional recurrent net predicts the source, so that vid2vid can predict video."""
+import torch
+from scipy import ndimage
+from torch import nn
+from torch.nn import functional as F
+
+from v2vbench.clips import Facts
+from v2vbench.flow import warp
+from v2vbench.models._blocks import IGNORE, conv, encode, initialise, residuals
+from v2vbench.params import Count, Fault, Natural, Weight
+
+MAKES_VIDEO = False      # a run of this model has no clips of its own to score
+
+
+class Cell(nn.Module):
+    """Convolutional gated recurrent unit (Ballas et al. 2016, eq. 5-8): x (B, C, H, W), state (B, C, H, W) to state."""
+
+    def __init__(self, n_channels: int):
+        super().__init__()
+        self.gates = nn.Conv2d(2 * n_channels, 2 * n_channels, 3, padding=1)
+        self.candidate = nn.Conv2d(2 * n_channels, n_channels, 3, padding=1)
+
+    def forward(self, x, state):
+        update, reset = self.gates(torch.cat([x, state], 1)).sigmoid().chunk(2, 1)
+        return torch.lerp(state, self.candidate(torch.cat([x, reset * state], 1)).tanh(), update)
+
+
+class Model(nn.Module):
+    """Reads label frames one by one, then goes on from its own predictions.
+
+    Each prediction is the last label map carried along a predicted flow, corrected by predicted evidence where that fails.
+    n_seen      frames whose labels are read in training before the rest of the window must be predicted
+    w_flow      of the endpoint error against the data's flow, px
+    """
+
+    def __init__(self, facts: Facts, *, n_filters: Count, n_down: Natural, n_blocks: Count, n_seen: Count, flow_scale: Weight,
+                 w_flow: Weight):
+        super().__init__()
+        if facts.source != "labels":
+            raise Fault(f"forecast predicts labels, and the source of {facts.name} is {facts.source}")
+        self.facts, self.n_seen, self.flow_scale, self.w_flow = facts, n_seen, flow_scale, w_flow
+        n_labels, wide = len(facts.label_names), n_filters * 2 ** n_down
+        widths = [n_labels, *(n_filters * 2 ** (i + 1) for i in range(n_down))]
+        self.read = nn.Sequential(*(conv(a, b, kernel=3, stride=2, reflect=False, norm="instance") for a, b in zip(widths, widths[1:])))
+        self.cell = Cell(wide)
+        self.think = residuals(wide, n_blocks, "instance")
+        self.out = nn.Conv2d(wide, 3 + n_labels, 3, padding=1)
+        self.apply(initialise)
+
+    def parts(self) -> dict:
+        """{part: its parameters}."""
+        return {"G": list(self.parameters())}
+
+    def step(self, labels, state) -> tuple:
+        """One frame on: labels (B, K, H, W) as probabilities, to those of the next frame, the flow back, and the state."""
+        seen = self.read(labels)
+        state = self.cell(seen, torch.zeros_like(seen) if state is None else state)
+        out = F.interpolate(self.out(self.think(state)).float(), labels.shape[-2:], mode="bilinear", align_corners=False)
+        flow, trust, evidence = self.flow_scale * out[:, :2], out[:, 2:3].sigmoid(), out[:, 3:].softmax(1)
+        return torch.lerp(evidence, warp(labels, flow), trust), flow, state
+
+    def losses(self, clip: dict) -> dict:
+        """Cross-entropy of every predicted frame, nats a pixel, and the flow's endpoint error; ignored pixels do not count."""
+        if clip["n_warmup"]:
+            raise Fault("n_warmup: a forecast reads real labels, so its schedule must have 0")
+        labels, target = encode(clip, self.facts, False), clip["source"]
+        if labels.shape[1] <= self.n_seen:
+            raise Fault(f"n_frames: a window of {labels.shape[1]} leaves nothing to predict after n_seen = {self.n_seen}")
+        state, entropy, endpoint, predicted = None, 0.0, 0.0, None
+        for t in range(labels.shape[1] - 1):
+            predicted, flow, state = self.step(labels[:, t] if t < self.n_seen else predicted, state)
+            entropy = entropy + F.nll_loss(predicted.clamp_min(1e-6).log(), target[:, t + 1], ignore_index=IGNORE)
+            visible = 1 - clip["occluded"][:, t]
+            endpoint = endpoint + ((flow - clip["flow"][:, t]).abs() * visible).mean()
+        n = labels.shape[1] - 1
+        return {"G": entropy / n + self.w_flow * endpoint / n, "G_entropy": (entropy / n).detach(), "G_flow": (endpoint / n).detach()}
+
+    @torch.inference_mode()
+    def forecast(self, source: torch.Tensor, horizon: int) -> torch.Tensor:
+        """Labels after those seen.
+
+        source     (1, n_past, H, W) label ids
+        returns    (1, horizon, H, W) label ids
+        """
+        labels, state, frames = encode({"source": source}, self.facts, False), None, []
+        for t in range(labels.shape[1] - 1):
+            state = self.step(labels[:, t], state)[2]
+        predicted = labels[:, -1]
+        for _ in range(horizon):
+            predicted, _, state = self.step(predicted, state)
+            frames.append(predicted.argmax(1))
+        return torch.stack(frames, 1)
+
+
+def instances(source: torch.Tensor, things: list[int]) -> torch.Tensor:
+    """Connected regions of the labels that are things, numbered, 0 elsewhere: the instances a forecast can know of.
+
+    source     (1, T, H, W) label ids
+    returns    (1, T, H, W) int64
+    """
+    result = torch.zeros_like(source)
+    for t, frame in enumerate(source[0].cpu().numpy()):
+        number = 0
+        for thing in things:
+            regions, n = ndimage.label(frame == thing)
+            result[0, t] += torch.from_numpy(regions + number * (regions > 0)).to(result)
+            number += n
+    return result

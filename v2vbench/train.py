@@ -1,0 +1,164 @@
+"""One written-out training loop for every model: resumable at any moment, and the same result as if never interrupted."""
+import csv
+import hashlib
+import inspect
+import io
+import json
+import math
+import shutil
+from pathlib import Path
+
+import lightning_fabric
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import load_file, save
+
+from v2vbench import clips, flow, losses, params as parameters
+from v2vbench.files import write_whole
+from v2vbench.models import _blocks
+from v2vbench.params import Fault, Params
+from v2vbench.progress import progress, say
+
+WAIT_S = 60          # for another process that trains the same run to end
+
+
+def build(params: Params, key: str, facts: clips.Facts) -> torch.nn.Module:
+    """The untrained model of run `key` for data with these facts; raises Fault with the path to a wrong line."""
+    run = params.run(key)
+    kind = parameters.member("models", run.model, f"runs.{key}.model").Model
+    return parameters.bind(kind, run.kwargs, f"runs.{key}.kwargs", facts=facts)
+
+
+def trained(params: Params, key: str, root: Path, facts: clips.Facts) -> torch.nn.Module:
+    """The model of run `key` with the weights that `train` left in runs/<key>/model.safetensors."""
+    path = root / "runs" / key / "model.safetensors"
+    if not path.is_file():
+        raise Fault(f"{path}: no such weights; `dvc repro` trains them")
+    model = build(params, key, facts)
+    try:
+        model.load_state_dict(load_file(path))
+    except Exception as error:          # safetensors and torch each raise kinds of their own
+        raise Fault(f"{path}: does not fit runs.{key} ({str(error).splitlines()[0]}); run `dvc repro`") from error
+    return model.to(memory_format=torch.channels_last)
+
+
+def fingerprint(params: Params, key: str, store: clips.Store, model: torch.nn.Module) -> str:
+    """Names the resumable state of a run: a hash of everything that determines its weights."""
+    run, code = params.run(key), [clips, flow, losses, _blocks, inspect.getmodule(type(model)), inspect.getmodule(fingerprint)]
+    content = [run.dataset, run.model, run.kwargs, vars(params.schedules[run.schedule]), torch.__version__,
+               [clip["sha256"] for clip in store.clips.values()], [Path(module.__file__).read_text() for module in code]]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def lr_share(step: int, steps: int, constant_share: float) -> float:
+    """Learning rate of a step as a share of the first: constant, then linear towards 0 at `steps`."""
+    decay = steps * (1 - constant_share)
+    return min(1.0, (steps - step) / decay) if decay else 1.0
+
+
+class Trainer:
+    """A model, its optimisers and how far they are: all that a checkpoint must carry."""
+
+    def __init__(self, model: torch.nn.Module, schedule: parameters.Schedule):
+        self.fabric = lightning_fabric.Fabric(accelerator="auto", devices=1, precision=schedule.precision)
+        self.schedule, self.step, self.rows = schedule, 0, []
+        raw = model.to(memory_format=torch.channels_last)
+        self.parts = raw.parts()
+        self.lr = {name: schedule.lr if name == "G" else schedule.lr_d for name in self.parts}
+        optimisers = [torch.optim.Adam(part, lr=self.lr[name], betas=schedule.betas, fused=True) for name, part in self.parts.items()]
+        self.model, *optimisers = self.fabric.setup(raw, *optimisers)
+        self.model.mark_forward_method("losses")
+        self.optimisers = dict(zip(self.parts, optimisers))
+
+    def update(self, clip: dict) -> dict[str, float]:
+        """One step of every part on one batch; the parts' losses share one forward pass, so all are differentiated
+        before any weight moves, each with respect to its own part alone."""
+        share = lr_share(self.step, self.schedule.steps, self.schedule.constant_share)
+        losses = self.model.losses(clip)
+        for number, (name, part) in enumerate(self.parts.items()):
+            self.optimisers[name].zero_grad()
+            self.fabric.backward(losses[name], inputs=part, retain_graph=number + 1 < len(self.parts))
+        for name, optimiser in self.optimisers.items():
+            for group in optimiser.param_groups:
+                group["lr"] = self.lr[name] * share
+            optimiser.step()
+        self.step += 1
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def state(self) -> dict:
+        """What a checkpoint holds; loads with weights_only=True."""
+        rng = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        return {"step": self.step, "rows": self.rows, "model": self.model.state_dict(), "rng": rng,
+                "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()}}
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.step, self.rows = state["step"], state["rows"]
+        self.model.load_state_dict(state["model"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        torch.set_rng_state(state["rng"]["cpu"])
+        torch.cuda.set_rng_state_all(state["rng"]["cuda"])
+
+
+def train(params: Params, key: str, root: Path) -> Path:
+    """Train run `key` and write runs/<key>/model.safetensors and curves.csv; returns the folder.
+
+    A checkpoint is left in .cache/runs/<fingerprint>/ every `checkpoint_every` steps and taken up again by the next call.
+    raises    Fault: a loss that is not finite, another process that trains the same run
+    """
+    run = params.run(key)
+    schedule = params.schedules[run.schedule]
+    store = clips.Store(root / "data" / f"{run.dataset}.zip")
+    torch.manual_seed(schedule.seed)
+    model = build(params, key, store.facts)
+    state = root / ".cache" / "runs" / fingerprint(params, key, store, model)
+    state.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(state / "lock", timeout=WAIT_S):
+            weights, rows = fit(model, schedule, store, key, state / "checkpoint.pt")
+            out = root / "runs" / key
+            write_whole(out / "curves.csv", table(rows))
+            write_whole(out / "model.safetensors", save({name: value.contiguous() for name, value in weights.items()}))
+    except Timeout:
+        raise Fault(f"runs.{key}: another process is training it (it holds {state / 'lock'}); wait for it or end it") from None
+    shutil.rmtree(state)
+    return out
+
+
+def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, checkpoint: Path) -> tuple[dict, list[dict]]:
+    """The loop; returns the weights and the rows of the learning curves."""
+    if not model.parts():
+        return {}, []
+    trainer = Trainer(model, schedule)
+    if checkpoint.is_file():
+        trainer.load(checkpoint)
+        say(f"train {key}: going on from step {trainer.step} of {schedule.steps}")
+    windows = clips.Windows(store, n_frames=schedule.n_frames, n_warmup=schedule.n_warmup, batch_size=schedule.batch_size,
+                            seed=schedule.seed)
+    sums, n = {}, 0
+    for step in progress(range(trainer.step, schedule.steps), f"train {key}", unit="frame", start=trainer.step,
+                         scale=schedule.batch_size * schedule.n_frames, note=lambda: f"G {now['G']:.2f}"):
+        now = trainer.update(trainer.fabric.to_device(windows.batch(step)))
+        if bad := [name for name, value in now.items() if not math.isfinite(value)]:
+            raise Fault(f"runs.{key}: loss {bad[0]} is {now[bad[0]]} at step {step}; lower schedules lr or use precision 32-true")
+        sums, n = {name: sums.get(name, 0.0) + value for name, value in now.items()}, n + 1
+        if trainer.step % schedule.log_every == 0 or trainer.step == schedule.steps:
+            trainer.rows.append({"step": trainer.step} | {name: total / n for name, total in sums.items()})
+            sums, n = {}, 0
+        if trainer.step % schedule.checkpoint_every == 0:
+            buffer = io.BytesIO()
+            torch.save(trainer.state(), buffer)
+            write_whole(checkpoint, buffer.getvalue())
+    return model.state_dict(), trainer.rows
+
+
+def table(rows: list[dict]) -> bytes:
+    """Rows as CSV: 6 significant digits, so that equal runs give equal bytes."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+    return text.getvalue().encode()
