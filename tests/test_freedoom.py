@@ -1,0 +1,94 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from v2vbench import clips, params
+from v2vbench.datasets import _doom, _doom_truth, _doom_walk, freedoom
+
+ACCEPT = dict(luma=40, sprites=0.002, flow=[0.5, 12], agreement=0.95, unknown=0.2, warp_error=0.01, overlap=0.5)
+SETTINGS = dict(
+    size=[32, 64], train_maps=["freedoom2:MAP13"], unseen_maps=["freedoom2:MAP20"], n_train_clips=1, n_test_clips=1,
+    n_unseen_clips=1, n_frames=6, seed=0, n_draws=20, walk=dict(speed=12, turn=0.75), accept=ACCEPT)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The store of a tiny set of real walks."""
+    out = tmp_path_factory.mktemp("freedoom") / "tiny.zip"
+    params.bind(freedoom.prepare, SETTINGS, "datasets.tiny", out=out, name="tiny", cache=out.parent)
+    assert not [file for file in os.listdir() if "vizdoom" in file or "engine" in file]     # what the engine leaves
+    return clips.Store(out)
+
+
+def test_real_walks_agree_with_the_engine_and_warp_well(made):
+    assert [clip["split"] for clip in made.clips.values()] == ["seen", "train", "unseen"]
+    made.verify()
+    for key, clip in made.clips.items():
+        arrays, figures = made.read(key), clip["figures"]
+        assert figures["agreement"] > ACCEPT["agreement"] and figures["warp_error"] < 0.35 * figures["still_error"]
+        assert np.isfinite(arrays["flow"]).all() and set(np.unique(arrays["label"])) <= {*range(12), _doom.IGNORE}
+        sprites = arrays["instance"] > 0
+        assert sprites.any() and (arrays["label"][sprites] > _doom.LIQUID).all()
+        known = arrays["label"] != _doom.IGNORE
+        np.testing.assert_array_equal(np.isinf(arrays["depth"][known]), arrays["label"][known] == _doom.SKY)
+
+
+def test_a_map_and_a_seed_give_the_same_clip_again(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    second = list(made.clips.values())[1]                                   # made after others, by an engine already at work
+    (world, view), size = (_doom.load(freedoom.wad_file("freedoom2"), "MAP13"), _doom.camera(32, 64)), (32, 64)
+    game = _doom_walk.start_engine(freedoom.wad_file("freedoom2"), "MAP13", size)
+    frames = _doom_walk.walk(game, world, size, 6, second["seed"], _doom_walk.Walk(speed=12.0, turn=0.75), 40)
+    game.close()
+    assert clips.digest(_doom_truth.annotate(world, view, frames)[0]) == second["sha256"]
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(size=[64, 64]), "size"), (dict(train_maps=["freedoom2:MAP33"]), "no map 'freedoom2:MAP33'"),
+    (dict(unseen_maps=["freedoom2:MAP13"]), "stands twice"), (dict(accept=ACCEPT | dict(luma=256)), "accept.luma"),
+    (dict(accept=ACCEPT | dict(luma=255), n_draws=2), "no clip for seen, train, unseen.*refused {'dark': 4}"),
+    (dict(walk={}), "missing")])
+def test_wrong_parameters_are_one_line(tmp_path, change, message):
+    with pytest.raises(params.Fault, match=message) as fault:
+        params.bind(freedoom.prepare, SETTINGS | change, "datasets.x", out=tmp_path / "x.zip", name="x", cache=tmp_path)
+    assert "\n" not in str(fault.value) and not (tmp_path / "x.zip").exists()
+
+
+def test_altered_wad_is_a_fault(monkeypatch):
+    monkeypatch.setitem(freedoom.WADS, "freedoom1", "0" * 64)
+    with pytest.raises(params.Fault, match="freedoom1.wad: altered: pip install"):
+        freedoom.wad_file("freedoom1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["parent", "engine"])
+def test_killed_renderer_leaves_no_process(tmp_path, victim):
+    (tmp_path / "make.py").write_text(
+        f"from pathlib import Path; from v2vbench import params; from v2vbench.datasets import freedoom\n"
+        f"settings = {SETTINGS | dict(n_frames=99, n_train_clips=9)!r}\n"
+        f"if __name__ == '__main__':\n"
+        f"    params.bind(freedoom.prepare, settings, 'w', out=Path('x.zip'), name='x', cache=Path('.'))\n")
+    with open(tmp_path / "log", "w") as log:
+        made = subprocess.Popen([sys.executable, "make.py"], cwd=tmp_path, stderr=log)
+    until, engines = time.monotonic() + 60, []
+    while not engines and time.monotonic() < until:
+        family = psutil.Process(made.pid).children(recursive=True)
+        engines = [child for child in family if child.name() == "vizdoom"]
+        time.sleep(0.1)
+    assert engines
+    if victim == "parent":
+        os.kill(made.pid, signal.SIGKILL)
+    else:
+        engines[0].kill()
+    assert made.wait(timeout=60) != 0
+    if victim == "engine":
+        assert re.search("Fault.*(the engine that renders failed|process was killed)", (tmp_path / "log").read_text())
+    gone, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive and not (tmp_path / "x.zip").exists()

@@ -1,0 +1,184 @@
+"""Walks through the maps of Freedoom. An engine draws the frames; a ray caster in the same maps gives labels, depth,
+motion and occlusion of every pixel. Source: ViZDoom 1.3.2, whose package carries the engine and both WAD files."""
+import hashlib
+import os
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.util import find_spec
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Literal
+
+import numpy as np
+
+from v2vbench.datasets import _doom, _doom_truth, _doom_walk
+from v2vbench.params import Count, Fault, Natural, Range, Share, Size, Weight
+
+WADS = {"freedoom1": "7323bcc168c5a45ff10749b339960e98314740a734c30d4b9f3337001f9e703d",
+        "freedoom2": "a8772e088847032510d97ba2312406a6998f21cbab44d4ff10696faa9c0ecd4b"}
+MAPS = [f"freedoom1:E{e}M{m}" for e in range(1, 5) for m in range(1, 10)]
+MAPS += [f"freedoom2:MAP{m:02d}" for m in range(1, 33)]
+HELD = {"all": (2, 8, 14), "validation": (5, 11)}        # which of each 17 maps in order; training has the other 12
+# One a label; any two differ by 15 or more (CIEDE2000), also for people without red, green or blue cones.
+COLOURS = ((114, 102, 85), (43, 82, 88), (148, 206, 255), (147, 140, 167), (249, 211, 168), (70, 0, 150), (0, 106, 220),
+           (198, 10, 0), (255, 255, 20), (233, 255, 247), (3, 167, 125), (233, 117, 4))
+SOURCE = {"origin": "Freedoom, rendered by ViZDoom 1.3.2", "licence": "BSD-3-Clause"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accept:
+    """What a walk has to show to become a clip."""
+    luma: Annotated[float, Range(0, 255)]          # mean brightness, at least
+    sprites: Share                                 # share of pixels that are sprites, at least
+    flow: tuple[Weight, Weight]                    # median length, px at a width of 256, from and to
+    agreement: Share                               # of ray caster and engine about flat or upright, at least
+    unknown: Share                                 # share of pixels behind grates or outside the map, at most
+    warp_error: Annotated[float, Range(0, 1)]      # of the real frames where not occluded, at most: lights flicker
+    overlap: Share                                 # share of frames that stand and look as in another clip, at most
+
+
+def wad_file(wad: str) -> Path:
+    """freedoom1 or freedoom2 in the package of ViZDoom, its sha256 checked; raises Fault."""
+    package = find_spec("vizdoom")
+    if package is None:
+        raise Fault("freedoom: the package vizdoom, which renders the data set, is missing: pip install vizdoom==1.3.2")
+    path = Path(package.submodule_search_locations[0], f"{wad}.wad")
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != WADS[wad]:
+        raise Fault(f"{path}: {'altered' if path.is_file() else 'missing'}: "
+                    "pip install --force-reinstall --no-deps vizdoom==1.3.2")
+    return path
+
+
+def overlap(poses: np.ndarray, others: list[np.ndarray]) -> float:
+    """Share of the frames that stand within 256 units and look within 45 degrees of a frame of another clip."""
+    other = np.concatenate([np.zeros((0, 4)), *others])
+    near = np.hypot(*(poses[:, None, :2] - other[:, :2]).transpose(2, 0, 1)) < 256
+    return float((near & (abs((poses[:, None, 3] - other[:, 3] + 180) % 360 - 180) < 45)).any(1).mean())
+
+
+def verdict(figures: dict, accept: Accept) -> str:
+    """"accepted", or what is wrong with a walk."""
+    wrong = {"bare": figures["sprites"] < accept.sprites, "unknown": figures["unknown"] > accept.unknown,
+             "disagrees": figures["agreement"] < accept.agreement, "slow": figures["flow"] < accept.flow[0],
+             "fast": figures["flow"] > accept.flow[1], "flickers": figures["warp_error"] > accept.warp_error}
+    return next((what for what, so in wrong.items() if so), "accepted")
+
+
+def draw_clips(where: str, splits: list[str], folder: str, size: Size, n_frames: int, seed: int, n_draws: int,
+               manner: _doom_walk.Walk, accept: Accept) -> tuple[list[tuple[dict, Path]], dict[str, int]]:
+    """Walk through one map until there is a clip for each of `splits`, or n_draws walks were made.
+
+    returns    [(clip, file of its arrays in folder)], and of the walks after the last clip, why refused: how many
+    """
+    wad, level = where.split(":")
+    world, view = _doom.load(wad_file(wad), level), _doom.camera(*size)
+    done, paths, refused = [], [], {}
+    game = _doom_walk.start_engine(wad_file(wad), level, size)
+    try:
+        for draw in range(seed, seed + n_draws):
+            if len(done) == len(splits):
+                break
+            walk = _doom_walk.walk(game, world, size, n_frames, draw, manner, accept.luma)
+            fate = walk if isinstance(walk, str) else "accepted"
+            if fate == "accepted":
+                poses = np.stack([frame["pose"] for frame in walk])
+                fate = "overlaps" if overlap(poses, paths) > accept.overlap else fate
+            if fate == "accepted":
+                arrays, figures = _doom_truth.annotate(world, view, walk)
+                fate = verdict(figures, accept)
+            if fate != "accepted":
+                refused[fate] = refused.get(fate, 0) + 1
+                continue
+            key = f"{wad}-{level.lower()}-{draw}"
+            np.savez(Path(folder, key), **arrays)
+            clip = {"id": key, "split": splits[len(done)], "map": where, "seed": draw, "figures": figures}
+            done.append((SOURCE | clip | {"refused": refused}, Path(folder, key + ".npz")))
+            paths.append(poses)
+            refused = {}
+    finally:
+        game.close()
+    return done, refused
+
+
+def prepare(out: Path, *, name: str, cache: Path, size: Size, train_maps: list[str] | Literal["all"],
+            unseen_maps: list[str] | Literal["all", "validation"], n_train_clips: Count, n_test_clips: Count,
+            n_unseen_clips: Count, n_frames: Annotated[int, Range(2)], seed: Natural, n_draws: Count,
+            walk: _doom_walk.Walk, accept: Accept) -> None:
+    """Render and write the clip store. The same parameters give the same bytes on one kind of machine.
+
+    cache                  not used: nothing is downloaded
+    size                   H, W: 32, 64; 64, 128; 128, 256; or 256, 512
+    train_maps             "freedoom2:MAP01", ...; "all": of the 68 maps, 12 of each 17 in order
+    unseen_maps            likewise; "all": 3 others of each 17; "validation": the last 2, to tune on, the test unseen
+    n_train_clips, ...     a map: for training; held out of the same map, group "seen"; of another map, group "unseen".
+                           A map that has fewer to give within n_draws gives those, and is named
+    seed, n_draws          first seed of a map, and how many seeds are tried at most
+    raises                 Fault
+    """
+    from v2vbench import clips
+    from v2vbench.progress import progress, say
+    where = f"datasets.{name}"
+    if size[1] not in _doom_walk.ENGINE or size[1] != 2 * size[0]:
+        sizes = ", ".join(str([width // 2, width]) for width in _doom_walk.ENGINE)
+        raise Fault(f"{where}.size: {list(size)} is not one of {sizes}")
+    train, unseen = train_maps, unseen_maps
+    if train_maps == "all":
+        train = [m for i, m in enumerate(MAPS) if i % 17 not in sum(HELD.values(), ())]
+    if isinstance(unseen_maps, str):
+        unseen = [m for i, m in enumerate(MAPS) if i % 17 in HELD[unseen_maps]]
+    maps = [*train, *unseen]
+    if wrong := [m for m in maps if m not in MAPS]:
+        raise Fault(f"{where}: no map {wrong[0]!r}; there are freedoom1:E1M1 to E4M9 and freedoom2:MAP01 to MAP32")
+    if twice := [m for i, m in enumerate(maps) if m in maps[:i]]:
+        raise Fault(f"{where}: {twice[0]} stands twice in train_maps and unseen_maps")
+    for wad in sorted({m.split(":")[0] for m in maps}):
+        wad_file(wad)
+    # Held-out clips are drawn first, so that another number of training clips leaves the test as it is.
+    splits = dict.fromkeys(train, ["seen"] * n_test_clips + ["train"] * n_train_clips)
+    splits |= dict.fromkeys(unseen, ["unseen"] * n_unseen_clips)
+
+    def render():
+        found, refused = Counter(), Counter()
+        with TemporaryDirectory() as folder:
+            cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count())
+            n = min(len(maps), len(cores))
+            pool = ProcessPoolExecutor(n, get_context("spawn"), _doom_walk.follow_parent, (folder,))
+            try:
+                drawn = [pool.submit(draw_clips, m, splits[m], folder, size, n_frames, seed, n_draws, walk, accept)
+                         for m in maps]
+                for m, future in zip(maps, drawn):
+                    done, left = future.result()
+                    refused.update(left)
+                    if len(done) < len(splits[m]):
+                        say(f"{m}: {len(done)} of {len(splits[m])} clips in {n_draws} walks; the last refused: {left}")
+                    for clip, file in done:
+                        with np.load(file) as arrays:
+                            yield clip, dict(arrays)
+                        file.unlink()
+                        found[clip["split"]] += 1
+                        refused.update(clip["refused"])
+            except BrokenProcessPool:
+                raise Fault(f"{where}: a rendering process was killed, perhaps for want of memory; try again") from None
+            except Exception as error:
+                if not type(error).__module__.startswith("vizdoom"):
+                    raise
+                raise Fault(f"{where}: {m}: the engine that renders failed ({error}); try again") from None
+            finally:
+                pool.shutdown(cancel_futures=True)
+        walks = f"walks accepted {found.total()}, refused {dict(sorted(refused.items()))}"
+        if empty := sorted({split for m in maps for split in splits[m]} - found.keys()):
+            raise Fault(f"{where}: no clip for {', '.join(empty)}: {walks}; allow more n_draws or other maps")
+        say(f"prepare {name}: {walks}")
+
+    facts = clips.Facts(
+        name=name, title="Freedoom", about="Walks through the maps of a game; labels, motion and occlusion are exact.",
+        standing="benchmark", fps=35 / _doom_walk.TICS, source="labels", label_names=_doom.LABELS,
+        label_colours=COLOURS, size=size, **SOURCE,
+        groups={"seen": "new walks through the training maps", "unseen": "maps never trained on"})
+    total = sum(map(len, splits.values()))
+    with closing(render()) as rendered:
+        clips.write(out, facts, progress(rendered, f"prepare {name}", unit="clip", total=total))
