@@ -1,0 +1,220 @@
+"""The report of a made-up project: 3 methods on a benchmark of two groups and on a sanity check."""
+import hashlib
+import itertools
+import json
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import av
+import pytest
+from conftest import facts, sliding_clip
+from made_up import METRICS, ODD, extras, project
+
+from v2vbench import clips, params, report
+from v2vbench.report import charts, players, tables
+
+
+class Page(HTMLParser):
+    """Tags of a page as (name, attributes), the words of each cell, and what each svg says of itself."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.svgs, self.cells = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "svg":
+            self.svgs.append([dict(attrs)])
+        elif tag in ("title", "desc") and self.svgs:
+            self.svgs[-1].append(tag)
+        elif tag == "td":
+            self.cells.append((dict(attrs), []))
+
+    def handle_data(self, data):
+        if self.cells:
+            self.cells[-1][1].append(data)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, store_path):
+    root = tmp_path_factory.mktemp("project")
+    (root / "data").mkdir()
+    shutil.copy(store_path, root / "data" / "sliding.zip")
+    about = facts(name="other", title="Other <planes>", standing="sanity", groups={"last": "the last"})
+    ends = [({"id": split, "split": split}, sliding_clip(i, 9)) for i, split in enumerate(("train", "last"))]
+    clips.write(root / "data" / "other.zip", about, ends)
+    bound = project(root, ["sliding", "other"])
+    extras(root, "sliding", ["seen"], ["labels forecast, then vid2vid", "vid2vid"])
+    report.write(bound, root)
+    return root, bound
+
+
+@pytest.fixture(scope="module")
+def html(made):
+    return (made[0] / "reports" / "index.html").read_text()
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_every_method_metric_and_value_of_compare_is_printed(made, html):
+    compare, page = json.loads((made[0] / "metrics" / "compare.json").read_text()), Page(html)
+    cells = {about["data-value"]: "".join(words) for about, words in page.cells if "data-value" in about}
+    groups = [group for dataset in compare["datasets"].values() for group in dataset["groups"].values()]
+    metrics = [metric for group in groups for metric in group["metrics"].values()]
+    rows = [row for metric in metrics for row in metric["rows"].values()]
+    assert len(rows) == 3 * 3 * 4 and all(f" {metric['title']}" in html.replace(">", " ") for metric in metrics)
+    assert all(metric["protocol"] in html for metric in metrics)
+    for row in rows:
+        printed = re.match(r"[\d.]+", cells[str(row["value"])])[0]
+        assert abs(float(printed) - row["value"]) <= 0.5 * 10 ** -len(printed.partition(".")[2]) + 1e-12
+    assert html.count("<strong>0.87</strong> / 0.13</td>") == 2 and html.count(">0.60 / 0.40</td>") == 3
+    assert all(text in html for text in ("vid2vid", "pix2pixHD", "2 real frames", "Beware of seen.", "1 h 02 min"))
+    assert "gone" not in html
+
+
+def test_titles_are_escaped(html):
+    assert ODD not in html and "&lt;b&gt;&#34;copy&#34; &amp; last&lt;/b&gt;" in html
+    assert "<planes>" not in html and "Numbers &lt;made up&gt; by a test." in html
+
+
+def test_nothing_is_asked_of_another_host(made, html):
+    pages = [html, *(path.read_text() for path in (made[0] / "reports" / "notebooks").glob("*.html"))]
+    assert len(pages) == 2 and len(html.encode()) < 300_000
+    for page in pages:
+        assert not re.search(r"""(src|href|poster|srcset|action)\s*=\s*["']?\s*(https?:)?//""", page)
+        assert not re.search(r"url\(|@import|<link|<iframe|<script[^>]*src", page)
+        policy, = (about["content"] for tag, about in Page(page).tags if "http-equiv" in about)
+        assert policy.startswith("default-src 'none'; img-src")
+    for _, about in Page(html).tags:
+        target = about.get("src") or about.get("poster") or about.get("href", "#")
+        assert target.startswith("#") or (made[0] / "reports" / target).is_file(), target
+
+
+def test_the_page_can_be_heard(html):
+    page = Page(html)
+    names, ids = [tag for tag, _ in page.tags], [about["id"] for _, about in page.tags if "id" in about]
+    levels = [int(tag[1]) for tag in names if re.fullmatch("h[1-6]", tag)]
+    assert names.count("h1") == names.count("main") == 1 and levels[0] == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), levels
+    assert page.tags[0] == ("html", {"lang": "en"}) and len(ids) == len(set(ids))
+    for about, *says in page.svgs:
+        assert about.get("aria-hidden") == "true" or (about["role"] == "img" and says == ["title", "desc"])
+    assert all(about.get("alt") for tag, about in page.tags if tag == "img")
+    assert all(about.get("aria-label") for tag, about in page.tags if tag == "video")
+    assert all("scope" in about for tag, about in page.tags if tag == "th")
+    assert names.count("caption") == names.count("table")
+    assert all(about["href"][1:] in ids for tag, about in page.tags if tag == "a" and about["href"].startswith("#"))
+
+
+def test_a_sanity_check_has_no_best(html):
+    benchmark, sanity = html.split('<section id="future"')[0].split('<section id="other"')
+    assert all(text in benchmark for text in ('class="num best"', 'class="num tied"', "fewer rows than features"))
+    assert not re.search(r"<strong>[\d.]|num best|num tied|tied with|Bold", sanity)
+    assert all(text in sanity for text in ("There is one clip only", "sanity check", "frames: 2 real frames / none"))
+
+
+def test_players_hold_the_frames_that_were_made(made):
+    root, media = made[0], made[0] / "reports" / "media"
+    videos = sorted(media.glob("sliding-seen-*.mp4"))
+    assert len(videos) == 2 and len(list(media.glob("*.mp4"))) == len(list(media.glob("*.jpg"))) == 5
+    store, fakes = clips.Store(root / "data" / "sliding.zip"), clips.Store(root / "runs" / "sliding_1" / "clips.zip")
+    factor, size, corners = players.layout(3, (32, 64), 128)
+    for video in videos:
+        clip = re.fullmatch(r"sliding-seen-(.+)-[0-9a-f]{8}", video.stem)[1]
+        assert hashlib.sha256(video.read_bytes()).hexdigest()[:8] == video.stem[-8:]
+        assert video.read_bytes().find(b"moov") < video.read_bytes().find(b"mdat")
+        with av.open(str(video)) as file:
+            stream = file.streams.video[0]
+            assert stream.average_rate == 10 and stream.codec_context.pix_fmt == "yuv420p"
+            frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+        assert len(frames) == 12 and frames[0].shape == (*size, 3) and factor == 2
+        arrays = store.read(clip)
+        tiles = players.colour(arrays, store.facts), arrays["real"], fakes.read(clip)["fake"]
+        for (y, x), tile in zip((corners[0], corners[1], corners[3]), tiles):
+            for t in (0, 5, 11):
+                error = frames[t][y:y + 64, x:x + 128].astype(int) - tile[t].repeat(2, 0).repeat(2, 1)
+                assert abs(error @ (0.2126, 0.7152, 0.0722)).mean() < 4      # luma; yuv420p halves the colour's size
+
+
+def test_clips_are_shown_evenly_from_worst_to_best():
+    values = {"a": [3.0, 1.0, 2.0, 5.0, 4.0], "b": [3.0, 1.0, 2.0, 5.0, None]}
+    assert players.pick(values, "higher", 3) == [(1, 0), (0, 2), (3, 4)]
+    assert players.pick(values, "lower", 2) == [(3, 0), (1, 4)] and players.pick(values, "lower", 0) == []
+    assert players.pick({"a": [0.5, 1.1]}, "one", 9) == [(0, 0), (1, 1)]
+    assert [players.place_name(p, 4) for p in range(4)] == ["worst of 4", "3rd best of 4", "2nd best of 4", "best of 4"]
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_tiles_do_not_overlap(n):
+    factor, (height, width), corners = players.layout(n, (31, 63), 100)
+    assert factor == 2 and height % 2 == width % 2 == 0 and len(corners) == n + 2
+    assert all(players.BAND <= y and y + 62 <= height and x + 126 <= width for y, x in corners)
+    pairs = itertools.combinations(corners, 2)
+    assert all(abs(y - v) >= 62 + players.BAND or abs(x - w) >= 126 for (y, x), (v, w) in pairs)
+
+
+def test_charts_bear_gaps_and_choose_round_numbers():
+    none, two = {"value": None, "low": None, "high": None}, {"value": 2.0, "low": None, "high": None}
+    assert "not defined" in charts.intervals("m", [("a", 0, none), ("b", 1, two)], None, "one", 2)
+    curve = charts.lines("m", [("a", 0, [1.0, None, 2.0, 1.0], None, None)], x=[1, 2, 3, 4], x_label="t", y_label="")
+    assert re.search(r'class="line" d="M[\d. ]+M[\d. ]+L[\d. ]+"', curve)
+    assert charts.ticks(0, 1, 4) == [0, 0.25, 0.5, 0.75, 1] and charts.ticks(-3, 17, 4) == [0, 5, 10, 15]
+    assert tables.digits([{"value": 0.00067, "low": 0.00064, "high": 0.0007}]) == 6
+    assert tables.digits([two]) == 2 and tables.digits([none]) == 2 and tables.number(-0.5, 1) == "−0.5"
+
+
+def test_notebooks_are_pages_of_their_own(made):
+    page = (made[0] / "reports" / "notebooks" / "train-sliding_0.html").read_text()
+    tags = Page(page).tags
+    assert '<html lang="en">' in page and "<title>Training vid2vid · v2vbench</title>" in page and "<script" not in page
+    assert [tag for tag, _ in tags].count("h1") == 1 and "&lt;x&gt;" in page and "<td>1</td>" in page
+    alts = [about["alt"] for tag, about in tags if tag == "img"]
+    assert alts == ["two curves & a <band>", "a figure without a description"]
+    assert ("a", {"href": "../index.html"}) in tags
+
+
+def test_equal_inputs_give_equal_bytes_and_a_failure_leaves_the_old_report(made, monkeypatch):
+    root, bound = made
+    kept = contents(root / "reports")
+    report.write(bound, root)
+    assert contents(root / "reports") == kept
+    with monkeypatch.context() as patched:
+        patched.setattr(players, "encode", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(params.Fault, match="No space left on device; the report that was there is as it was"):
+            report.write(bound, root)
+    curves = root / "runs" / "sliding_2" / "curves.csv"
+    curves.rename(root / "hidden")
+    with pytest.raises(params.Fault, match="sliding_2/curves.csv: missing"):
+        report.write(bound, root)
+    (root / "hidden").rename(curves)
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_one_run_without_extras_says_what_is_missing(tmp_path):
+    ends = [({"id": name, "split": split}, sliding_clip(i, 6)) for i, (name, split) in
+            enumerate((("t", "train"), ("a", "seen"), ("b", "seen")))]
+    clips.write(tmp_path / "data" / "one.zip", facts(name="one", groups={"seen": "seen"}), ends)
+    bound = project(tmp_path, ["one"], methods={"vid2vid": (2, 3.0)}, metrics={"psnr": METRICS["psnr"]})
+    page = report.write(bound, tmp_path).read_text()
+    assert all(text in page for text in ("no logs beside", "No executed notebook", "has no future prediction"))
+    with pytest.raises(params.Fault, match="warp_error is no per-clip metric"):
+        report.write(replace(bound, report=bound.report | {"players_by": "warp_error"}), tmp_path)
+    shutil.rmtree(tmp_path / "runs" / "one_0")
+    with pytest.raises(params.Fault, match=r"clips\.zip"):
+        report.write(bound, tmp_path)
+    (tmp_path / "metrics" / "compare.json").write_text("{")
+    with pytest.raises(params.Fault, match=r"compare\.json: not whole"):
+        report.write(bound, tmp_path)
+
+
+@pytest.mark.parametrize("wrong, told", [({"players": -1}, "report.players: -1"), ({"speed": 2}, "unknown speed"),
+                                         ({"players_by": "fid"}, "no 'fid'"), ({"crf": 52}, "report.crf: 52")])
+def test_wrong_settings_are_one_line(made, wrong, told):
+    root, bound = made
+    with pytest.raises(params.Fault, match=told):
+        report.write(replace(bound, report=bound.report | wrong), root)

@@ -1,0 +1,81 @@
+"""A method's colour, marker and dash, and the small drawings that stand in lines of text and cells of tables."""
+import math
+
+from markupsafe import Markup
+
+# One colour a method, everywhere: for light and for dark ground. Told apart under the common colour blindnesses, and at
+# 4.5:1 or more on their ground, so that they can also be text; the marker and the dash say the same again.
+COLOURS = (("#0b66ad", "#6fb5f5"), ("#b8460a", "#ff9d62"), ("#0a7a5c", "#45cfa2"), ("#9a2f7d", "#ee9bd3"),
+           ("#4d3f00", "#f3e08a"), ("#6b7280", "#858d99"))
+DASHES = ("", "7 3", "2 3", "9 3 2 3", "1 3", "12 4")
+
+
+def css_colours() -> str:
+    """Rules for `.m0`, `.m1`, ...: a method's colour as --m, in light and in dark; its dash as --dash."""
+    light = "".join(f".m{i}{{--m:{c[0]}}}" for i, c in enumerate(COLOURS))
+    dark = "".join(f".m{i}{{--m:{c[1]}}}" for i, c in enumerate(COLOURS))
+    return f"{light}@media screen and (prefers-color-scheme:dark){{{dark}}}"
+
+
+def style(method: int) -> str:
+    """The class of a method's colour; after the last one they begin again, with another dash."""
+    return f"m{method % len(COLOURS)}"
+
+
+def dash(method: int) -> Markup:
+    pattern = DASHES[(method + method // len(COLOURS)) % len(DASHES)]
+    return Markup(f' stroke-dasharray="{pattern}"') if pattern else Markup("")
+
+
+def marker(method: int, x: float, y: float, r: float = 4) -> Markup:
+    """A filled shape that stands for a method: circle, square, triangle, diamond, cross, bar."""
+    a, b, w, c = r * 0.9, r * 1.25, r * 2 / 3, r * 1.25 - r / 3
+    path = (f"M{x - r:.1f} {y:.1f}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0z",
+            f"M{x - a:.1f} {y - a:.1f}h{2 * a:.1f}v{2 * a:.1f}h{-2 * a:.1f}z",
+            f"M{x:.1f} {y - b:.1f}l{b:.1f} {1.8 * b:.1f}h{-2 * b:.1f}z",
+            f"M{x:.1f} {y - b:.1f}l{b:.1f} {b:.1f}l{-b:.1f} {b:.1f}l{-b:.1f} {-b:.1f}z",
+            (f"M{x - r / 3:.1f} {y - b:.1f}h{w:.1f}v{c:.1f}h{c:.1f}v{w:.1f}h{-c:.1f}v{c:.1f}"
+             f"h{-w:.1f}v{-c:.1f}h{-c:.1f}v{-w:.1f}h{c:.1f}z"),
+            f"M{x - r / 2:.1f} {y - b:.1f}h{r:.1f}v{2 * b:.1f}h{-r:.1f}z")[method % 6]
+    return Markup(f'<path class="mark" d="{path}"/>')
+
+
+def finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def share(a: int, b: int, value: float, low: float | None, high: float | None) -> Markup:
+    """A bar of length 1 split at `value` between methods a and b, the interval of the split across it."""
+    width, height = 220, 22
+    whisker = Markup(f'<path class="whisker ink" d="M{low * width:.1f} 11H{high * width:.1f}"/>') if finite(low) else ""
+    split = value * width
+    return Markup('<svg class="share" viewBox="0 0 {0} {1}" width="{0}" height="{1}" preserveAspectRatio="none" '
+                  'aria-hidden="true"><g class="{2}"><rect class="fill" x="0" y="5" width="{4:.1f}" height="12"/></g>'
+                  '<g class="{3}"><rect class="fill" x="{5:.1f}" y="5" width="{6:.1f}" height="12"/></g>'
+                  '<path class="ideal" d="M{7} 0V{1}"/>{8}</svg>').format(
+        width, height, style(a), style(b), max(0, split - 1), split + 1, max(0, width - split - 1), width // 2, whisker)
+
+
+def bar(part: float) -> Markup:
+    """A plain bar, `part` of a cell's width."""
+    return Markup('<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+                  f'<rect width="{max(0.4, 100 * part):.1f}" height="8"/></svg>')
+
+
+def dot(method: int) -> Markup:
+    """A method's marker alone, before its name."""
+    return Markup('<svg class="{}" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">{}</svg>').format(
+        style(method), marker(method, 6, 6, 4.4))
+
+
+def key(method: int) -> Markup:
+    """A method's line and marker, for a legend."""
+    return Markup('<svg class="key {}" viewBox="0 0 34 14" width="34" height="14" aria-hidden="true">'
+                  '<path class="line" d="M0 7H34"{}/>{}</svg>').format(
+        style(method), dash(method), marker(method, 17, 7))
+
+
+def swatch(rgb: tuple[int, int, int]) -> Markup:
+    """A square in a label's colour."""
+    return Markup('<svg class="swatch" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">'
+                  '<rect width="12" height="12" fill="#{:02x}{:02x}{:02x}"/></svg>').format(*rgb)
