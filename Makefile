@@ -1,12 +1,21 @@
-# make repro   from this clone to reports/index.html        make test   the tests that CI runs
-# make lab     JupyterLab on notebooks/                     make lock   renew requirements.lock
-PYTHON ?= python3
+# make repro    from this clone to reports/index.html; again, only what a change determines
+# make test     the tests that CI runs               make slow     those that take minutes
+# make lab      JupyterLab on notebooks/             make doctor   what this machine can do
+# make bench    speed, as rates                      make lock     renew requirements.lock
+# PYTHON=...    the Python 3.11 or newer that .venv is made from
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV   := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test slow lab lock
+.PHONY: help repro test slow lab doctor bench lock
+help:
+	@sed -n 's/^# make/make/p; s/^# PYTHON/PYTHON/p' Makefile
+
+# The check first: its one line says more than DVC's pages do about a params.yaml that is wrong.
 repro: $(VENV)/.ready
-	dvc repro
+	@python -m v2vbench check
+	@dvc repro
 	@echo "The report is ready: $(CURDIR)/reports/index.html"
 
 test: $(VENV)/.ready
@@ -18,13 +27,20 @@ slow: $(VENV)/.ready
 lab: $(VENV)/.ready
 	jupyter lab notebooks
 
+doctor: $(VENV)/.ready
+	@python -m v2vbench doctor
+
+bench: $(VENV)/.ready
+	python -m v2vbench.bench
+
 # uv installs the 245 locked packages by hard links in seconds where pip takes minutes.
 $(VENV)/.ready: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "v2vbench needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make repro PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
-	python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
-	uv pip sync --require-hashes requirements.lock
-	uv pip install --no-deps --editable .
+	@test -n "$(PYTHON)" || { echo "v2vbench needs Python 3.11 or newer: make PYTHON=/path/to/python3.12 repro" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON) from requirements.lock: about 6 GB, once"
+	@$(PYTHON) -m venv $(VENV)
+	@python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	@uv pip sync --quiet --require-hashes requirements.lock
+	@uv pip install --quiet --no-deps --editable .
 	@touch $@
 
 lock:

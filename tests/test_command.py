@@ -1,0 +1,74 @@
+"""The command's verbs that a person types: what they say, and what they refuse to lose."""
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from v2vbench import doctor
+from v2vbench.__main__ import main
+
+TINY = Path(__file__).parent / "tiny.yaml"
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A project in git with params.yaml and a suite `small`, both as tests/tiny.yaml."""
+    (tmp_path / "suites").mkdir()
+    shutil.copy(TINY, tmp_path / "params.yaml")
+    (tmp_path / "suites/small.yaml").write_text(TINY.read_text().replace("suite: tiny", "suite: small"))
+    monkeypatch.chdir(tmp_path)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run(git + words, check=True)
+    return tmp_path
+
+
+def test_use_replaces_what_git_has_and_refuses_what_it_has_not(root, capsys):
+    own = TINY.read_text().replace("steps: 3", "steps: 4")
+    (root / "params.yaml").write_text(own)
+    assert main(["use", "small"]) == 1 and (root / "params.yaml").read_text() == own
+    assert capsys.readouterr().err == "v2vbench: use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them\n"
+    assert main(["use", "small", "--force"]) == 0 and "suite: small" in (root / "params.yaml").read_text()
+    assert main(["use", "small"]) == 0                                       # what a suite holds is not lost
+    assert main(["use", "smal"]) == 1 and "use: no suite 'smal' in suites; there are small\n" in capsys.readouterr().err
+    (root / "suites/small.yaml").write_text("suite: small\n")
+    assert main(["use", "small"]) == 1 and "small.yaml: missing about, protocol" in capsys.readouterr().err
+    assert "about: Nothing" in (root / "params.yaml").read_text()
+
+
+def test_check_says_what_it_found(root, capsys):
+    assert main(["check"]) == 0 and "params.yaml is sound: suite tiny, 1 data set, 2 runs\n" == capsys.readouterr().out
+    (root / "params.yaml").write_text("suite: a\nsuite: b\n")
+    assert main(["check"]) == 1 and capsys.readouterr().err.startswith("v2vbench: params.yaml:2: found duplicate key")
+
+
+def test_sources_can_strip_the_notebooks_themselves(root):
+    shutil.copytree(TINY.parents[1] / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    before = {path.name: path.read_bytes() for path in (root / "notebooks").iterdir()}
+    (root / "notebooks/01_data.ipynb").write_text(before["01_data.ipynb"].decode().replace('"execution_count": null', '"execution_count": 5'))
+    assert main(["sources", "--strip"]) == 0 and not (root / "build").exists()
+    assert {path.name: path.read_bytes() for path in (root / "notebooks").iterdir()} == before
+
+
+def test_doctor_is_one_screen_and_says_what_a_missing_thing_costs(root, capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name in ("vizdoom", "dlib") else True)
+    monkeypatch.setenv("V2VBENCH_DATA", "")
+    (root / "reports").write_text("not a folder")
+    (root / "suites/small.yaml").write_text("suite: small\n")
+    assert main(["doctor"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24 and [line for line in lines if line.startswith("ok      Python")]
+    for what in ("MISSING ViZDoom", "MISSING reports/", "-       dlib", "-       suite small"):
+        assert [line for line in lines if line.startswith(what) and "  ->  " in line], what
+    assert [line for line in lines if line.startswith("ok      params.yaml") and "2 runs on freedoom; no download. Nothing is learnt here" in line]
+
+
+def test_doctor_adds_up_what_is_downloaded():
+    archives = {"a": {"images": {"url": "u", "size": 2, "sha256": None}, "labels": {"url": "v", "size": None, "sha256": None}}, "b": {"n": 3}}
+    assert sum(doctor.archives(archives)) == 2
+
+
+def test_outside_a_project_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["check"]) == 1 and "run this inside a clone of v2vbench" in capsys.readouterr().err

@@ -1,0 +1,135 @@
+"""Every line of every suite binds; every wrong line is one clear Fault that names it."""
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from v2vbench.check import checked, names, signatures
+from v2vbench.params import Fault, Run, Schedule, load
+
+ROOT = Path(__file__).parents[1]
+TINY = ROOT / "tests/tiny.yaml"
+FILES = [ROOT / "params.yaml", TINY, *sorted((ROOT / "suites").glob("*.yaml"))]
+
+
+def write(folder: Path, changes: dict) -> Path:
+    """tests/tiny.yaml with values set at "dotted.paths"; a value of ... takes the line away."""
+    content = copy.deepcopy(YAML(typ="safe").load(TINY))
+    for path, value in changes.items():
+        *folders, last = path.split(".")
+        place = content
+        for name in folders:
+            place = place.setdefault(name, {})
+        if value is ...:
+            del place[last]
+        else:
+            place[last] = value
+    (folder / "params.yaml").write_text(json.dumps(content))          # JSON is YAML
+    return folder / "params.yaml"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_line_binds(path):
+    params = load(path)
+    names(params, path.name)
+    signatures(params, path.name)
+    assert params.runs and params.datasets and params.about.endswith(".")
+    assert path.parent.name != "suites" or params.suite == path.stem
+
+
+def test_what_is_read_is_typed():
+    params = load(TINY)
+    schedule = params.schedules["few"]
+    assert isinstance(schedule, Schedule) and schedule.lr == 2e-4 and type(schedule.lr) is float
+    assert type(params.schedules["none"].lr) is float                      # written as 0
+    assert schedule.betas == (0.5, 0.999) and isinstance(params.run("vid2vid"), Run)
+    assert not isinstance(params.run("forecast"), Run) and params.run("forecast").model == "forecast"
+
+
+WRONG = {
+    "unknown section": ({"runz": {}}, "unknown runz; it takes suite, about, protocol"),
+    "missing section": ({"forecasts": ...}, "missing forecasts"),
+    "section of another type": ({"runs": []}, "params.yaml.runs: [] is not dict"),
+    "unknown key": ({"runs.vid2vid.titel": "x"}, "runs.vid2vid: unknown titel; it takes title, dataset"),
+    "missing key": ({"schedules.few.steps": ...}, "schedules.few: missing steps"),
+    "float for int": ({"schedules.few.steps": 2.5}, "schedules.few.steps: 2.5 is not int"),
+    "bool for int": ({"schedules.few.steps": True}, "schedules.few.steps: True is not int"),
+    "text for number": ({"schedules.few.lr": "2e-4x"}, "schedules.few.lr: '2e-4x' is not float"),
+    "null": ({"schedules.few.seed": None}, "schedules.few.seed: None is not int"),
+    "out of range": ({"protocol.confidence": 1.5}, "protocol.confidence: 1.5 is out of range; it goes from 0.5 to 0.999"),
+    "not a choice": ({"schedules.few.precision": "fp16"}, "'fp16' is not one of '32-true', 'bf16-mixed'"),
+    "short tuple": ({"schedules.few.betas": [0.5]}, "schedules.few.betas: [0.5] is not"),
+    "unknown data set": ({"runs.vid2vid.dataset": "fredoom"}, "runs.vid2vid.dataset: no 'fredoom'; there are freedoom"),
+    "unknown schedule": ({"forecasts.forecast.schedule": "many"}, "forecasts.forecast.schedule: no 'many'; there are few, ahead, none"),
+    "unknown model": ({"runs.vid2vid.model": "vid3vid"}, "runs.vid2vid.model: no model 'vid3vid' in v2vbench/models; there are copy_last,"),
+    "unknown loader": ({"datasets.freedoom.loader": "quake"}, "datasets.freedoom.loader: no dataset 'quake' in v2vbench/datasets; there are"),
+    "no loader": ({"datasets.freedoom.loader": ...}, "datasets.freedoom: missing loader"),
+    "unknown metric": ({"metrics.fid": {}}, "metrics.fid: no metric 'fid' in v2vbench/metrics; there are fed,"),
+    "metric of another type": ({"metrics.psnr": [1]}, "metrics.psnr: expected a mapping, got [1]"),
+    "metric's argument": ({"metrics.psnr.floor": 1}, "metrics.psnr: unknown floor; it takes data_range, cap_db"),
+    "data set's argument": ({"datasets.freedoom.maps": 3}, "datasets.freedoom: unknown maps; it takes size, train_maps"),
+    "data set's range": ({"datasets.freedoom.n_frames": 1}, "datasets.freedoom.n_frames: 1 is out of range; it goes from 2"),
+    "nested argument": ({"datasets.freedoom.walk.spede": 1}, "datasets.freedoom.walk: unknown spede; it takes speed, turn"),
+    "model's argument": ({"runs.vid2vid.kwargs.n_filtres": 4}, "runs.vid2vid.kwargs: unknown n_filtres; it takes n_past, n_filters"),
+    "model's missing": ({"runs.vid2vid.kwargs.n_past": ...}, "runs.vid2vid.kwargs: missing n_past"),
+    "model's type": ({"runs.vid2vid.kwargs.n_filters": "4"}, "runs.vid2vid.kwargs.n_filters: '4' is not int"),
+    "facts are not a parameter": ({"runs.vid2vid.kwargs.facts": 1}, "runs.vid2vid.kwargs: unknown facts"),
+    "forecast among runs": ({"runs.vid2vid.model": "forecast"}, "runs.vid2vid.model: forecast belongs in forecasts"),
+    "run among forecasts": ({"forecasts.forecast.model": "copy_last", "forecasts.forecast.kwargs": {}}, "copy_last belongs in runs"),
+    "one name twice": ({"predictions.vid2vid": {"title": "a", "dataset": "freedoom", "labels": "forecast", "video": "vid2vid", "n_past": 3, "horizon": 4}},
+                       "vid2vid names two lines of runs, forecasts and predictions"),
+    "prediction of no run": ({"predictions.future.video": "vid3vid"}, "predictions.future.video: no 'vid3vid'; there are vid2vid, copy_last"),
+    "prediction of a forecast": ({"predictions.future.labels": "vid2vid"}, "predictions.future.labels: no 'vid2vid'; there are forecast"),
+    "vote of no metric": ({"preference": ["psnr", "lpips"]}, "preference[1]: no 'lpips'; there are psnr, warp_error"),
+    "vote of a set": ({"preference": ["fed"]}, "preference: fed is of a set of clips; only metrics of single clips vote"),
+    "report": ({"report.playres": 1}, "report: unknown playres; it takes players"),
+    "key with capitals": ({"metrics.PSNR": {"metric": "psnr", "data_range": 2, "cap_db": 9}}, "metrics: the key 'PSNR' is not made of a-z"),
+}
+
+
+@pytest.mark.parametrize("changes, says", WRONG.values(), ids=WRONG)
+def test_a_wrong_line_is_named(tmp_path, changes, says):
+    path = write(tmp_path, changes)
+    with pytest.raises(Fault, match=re.escape(says)) as fault:
+        checked(tmp_path)
+    assert str(fault.value).startswith(path.name) and "\n" not in str(fault.value)
+    assert not (tmp_path / ".cache/checked").exists()
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("suite: a\nsuite: b\n", "params.yaml:2: found duplicate key \"suite\""),
+    ("suite: [a\n", "params.yaml:2: "),
+    ("suite: 2026-11-22\nabout: a\n", "params.yaml"),
+    ("- a\n", "params.yaml: expected a mapping of sections, got list"),
+    ("", "params.yaml: expected a mapping of sections, got NoneType"),
+    ("suite: !!python/object:os.system {}\n", "params.yaml:1: could not determine a constructor"),
+    ("suite: \x00", "params.yaml: ")])
+def test_a_file_that_is_none_is_one_line(tmp_path, text, says):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(Fault, match=re.escape(says)) as fault:
+        load(tmp_path / "params.yaml")
+    assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize(("line", "instead", "says"), [
+    ("about: Nothing is learnt here; every stage runs.", "about: 2026-11-22", "params.yaml.about: datetime.date(2026, 11, 22) is not str"),
+    ("lr: 2e-4,", "lr: .nan,", "schedules.few.lr: nan is out of range"),
+    ("lr: 2e-4,", "lr: 2e-4, lr: 1e-4,", "found duplicate key \"lr\"")])
+def test_what_json_has_no_word_for(tmp_path, line, instead, says):
+    assert line in TINY.read_text()
+    (tmp_path / "params.yaml").write_text(TINY.read_text().replace(line, instead))
+    with pytest.raises(Fault, match=re.escape(says)):
+        load(tmp_path / "params.yaml")
+
+
+def test_what_has_passed_is_not_imported_again(tmp_path, monkeypatch):
+    path = write(tmp_path, {})
+    checked(tmp_path)
+    monkeypatch.setattr("v2vbench.check.signatures", lambda *_: pytest.fail("held against the code again"))
+    checked(tmp_path)
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(pytest.fail.Exception):
+        checked(tmp_path)

@@ -1,0 +1,83 @@
+"""The command `v2vbench`: what dvc.yaml calls, and the few things a person types."""
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from v2vbench import __version__
+from v2vbench.params import Fault, load, root
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every verb and what it takes."""
+    command = argparse.ArgumentParser("v2vbench", description="Which video-to-video method is better, by how much, how sure are we? "
+                                      "`dvc repro` answers with a report; these are its parts.")
+    command.add_argument("--version", action="version", version=__version__)
+    verbs = command.add_subparsers(dest="verb", required=True, metavar="verb")
+    verbs.add_parser("doctor", help="what this machine can do, and what each missing thing costs")
+    verbs.add_parser("check", help="hold params.yaml against the code it names")
+    use = verbs.add_parser("use", help="make suites/<suite>.yaml the params.yaml")
+    use.add_argument("suite")
+    use.add_argument("--force", action="store_true", help="even if params.yaml holds changes that git does not have")
+    run = verbs.add_parser("run", help="execute the notebook of one stage (dvc.yaml does)")
+    run.add_argument("stage", help="data, train, synthesize, evaluate, future or compare")
+    run.add_argument("key", help="a line of params.yaml: a data set, a run, a prediction")
+    sources = verbs.add_parser("sources", help="write clean copies of the notebooks (dvc.yaml does)")
+    sources.add_argument("--strip", action="store_true", help="clean notebooks/ itself, before a commit")
+    verbs.add_parser("report", help="write reports/index.html (dvc.yaml does)")
+    return command
+
+
+def use(suite: str, force: bool, folder: Path) -> None:
+    """Copy a suite to params.yaml; raises Fault where that would lose changes or the suite is not sound."""
+    path, target = folder / "suites" / f"{suite}.yaml", folder / "params.yaml"
+    if not path.is_file():
+        there = ", ".join(sorted(other.stem for other in path.parent.glob("*.yaml")))
+        raise Fault(f"use: no suite {suite!r} in suites; there are {there or 'none'}")
+    load(path)
+    own = target.read_bytes() not in [other.read_bytes() for other in path.parent.glob("*.yaml")]
+    git = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", target.name], check=False, cwd=folder, capture_output=True)
+    if own and git.returncode and not force:
+        raise Fault("use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them")
+    partial = target.with_name("params.yaml.partial")
+    partial.write_bytes(path.read_bytes())
+    os.replace(partial, target)
+    print(f"params.yaml is now the suite {suite}; `make repro` runs it")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit code: 0, or 1 after one line on stderr. Imports wait for their verb, so that each starts at once."""
+    args = parser().parse_args(argv)
+    try:
+        folder = root()
+        if args.verb in ("run", "sources"):
+            # jsonschema, which nbformat imports, would parse the grammar of addresses: more than a second for every stage.
+            sys.modules.setdefault("rfc3987_syntax", None)
+        if args.verb == "run":
+            from v2vbench import notebook
+            notebook.run(args.stage, args.key, folder)
+        elif args.verb == "sources":
+            from v2vbench import notebook
+            notebook.sources(folder, "notebooks" if args.strip else "build/notebooks")
+        elif args.verb == "report":
+            from v2vbench.report import write
+            write(load(folder / "params.yaml"), folder)
+        elif args.verb == "check":
+            from v2vbench.check import checked
+            params = checked(folder)
+            n = len(params.datasets)
+            print(f"params.yaml is sound: suite {params.suite}, {n} data set{'s' * (n > 1)}, {len(params.runs)} runs")
+        elif args.verb == "use":
+            use(args.suite, args.force, folder)
+        elif args.verb == "doctor":
+            from v2vbench import doctor
+            return 0 if doctor.main(folder) else 1
+    except (Fault, OSError) as error:          # OSError: a full disk, no permission
+        print(f"v2vbench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

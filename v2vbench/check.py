@@ -1,0 +1,74 @@
+"""params.yaml held against the code that it names, before anything runs: a typo anywhere is one line within seconds."""
+import hashlib
+import inspect
+import re
+from pathlib import Path
+
+from v2vbench.params import SLUG, Fault, Params, Run, check, choose, load, member
+
+
+def names(params: Params, file: str) -> None:
+    """What a line refers to is there. Raises Fault with the path to the first line that refers to nothing."""
+    for section in ("datasets", "schedules", "metrics", "runs", "forecasts", "predictions"):
+        for key in getattr(params, section):
+            if not isinstance(key, str) or not re.fullmatch(SLUG, key):
+                raise Fault(f"{file}: {section}: the key {key!r} is not made of a-z, 0-9, _ and -")
+    makers = [*params.runs, *params.forecasts, *params.predictions]
+    if twice := [key for i, key in enumerate(makers) if key in makers[:i]]:
+        raise Fault(f"{file}: {twice[0]} names two lines of runs, forecasts and predictions; both would be written to runs/{twice[0]}")
+    for section in ("runs", "forecasts"):
+        for key, run in getattr(params, section).items():
+            choose(params.datasets, run.dataset, f"{file}: {section}.{key}.dataset")
+            choose(params.schedules, run.schedule, f"{file}: {section}.{key}.schedule")
+    for key, line in params.predictions.items():
+        where = f"{file}: predictions.{key}"
+        choose(params.datasets, line.dataset, f"{where}.dataset")
+        for role, section in (("labels", params.forecasts), ("video", params.runs)):
+            trained_on = choose(section, getattr(line, role), f"{where}.{role}").dataset
+            if trained_on != line.dataset:
+                raise Fault(f"{where}.{role}: {getattr(line, role)} is trained on {trained_on}, not on {line.dataset}")
+    for i, label in enumerate(params.preference):
+        choose(params.metrics, label, f"{file}: preference[{i}]")
+
+
+def signatures(params: Params, file: str) -> None:
+    """Each line binds to the signature it is for. Raises Fault with the path to the first value that does not; imports every member."""
+    from v2vbench.report import Settings
+    check(Settings, params.report, f"{file}: report")
+    for key, line in params.datasets.items():
+        where = f"{file}: datasets.{key}"
+        if not isinstance(line, dict) or "loader" not in line:
+            raise Fault(f"{where}: missing loader, the name of a file in v2vbench/datasets")
+        own = {name: value for name, value in line.items() if name != "loader"}
+        check(member("datasets", line["loader"], f"{where}.loader").prepare, own, where, given=("out", "name", "cache"))
+    for label, line in params.metrics.items():
+        where = f"{file}: metrics.{label}"
+        if not isinstance(line, dict | None):
+            raise Fault(f"{where}: expected a mapping, got {line!r}")
+        own = {name: value for name, value in (line or {}).items() if name != "metric"}
+        compute = member("metrics", (line or {}).get("metric", label), where).compute
+        inputs = [name for name, p in inspect.signature(compute).parameters.items() if p.kind is not p.KEYWORD_ONLY]
+        check(compute, own, where, given=inputs)
+        if label in params.preference and "fake_features" in inputs:
+            raise Fault(f"{file}: preference: {label} is of a set of clips; only metrics of single clips vote")
+    for section in ("runs", "forecasts"):
+        for key, run in getattr(params, section).items():
+            where = f"{file}: {section}.{key}"
+            model = member("models", run.model, f"{where}.model")
+            if getattr(model, "MAKES_VIDEO", True) != isinstance(run, Run):
+                raise Fault(f"{where}.model: {run.model} belongs in {'forecasts' if isinstance(run, Run) else 'runs'}")
+            check(model.Model, run.kwargs, f"{where}.kwargs", given=("facts",))
+
+
+def checked(root: Path) -> Params:
+    """The parameters, loaded and held against the code; what has passed is not held against it again until a byte of
+    params.yaml or of the package changes, since that imports every model."""
+    params, passed = load(root / "params.yaml"), root / ".cache" / "checked"
+    names(params, "params.yaml")
+    files = [root / "params.yaml", *sorted(Path(__file__).parent.rglob("*.py"))]
+    state = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    if not passed.is_file() or passed.read_text() != state:
+        signatures(params, "params.yaml")
+        passed.parent.mkdir(exist_ok=True)
+        passed.write_text(state)
+    return params

@@ -1,0 +1,131 @@
+"""Pictures for the notebooks: strips of frames and curves, with words for those who cannot see them; equal input, equal bytes."""
+import io
+
+import numpy as np
+from IPython.display import Image
+from matplotlib.colors import hsv_to_rgb
+from matplotlib.figure import Figure
+
+from v2vbench import clips
+
+COLOURS = ("#0b66ad", "#b8460a", "#0a7a5c", "#9a2f7d", "#7a6300", "#4f5561")      # told apart under the common colour blindnesses
+DASHES = ("-", (0, (7, 3)), (0, (2, 2)), (0, (9, 3, 2, 3)), (0, (1, 2)), (0, (12, 4)))
+IGNORED = (60, 60, 66)     # labels of 255
+ON_LINE = 8                # of 255: a distance map is drawn where it is nearer than this
+DPI = 100
+
+
+def picture(figure: Figure, alt: str) -> Image:
+    """A figure as PNG without date or version."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    return Image(png.getvalue(), format="png", alt=alt)
+
+
+def strip(rows: dict[str, np.ndarray], columns: list[str], about: str) -> Image:
+    """Pictures in a grid, one row a key: uint8 (n, H, W, 3), one a column; enlarged by a whole factor, never smoothed."""
+    height, width = next(iter(rows.values())).shape[1:3]
+    factor = max(1, round(1100 / width / len(columns)))
+    cell = height * factor / DPI, width * factor / DPI
+    left = 0.2 + 0.08 * max(map(len, rows))                # inches, for the names
+    figure = Figure(figsize=(left + len(columns) * (cell[1] + 0.05), 0.3 + len(rows) * (cell[0] + 0.05)))
+    size = figure.get_size_inches()
+    for i, (name, pictures) in enumerate(rows.items()):
+        top = size[1] - 0.3 - i * (cell[0] + 0.05)
+        figure.text((left - 0.1) / size[0], (top - cell[0] / 2) / size[1], name, ha="right", va="center", size=9)
+        for j, pixels in enumerate(pictures):
+            box = (left + j * (cell[1] + 0.05)) / size[0], (top - cell[0]) / size[1], cell[1] / size[0], cell[0] / size[1]
+            axes = figure.add_axes(box)
+            axes.imshow(pixels, interpolation="nearest", aspect="auto")
+            axes.set_axis_off()
+            if i == 0:
+                axes.set_title(columns[j], size=9, pad=3)
+    return picture(figure, f"{about}. Rows: {', '.join(rows)}. Columns: {', '.join(columns)}.")
+
+
+def curves(panels: dict[str, dict[str, tuple]], x_label: str, about: str) -> Image:
+    """Small multiples: {panel: {line: (xs, ys) or (xs, ys, lows, highs)}}."""
+    n_columns = min(3, len(panels))
+    n_rows = -(-len(panels) // n_columns)
+    figure = Figure(figsize=(3.7 * n_columns, 2.5 * n_rows + 0.3), layout="constrained")
+    grid = figure.subplots(n_rows, n_columns, squeeze=False)
+    for axes in grid.flat[len(panels):]:
+        axes.remove()
+    names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    handles = {}
+    for axes, (title, lines) in zip(grid.flat, panels.items()):
+        for name, (xs, ys, *band) in lines.items():
+            number = names.index(name)
+            colour = COLOURS[number % len(COLOURS)]
+            handles[name], = axes.plot(xs, ys, color=colour, linestyle=DASHES[number % len(DASHES)], linewidth=1.6)
+            if band and band[0] is not None:
+                axes.fill_between(xs, *band, color=colour, alpha=0.15, linewidth=0)
+        axes.set_title(title, size=10, loc="left")
+        axes.set_xlabel(x_label, size=8)
+        axes.tick_params(labelsize=8)
+        axes.xaxis.get_major_locator().set_params(integer=True)          # frames and steps
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25, linewidth=0.6)
+    if names != [""]:
+        figure.legend(handles.values(), handles, loc="outside upper left", ncols=len(names), fontsize=9, frameon=False)
+    ends = [f"{title}{f', {name}' * bool(name)}: {ys[0]:.3g} to {ys[-1]:.3g}" for title, lines in panels.items()
+            for name, (_, ys, *_) in lines.items() if len(ys)]
+    return picture(figure, f"{about}, by {x_label}. {'; '.join(ends)}.")
+
+
+def colour(arrays: dict, facts: clips.Facts) -> np.ndarray:
+    """The source as pictures, uint8 (T, H, W, 3): labels in the store's colours, maps as lines in them.
+
+    A map that is dark for the most part holds lines and is drawn as bright as it is; any other holds distances, and is
+    drawn where they are short. The first map lies below the others.
+    """
+    palette = np.full((256, 3), IGNORED, np.uint8)
+    palette[:len(facts.label_colours)] = facts.label_colours
+    if facts.source == "labels":
+        return palette[arrays["label"]]
+    canvas = np.zeros((*arrays["maps"].shape[:3], 3), np.float32)
+    for c in range(arrays["maps"].shape[-1]):
+        values = arrays["maps"][..., c]
+        cover = values / 255 if np.median(values) == 0 else (values < ON_LINE).astype(np.float32)
+        canvas += cover[..., None] * (palette[c] - canvas)
+    return canvas.round().astype(np.uint8)
+
+
+def motion(flow: np.ndarray) -> np.ndarray:
+    """Flow (T, H, W, 2) px as pictures: hue is the direction, saturation the length up to the 99th percentile."""
+    flow = flow.astype(np.float64)
+    length = np.hypot(flow[..., 0], flow[..., 1])
+    hue = np.arctan2(flow[..., 1], flow[..., 0]) / (2 * np.pi) % 1
+    full = max(np.percentile(length, 99), 1e-6)
+    return (hsv_to_rgb(np.stack([hue, (length / full).clip(0, 1), np.ones_like(hue)], -1)) * 255).round().astype(np.uint8)
+
+
+def times(first: int, last: int, n: int) -> list[int]:
+    """`n` frames spread evenly from `first` to `last`."""
+    return sorted({round(t) for t in np.linspace(first, last, n)})
+
+
+def clip(store: clips.Store, key: str, n: int) -> Image:
+    """A clip of a data set at `n` times: frames, source, and the motion from the frame before where the store has it."""
+    arrays, facts = store.read(key), store.facts
+    at = times(1, len(arrays["real"]) - 1, n)
+    before = [t - 1 for t in at]          # flow[t-1] leads from frame t back to t-1
+    rows = {"real": arrays["real"][at], "source": colour(arrays, facts)[at]}
+    if "flow" in arrays:
+        rows["flow"] = motion(arrays["flow"][before])
+    if "occluded" in arrays:
+        rows["occluded"] = np.repeat(arrays["occluded"][before][..., None] * np.uint8(255), 3, -1)
+    return strip(rows, [f"frame {t}" for t in at], f"{facts.title}, clip {key}")
+
+
+def beside(store: clips.Store, made: dict[str, clips.Store], key: str, n: int, first: int = 0, last: int | None = None) -> Image:
+    """A clip at `n` times from frame `first` to `last`: source, real, and what each of `made` {title: store} has for it."""
+    arrays, facts = store.read(key, arrays=[a for a in store.clips[key]["arrays"] if a in ("real", "label", "maps")]), store.facts
+    fakes = {}
+    for title, other in made.items():
+        own = other.read(key)
+        fakes |= {f"{title} source": colour(own, facts)} if "label" in own else {}
+        fakes[title] = own["fake"]
+    at = times(first, min(map(len, fakes.values())) - 1 if last is None else last, n)
+    rows = {"source": colour(arrays, facts)[at], "real": arrays["real"][at]} | {title: fake[at] for title, fake in fakes.items()}
+    return strip(rows, [f"frame {t}" for t in at], f"{facts.title}, clip {key}")

@@ -1,0 +1,121 @@
+"""Results for the notebooks: the tables and curves of each stage."""
+import csv
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from IPython.display import HTML, Image
+
+from v2vbench import clips
+from v2vbench.metrics.warp_error import compute as warp_error
+from v2vbench.show import curves
+
+
+def table(rows: list[dict], caption: str) -> HTML:
+    """Rows with equal keys as an HTML table; floats at 4 significant digits, None as a dash."""
+    def text(value):
+        return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in rows[0])
+    body = "".join(f"<tr>{''.join(f'<td>{text(value)}</td>' for value in row.values())}</tr>" for row in rows)
+    return HTML(f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def facts(store: clips.Store) -> HTML:
+    """What the data set is, and what each split holds."""
+    about = store.facts
+    rows = [{"split": split, "what": about.groups.get(split, "training"), "clips": len(ids), "frames": sum(n),
+             "frames a clip": f"{min(n)} to {max(n)}", "seconds": round(sum(n) / about.fps, 1)}
+            for split in ("train", *about.groups) if (ids := store.split(split)) and (n := [store.clips[key]["n_frames"] for key in ids])]
+    return table(rows, f"{about.title}. {about.about} {about.size[1]}x{about.size[0]} px at {about.fps:g} frames a second; source: {about.source} "
+                       f"({', '.join(about.label_names)}). From {about.origin}; licence {about.licence}.")
+
+
+def movement(store: clips.Store, n_clips: int) -> HTML:
+    """Of the first clips of each split: how much moves, and what is left when the motion is undone along the store's flow."""
+    rows = []
+    for split in filter(store.split, ("train", *store.facts.groups)):
+        seen = [clips.tensors(store.read(key, arrays=("real", "flow", "occluded"))) for key in store.split(split)[:n_clips]]
+        error = [[float(warp_error(c["real"], flow, c["occluded"]).nanmean()) for flow in (c["flow"], 0 * c["flow"])] for c in seen]
+        rows.append({"split": split, "median motion, px": float(np.median([c["flow"].norm(dim=1).median() for c in seen])),
+                     "occluded, %": float(np.mean([100 * c["occluded"].mean() for c in seen])),
+                     "warp error": float(np.mean(error, 0)[0]), "the same without the flow": float(np.mean(error, 0)[1])})
+    return table(rows, f"Motion of the real frames, up to {n_clips} clips a split")
+
+
+def parts(model) -> HTML:
+    """A model's modules: what they are, how many parameters, and which part's optimiser moves them."""
+    owner = {id(p): part for part, parameters in model.parts().items() for p in parameters}
+    rows = [{"module": name, "kind": type(module).__name__, "parameters": f"{sum(p.numel() for p in module.parameters()):,}",
+             "trained as": ", ".join(sorted({owner[id(p)] for p in module.parameters() if id(p) in owner})) or "nothing"}
+            for name, module in model.named_children()]
+    total = sum(p.numel() for p in model.parameters())
+    rows.append({"module": "all", "kind": "", "parameters": f"{total:,}", "trained as": ""})
+    return table(rows, "The model's modules")
+
+
+def training(path: Path) -> Image | str:
+    """The learning curves of a run, a panel a loss."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return "This model has nothing to train."
+    steps = [int(float(row["step"])) for row in rows]
+    return curves({name: {"": (steps, [float(row[name]) for row in rows])} for name in rows[0] if name != "step"}, "step", "Learning curves")
+
+
+def scores(result: dict, group: str) -> HTML:
+    """Every metric of a run on one group of clips, beside the same number of the real video."""
+    rows = [{"metric": metric["title"], "unit": metric["unit"], "better": {"one": "near 1"}.get(metric["better"], metric["better"]),
+             "value": metric["value"], "real video": metric.get("real", {}).get("value"), "protocol": metric["protocol"]}
+            for metric in result["groups"][group]["metrics"].values()]
+    return table(rows, f"{result['title']} on {group}, {len(result['groups'][group]['clips'])} clips; first frames: {result['first_frames']}")
+
+
+def by_frame(result: dict) -> Image:
+    """Each per-clip metric along the clips, a line a group."""
+    panels = {}
+    for group, scored in result["groups"].items():
+        for metric in scored["metrics"].values():
+            if metric["kind"] == "clip":
+                start = result["skip_frames"]
+                panels.setdefault(metric["title"], {})[group] = range(start, start + len(metric["curve"])), metric["curve"]
+    return curves(panels, "frame", f"{result['title']}: means over clips")
+
+
+def ranked(result: dict, group: str, labels: list[str]) -> list[str]:
+    """The clips of a group from the worst to the best, by the first of the metrics `labels` that scores single clips."""
+    metrics = result["groups"][group]["metrics"]
+    metric = next(metrics[label] for label in labels if metrics[label]["kind"] == "clip")
+    good = {"higher": lambda v: v, "lower": lambda v: -v, "one": lambda v: -abs(np.log(max(v, 1e-12)))}[metric["better"]]
+    return [key for _, key in sorted(zip(map(good, metric["per_clip"]), result["groups"][group]["clips"]))]
+
+
+def horizon(result: dict, group: str) -> Image:
+    """A prediction's metrics by frames ahead, a line a method, with intervals."""
+    panels = {metric["title"]: {name: (range(1, len(m["curve"]) + 1), m["curve"], *((m["low"], m["high"]) if m["low"] else ()))
+                                for name, m in metric["methods"].items()} for metric in result["groups"][group]["metrics"].values()}
+    return curves(panels, "frames ahead", f"{result['title']} on {group}")
+
+
+def comparison(result: dict, dataset: str, group: str) -> HTML:
+    """Every run on one group: value and interval of each metric; * the best, = not told apart from it."""
+    about = result["datasets"][dataset]["groups"][group]
+    rows = []
+    for key in next(iter(about["metrics"].values()))["rows"]:
+        rows.append({"run": result["runs"][key]["title"], "first frames": result["runs"][key]["first_frames"]})
+        for metric in about["metrics"].values():
+            value = metric["rows"][key]
+            span = "" if value["low"] is None else f" ({value['low']:.3g} to {value['high']:.3g})"
+            sign = " *" if value["best"] else " =" if value["tied"] else ""
+            name = f"{metric['title']}{', ' * bool(metric['unit'])}{metric['unit']}"
+            rows[-1][name] = None if value["value"] is None else f"{value['value']:.4g}{span}{sign}"
+    return table(rows, f"{result['datasets'][dataset]['title']}, {about['title']}, {about['n_clips']} clips")
+
+
+def preference(result: dict, dataset: str, group: str) -> HTML | str:
+    """For each pair of runs, the share of clips on which the voting metrics prefer the first."""
+    about = result["datasets"][dataset]["groups"][group]["preference"]
+    rows = [{"run": result["runs"][pair["a"]]["title"], "against": result["runs"][pair["b"]]["title"], "share": pair["share"],
+             "low": pair["low"], "high": pair["high"], "clips": pair["n_clips"]} for pair in about["pairs"]]
+    return table(rows, f"Share of clips on which {', '.join(about['metrics'])} prefer the first") if rows else "One run: no pair to compare."
