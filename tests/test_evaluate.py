@@ -1,0 +1,168 @@
+"""A run's results on a world with a known answer: counts in are counts out, and what has no score is refused."""
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import facts, sliding_clip
+
+from v2vbench import clips, params
+from v2vbench.evaluate import evaluate, score_clip
+from v2vbench.files import rounded
+from v2vbench.params import Fault
+
+PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
+RUN = params.Run(title="mine", dataset="sliding", model="copy_last", schedule="none", first_frames="real", kwargs={})
+PARAMS = replace(PARAMS, datasets={"sliding": {}}, runs={"method": RUN}, forecasts={}, predictions={},
+                 protocol=replace(PARAMS.protocol, skip_frames=2, feature_px=64, window_frames=6, window_stride=2))
+
+
+def project(folder, store, change=lambda frames: frames, keep=lambda clip: True, extra=(), given=2):
+    """A project whose run has put `change` on the real frames of each test clip but the first two."""
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "sliding.zip").symlink_to(store.path)
+
+    def fakes():
+        for clip in (clip for group in store.facts.groups for clip in store.split(group)):
+            frames = store.read(clip, arrays=["real"])["real"]
+            about = {"id": clip, "split": store.clips[clip]["split"], "real_sha256": store.clips[clip]["sha256"]}
+            if keep(clip):
+                yield about | {"given": given}, {"fake": np.concatenate([frames[:2], change(frames[2:])])}
+        yield from extra
+
+    clips.write(folder / "runs" / "method" / "clips.zip", replace(store.facts, name="method"), fakes())
+    return folder
+
+
+def flat(result, group, label):
+    return result["groups"][group]["metrics"][label]
+
+
+def test_real_frames_score_as_real(tmp_path, store):
+    result = evaluate(PARAMS, "method", project(tmp_path, store))
+    path = tmp_path / "metrics" / "runs" / "method.json"
+    first = path.read_bytes()
+    assert json.loads(first) == json.loads(json.dumps(rounded(result)))
+    assert result["first_frames"] == "2 real frames" and result["skip_frames"] == 2
+    for group in ("seen", "unseen"):
+        assert result["groups"][group]["clips"] == store.split(group)
+        assert set(result["groups"][group]["metrics"]) == set(PARAMS.metrics)
+        for label, metric in result["groups"][group]["metrics"].items():
+            assert "{" not in metric["protocol"] + metric["title"]
+            if metric["kind"] == "clip":
+                assert len(metric["per_clip"]) == 3 and len(metric["curve"]) in (9, 10)
+                assert metric["value"] == pytest.approx(np.mean(metric["per_clip"]))
+                assert metric.get("real", metric)["per_clip"] == metric["per_clip"]
+            else:
+                assert metric["value"] == 0 and metric["leave_one_out"] == [0, 0, 0] and metric["n_clips"] == 3
+                assert metric["n"] == (30 if label.endswith("frames") else 9) and metric["rank"] == metric["n"] - 1
+    evaluate(PARAMS, "method", tmp_path)                             # the second time from cached features
+    assert path.read_bytes() == first and len(list((tmp_path / ".cache" / "features").iterdir())) == 6
+
+
+def test_shuffled_frames_change_what_looks_at_time_and_nothing_else(tmp_path, store):
+    noise = np.random.default_rng(0).integers(0, 30, (10, 32, 64, 3)).astype(np.uint8)
+    order = np.random.default_rng(1).permutation(10)
+    plain, shuffled = (evaluate(PARAMS, "method", project(tmp_path / name, store, change)) for name, change in (
+        ("plain", lambda frames: frames // 2 + noise), ("shuffled", lambda frames: (frames // 2 + noise)[order])))
+    for group in ("seen", "unseen"):
+        for label in ("fed_frames", "ked_frames"):
+            assert flat(plain, group, label) == flat(shuffled, group, label)      # to the last bit, replicates too
+        for label in ("fed_windows", "warp_error", "motion_ratio"):
+            assert flat(shuffled, group, label)["value"] > 1.1 * flat(plain, group, label)["value"]
+        sharpness = [flat(result, group, "sharpness_ratio")["value"] for result in (plain, shuffled)]
+        assert sharpness[0] == pytest.approx(sharpness[1], rel=1e-12)
+
+
+def test_frozen_video(tmp_path, store):
+    result = evaluate(PARAMS, "method", project(tmp_path, store, lambda frames: frames[:1].repeat(10, 0)))
+    for group in ("seen", "unseen"):
+        assert flat(result, group, "motion_ratio")["value"] == 0 and flat(result, group, "fed_windows")["value"] > 0
+
+
+OTHER = sliding_clip(0, 12)["real"]
+
+
+def instead(id="slide-5", split="seen", frames=OTHER, **about):
+    """A project whose run has another clip in the place of slide-5."""
+    clip = {"id": id, "split": split, "given": 2} | about
+    return {"keep": lambda clip: clip != "slide-5", "extra": [(clip, {"fake": frames})]}
+
+
+@pytest.mark.parametrize("how, says", [
+    ({"keep": lambda clip: clip != "slide-5"}, "clip slide-5 is missing"),
+    (instead("more"), "clip more is no test clip"),
+    (instead(frames=OTHER[:9]), "clip slide-5 has n_frames 9, where sliding.zip has 12"),
+    (instead(split="unseen"), "clip slide-5 has split unseen, where sliding.zip has seen"),
+    (instead(real_sha256="0"), "clip slide-5 was made from another"),
+    ({"given": 3}, "start with 3 real frames"),
+])
+def test_clips_that_do_not_fit_are_named(tmp_path, store, how, says):
+    with pytest.raises(Fault, match=says):
+        evaluate(PARAMS, "method", project(tmp_path, store, **how))
+    assert not (tmp_path / "metrics").exists()
+
+
+def test_other_size(tmp_path, store):
+    root, ids = project(tmp_path, store), store.split("seen") + store.split("unseen")
+    clips.write(root / "runs" / "method" / "clips.zip", facts(size=(16, 64)), (
+        ({"id": clip, "split": store.clips[clip]["split"], "given": 2}, {"fake": OTHER[:, :16]}) for clip in ids))
+    with pytest.raises(Fault, match=r"frames of \(16, 64\) px, where sliding.zip has \(32, 64\)"):
+        evaluate(PARAMS, "method", root)
+
+
+def test_an_altered_store_is_refused(tmp_path, store):
+    path = project(tmp_path, store) / "runs" / "method" / "clips.zip"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(Fault, match="clips.zip: clip slide-"):
+        evaluate(PARAMS, "method", tmp_path)
+
+
+@pytest.mark.parametrize("protocol, says", [
+    ({"skip_frames": 11}, "clip slide-4 has 12 frames.*it takes 13"),
+    ({"window_frames": 11}, "clip slide-4.*10 frames, below protocol.window_frames, 11")])
+def test_clips_too_short(tmp_path, store, protocol, says):
+    with pytest.raises(Fault, match=says):
+        evaluate(replace(PARAMS, protocol=replace(PARAMS.protocol, **protocol)), "method", project(tmp_path, store))
+
+
+def lone(folder, clip):
+    """A store of one clip."""
+    clips.write(folder / "one.zip", facts(groups={"last": "the end"}), [({"id": "only", "split": "last"}, clip)])
+    return clips.Store(folder / "one.zip")
+
+
+def test_one_clip(tmp_path):
+    root = project(tmp_path, lone(tmp_path, sliding_clip(3, 12)), lambda frames: frames // 2)
+    metrics = evaluate(PARAMS, "method", root)["groups"]["last"]["metrics"]
+    assert metrics["ked_frames"]["value"] is None and "takes 2 rows of 2 clips" in metrics["ked_frames"]["note"]
+    assert metrics["fed_frames"]["value"] > 0 and metrics["fed_frames"]["leave_one_out"] == []
+    assert len(metrics["psnr"]["per_clip"]) == 1
+
+
+def test_no_finite_value_names_metric_and_clip(tmp_path):
+    still = sliding_clip(1, 12)
+    still["real"][:] = still["real"][:1]
+    with pytest.raises(Fault, match="metrics.motion_ratio: clip only of method: .* as value 0 of 9"):
+        evaluate(PARAMS, "method", project(tmp_path, lone(tmp_path, still)))
+
+
+def test_score_clip(store):
+    clip = clips.tensors(store.read("slide-4"))
+    scores = score_clip(clip | {"fake": clip["real"]}, PARAMS.metrics)
+    assert set(scores) == {"psnr", "ssim", "warp_error", "sharpness_ratio", "motion_ratio"}
+    assert all(isinstance(values, torch.Tensor) and len(values) in (11, 12) for values in scores.values())
+    with pytest.raises(Fault, match="metrics.warp_error: slide-4 has no flow and no occluded"):
+        score_clip({"fake": clip["real"], "real": clip["real"]}, PARAMS.metrics, "slide-4")
+
+
+@pytest.mark.parametrize("line, says", [
+    ({"metric": "psnrr"}, "metrics.psnr: no metric 'psnrr'"), ({"cap_db": 100}, "metrics.psnr: missing data_range"),
+    ({"metric": "fed", "features": "frame"}, "metrics.psnr.features: 'frame' is not one"), ([], "expected a mapping")])
+def test_a_wrong_line_is_named(tmp_path, store, line, says):
+    with pytest.raises(Fault, match=says):
+        evaluate(replace(PARAMS, metrics={"psnr": line}), "method", project(tmp_path, store))

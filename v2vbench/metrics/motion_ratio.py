@@ -1,0 +1,23 @@
+"""How much the video changes from frame to frame, as a share of the real one: frozen is 0, flicker is above 1."""
+import torch
+from torch.nn import functional as F
+
+from v2vbench.params import Count
+
+TITLE, UNIT, BETTER = "motion ratio", "", "one"
+PROTOCOL = "motion-ratio/1:rgb:block{block_px}px:mean-abs-difference:over-clip-mean:mean-of-pairs"
+
+
+def change(frames: torch.Tensor, block_px: int) -> torch.Tensor:
+    """Mean absolute difference of neighbouring frames, each averaged over blocks of pixels first, (T-1,)."""
+    return F.avg_pool2d(frames.double(), block_px, ceil_mode=True).diff(dim=0).abs().mean((1, 2, 3))
+
+
+def compute(fake: torch.Tensor, real: torch.Tensor, *, block_px: Count) -> torch.Tensor:
+    """Change of each generated pair over the mean change of the real clip's pairs.
+
+    fake, real    (T, 3, H, W)
+    block_px      side of the squares over which pixels are averaged first, so that noise and blur weigh little
+    returns       (T-1,), whose mean is the ratio of the clips; infinite or NaN where the real clip stands still
+    """
+    return change(fake, block_px) / change(real, block_px).mean()

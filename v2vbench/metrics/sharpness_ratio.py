@@ -1,0 +1,22 @@
+"""How sharp each frame is, as a share of the real video: blur is below 1, noise above."""
+import torch
+
+TITLE, UNIT, BETTER = "sharpness ratio", "", "one"
+PROTOCOL = "sharpness-ratio/1:rgb:gradient-energy:forward-difference:over-clip-mean:mean-of-frames"
+
+
+def energy(frames: torch.Tensor) -> torch.Tensor:
+    """Mean squared difference of neighbouring pixels, (T,)."""
+    frames = frames.double()
+    return frames.diff(dim=2).square().mean((1, 2, 3)) + frames.diff(dim=3).square().mean((1, 2, 3))
+
+
+def compute(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """Gradient energy of each generated frame over the mean gradient energy of the real clip.
+
+    The denominator is the clip's, not the frame's: one blank real frame would decide a mean of ratios.
+
+    fake, real    (T, 3, H, W)
+    returns       (T,), whose mean is the ratio of the clips; infinite or NaN where the real clip has no texture at all
+    """
+    return energy(fake) / energy(real).mean()
