@@ -12,7 +12,7 @@ from v2vbench.models import _blocks, forecast, vid2vid
 
 SMALL = {
     "vid2vid": dict(n_past=2, n_filters=4, n_down=2, n_blocks=2, instance_edges=True, norm="batch", foreground=["square"],
-                    composition="over", with_flow=True, flow_scale=20.0, n_scales=2, n_scales_temporal=2, n_filters_d=4, n_layers_d=2,
+                    composition="over", with_flow=True, flow_scale=20.0, resample="bilinear", n_scales=2, n_scales_temporal=2, n_filters_d=4, n_layers_d=2,
                     score_raw=True, w_feature=10.0, w_flow=10.0, w_warp=10.0, w_temporal=10.0, w_pixel=1.0, perceptual="none"),
     "pix2pixhd": dict(n_filters=4, n_down=2, n_blocks=1, instance_edges=True, norm="instance", n_scales=2, n_filters_d=4, n_layers_d=2,
                       w_feature=10.0, w_pixel=1.0, perceptual="none"),

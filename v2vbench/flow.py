@@ -4,11 +4,12 @@ import torch
 from torch.nn import functional as F
 
 
-def warp(image: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
-    """Move `image` along `flow`: out[y, x] = image[y + dy, x + dx], bilinear, edges repeated.
+def warp(image: torch.Tensor, flow: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
+    """Move `image` along `flow`: out[y, x] = image[y + dy, x + dx], edges repeated.
 
     image      (B, C, H, W)
     flow       (B, 2, H, W)    px, from the output back to `image`; zero is the identity, whole numbers are a shift
+    mode       "bilinear", which every loss and metric uses; "bicubic" blurs less but may leave the range of `image`
     returns    (B, C, H, W)    float32 whatever the autocast: positions need more than 8 bits
     """
     B, _, H, W = flow.shape                                                 # the unpacking is the check
@@ -17,7 +18,7 @@ def warp(image: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
         x = torch.arange(W, device=flow.device, dtype=torch.float32)
         x = (x + flow[:, 0].float()) * (2 / max(W - 1, 1)) - 1              # (B, H, W), corners at -1 and 1
         y = (y[:, None] + flow[:, 1].float()) * (2 / max(H - 1, 1)) - 1
-        return F.grid_sample(image.float(), torch.stack([x, y], -1), padding_mode="border", align_corners=True)
+        return F.grid_sample(image.float(), torch.stack([x, y], -1), mode=mode, padding_mode="border", align_corners=True)
 
 
 def pair_up(clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

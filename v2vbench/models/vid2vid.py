@@ -23,10 +23,10 @@ class Generator(nn.Module):
     """
 
     def __init__(self, n_source: int, *, n_past: int, n_filters: int, n_down: int, n_blocks: int, norm: str, with_flow: bool,
-                 with_foreground: bool, flow_scale: float, foreground: str):
+                 with_foreground: bool, flow_scale: float, composition: str, resample: str):
         super().__init__()
         wide = n_filters * 2 ** n_down
-        self.flow_scale, self.foreground = flow_scale, foreground
+        self.flow_scale, self.composition, self.resample = flow_scale, composition, resample
         shape = dict(n_down=n_down, norm=norm)
         self.down_source = encoder(n_source * (n_past + 1), n_filters, n_blocks=n_blocks - n_blocks // 2, **shape)
         self.down_past = encoder(3 * n_past, n_filters, n_blocks=n_blocks - n_blocks // 2, **shape)
@@ -49,8 +49,8 @@ class Generator(nn.Module):
             return dict(fake=raw, raw=raw)
         motion = self.motion(seen)
         flow, mask = self.flow_scale * self.flow(motion).float(), self.mask(motion).float()
-        fake = mask * raw + (1 - mask) * warp(past[:, -3:], flow)
-        if painted is not None and self.foreground == "over":
+        fake = mask * raw + (1 - mask) * warp(past[:, -3:], flow, self.resample).clamp(-1, 1)
+        if painted is not None and self.composition == "over":
             fake = front * painted + (1 - front) * fake                     # never warped, as in the reference code
         return dict(fake=fake, raw=raw, flow=flow, mask=mask)
 
@@ -82,6 +82,7 @@ class Model(nn.Module):
     foreground           labels painted by a network of their own ("no foreground prior" in Table 2 is []; section 3.3)
     composition          "over": the foreground is laid over the blend, as in the reference code; "inside": eq. 12, blended with the warp
     with_flow            False removes flow and mask ("no flow warping" in Table 2)
+    resample             how the last frame is carried along the flow; "bilinear" is the paper's, and blurs a little more each frame
     n_scales_temporal    0 removes the video discriminator ("no conditional video discriminator" in Table 2)
     score_raw            the hallucinated frame is scored by the image discriminator as well, as in the reference code
     w_temporal           of the reference code's extra term; 0 is the paper's objective
@@ -90,7 +91,7 @@ class Model(nn.Module):
 
     def __init__(self, facts: Facts, *, n_past: Count, n_filters: Count, n_down: Natural, n_blocks: Count, instance_edges: bool,
                  norm: Literal["batch", "instance", "instance_affine"], foreground: list[str], composition: Literal["over", "inside"], with_flow: bool,
-                 flow_scale: Weight, n_scales: Count, n_scales_temporal: Natural, n_filters_d: Count, n_layers_d: Count, score_raw: bool,
+                 flow_scale: Weight, resample: Literal["bilinear", "bicubic"], n_scales: Count, n_scales_temporal: Natural, n_filters_d: Count, n_layers_d: Count, score_raw: bool,
                  w_feature: Weight, w_flow: Weight, w_warp: Weight, w_temporal: Weight, w_pixel: Weight,
                  perceptual: Literal["none"]):
         super().__init__()
@@ -102,7 +103,7 @@ class Model(nn.Module):
         self.front = [facts.label_names.index(label) for label in foreground]
         channels = n_source(facts, instance_edges)
         self.G = Generator(channels, n_past=n_past, n_filters=n_filters, n_down=n_down, n_blocks=n_blocks, norm=norm, with_flow=with_flow,
-                           with_foreground=bool(foreground), flow_scale=flow_scale, foreground=composition)
+                           with_foreground=bool(foreground), flow_scale=flow_scale, composition=composition, resample=resample)
         shape = dict(n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm)
         self.D_image = Discriminator(channels + 3, **shape)
         self.D_video = nn.ModuleList(Discriminator(3 * N_FRAMES_D + 2 * (N_FRAMES_D - 1), **shape) for _ in range(n_scales_temporal))
