@@ -141,7 +141,7 @@ def _same_clips(store: clips.Store, fakes: clips.Store, protocol: Protocol) -> i
 
 
 def _clip(arrays: dict, metrics: list[Metric], kinds: set[str], protocol: Protocol, cache: Path, where: str) -> dict:
-    """All that is kept of one clip: {"fake" and "real": {label: values, kind of features: rows}}."""
+    """All that is kept of one clip: {"fake" and "real": {label: values, ("rows", kind of features): rows}}."""
     clip, result = clips.tensors(arrays), {"fake": {}, "real": {}}
     for metric in metrics:
         if metric.kind == "clip":
@@ -154,9 +154,9 @@ def _clip(arrays: dict, metrics: list[Metric], kinds: set[str], protocol: Protoc
         if "windows" in kinds:
             if len(frames) < protocol.window_frames:
                 raise Fault(f"{where}: {len(frames)} frames, below protocol.window_frames, {protocol.window_frames}")
-            result[name]["windows"] = _ordered(window_features(
+            result[name]["rows", "windows"] = _ordered(window_features(
                 frames, protocol.window_frames, protocol.window_stride, protocol.change_weight))
-        result[name]["frames"] = _ordered(frames.astype(np.float64))
+        result[name]["rows", "frames"] = _ordered(frames.astype(np.float64))
     return result
 
 
@@ -188,8 +188,8 @@ def _over_clips(values: list[np.ndarray]) -> dict:
 def _set_summary(metric: Metric, scores: list[dict], where: str) -> dict:
     """The distance of all clips' rows, and without each clip in turn; None where so few clips have none."""
     kind, n_clips, module = metric.settings["features"], len(scores), metric.module
-    fake, real = (np.concatenate([score[name][kind] for score in scores]) for name in ("fake", "real"))
-    owner = np.repeat(np.arange(n_clips), [len(score["fake"][kind]) for score in scores])
+    fake, real = (np.concatenate([score[name]["rows", kind] for score in scores]) for name in ("fake", "real"))
+    owner = np.repeat(np.arange(n_clips), [len(score["fake"]["rows", kind]) for score in scores])
     about = {"n": len(fake), "n_clips": n_clips, "rank": min(len(fake) - 1, fake.shape[1])}
 
     def distance(keep):

@@ -157,8 +157,7 @@ def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, chec
 def table(rows: list[dict]) -> bytes:
     """Rows as CSV: 6 significant digits, so that equal runs give equal bytes."""
     text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["step"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
     return text.getvalue().encode()
