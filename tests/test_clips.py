@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-
 from conftest import facts, sliding_clip
+
 from v2vbench import clips
 from v2vbench.params import Fault
 

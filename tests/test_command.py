@@ -28,7 +28,8 @@ def test_use_replaces_what_git_has_and_refuses_what_it_has_not(root, capsys):
     own = TINY.read_text().replace("steps: 3", "steps: 4")
     (root / "params.yaml").write_text(own)
     assert main(["use", "small"]) == 1 and (root / "params.yaml").read_text() == own
-    assert capsys.readouterr().err == "v2vbench: use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them\n"
+    refusal = "v2vbench: use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them\n"
+    assert capsys.readouterr().err == refusal
     assert main(["use", "small", "--force"]) == 0 and "suite: small" in (root / "params.yaml").read_text()
     assert main(["use", "small"]) == 0                                       # what a suite holds is not lost
     assert main(["use", "smal"]) == 1 and "use: no suite 'smal' in suites; there are small\n" in capsys.readouterr().err
@@ -46,7 +47,8 @@ def test_check_says_what_it_found(root, capsys):
 def test_sources_can_strip_the_notebooks_themselves(root):
     shutil.copytree(TINY.parents[1] / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns(".*"))
     before = {path.name: path.read_bytes() for path in (root / "notebooks").iterdir()}
-    (root / "notebooks/01_data.ipynb").write_text(before["01_data.ipynb"].decode().replace('"execution_count": null', '"execution_count": 5'))
+    run = before["01_data.ipynb"].replace(b'"execution_count": null', b'"execution_count": 5')
+    (root / "notebooks/01_data.ipynb").write_bytes(run)
     assert main(["sources", "--strip"]) == 0 and not (root / "build").exists()
     assert {path.name: path.read_bytes() for path in (root / "notebooks").iterdir()} == before
 
@@ -61,12 +63,13 @@ def test_doctor_is_one_screen_and_says_what_a_missing_thing_costs(root, capsys, 
     assert len(lines) <= 24 and [line for line in lines if line.startswith("ok      Python")]
     for what in ("MISSING ViZDoom", "MISSING reports/", "-       dlib", "-       suite small"):
         assert [line for line in lines if line.startswith(what) and "  ->  " in line], what
-    assert [line for line in lines if line.startswith("ok      params.yaml") and "2 runs on freedoom; no download. Nothing is learnt here" in line]
+    about = "2 runs on freedoom; no download. Nothing is learnt here"
+    assert [line for line in lines if line.startswith("ok      params.yaml") and about in line]
 
 
 def test_doctor_adds_up_what_is_downloaded():
-    archives = {"a": {"images": {"url": "u", "size": 2, "sha256": None}, "labels": {"url": "v", "size": None, "sha256": None}}, "b": {"n": 3}}
-    assert sum(doctor.archives(archives)) == 2
+    datasets = {"a": {"images": {"url": "u", "size": 2}, "labels": {"url": "v", "size": None}}, "b": {"n": 3}}
+    assert sum(doctor.archives(datasets)) == 2
 
 
 def test_outside_a_project_is_one_line(tmp_path, monkeypatch, capsys):

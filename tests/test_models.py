@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import facts
 from safetensors.torch import load_file
 
 import v2vbench
-from conftest import facts
 from v2vbench import clips, find, params
 from v2vbench.models import _blocks, forecast, vid2vid
 

@@ -168,18 +168,17 @@ def test_training_that_was_killed_ends_in_the_same_weights(clone):
     def weights():
         return hashlib.sha256((clone / "runs/vid2vid/model.safetensors").read_bytes()).hexdigest()
 
-    edit(clone / "params.yaml", "few: {seed: 0, steps: 3,", "few: {seed: 0, steps: 60,")
+    edit(clone / "params.yaml", "few: {seed: 0, steps: 3,", "few: {seed: 0, steps: 40,")
     assert repro(clone, "train@vid2vid") == ["train@vid2vid"]
     unbroken = weights()
-    for victim in ("dvc", "runner", "kernel"):
+    for victim in ("dvc", "v2vbench.kernel"):
         with subprocess.Popen(**command(clone, "repro", "-f", "-s", "train@vid2vid")) as dvc:
-            end = time.monotonic() + 120
             while not list(clone.glob(".cache/runs/*/checkpoint.pt")):
-                assert dvc.poll() is None and time.monotonic() < end
+                assert dvc.poll() is None, "it ended before it could be killed"
                 time.sleep(0.05)
-            family = {"dvc": psutil.Process(dvc.pid)} | {
-                {"v2vbench": "runner", "v2vbench.kernel": "kernel"}[process.cmdline()[2]]: process
-                for process in psutil.Process(dvc.pid).children(recursive=True) if process.cmdline()[1:2] == ["-m"]}
+            children = [(process.cmdline(), process) for process in psutil.Process(dvc.pid).children(recursive=True)]
+            family = {"dvc": psutil.Process(dvc.pid)} | {words[2]: process for words, process in children if words[1:2] == ["-m"]}
+            assert family.keys() == {"dvc", "v2vbench", "v2vbench.kernel"}
             family[victim].send_signal(signal.SIGKILL)
             assert not psutil.wait_procs(family.values(), timeout=60)[1]
         assert list(clone.glob(".cache/runs/*/checkpoint.pt"))

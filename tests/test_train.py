@@ -10,8 +10,8 @@ import pytest
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file
-
 from test_models import SMALL
+
 from v2vbench import clips, params, synthesize, train
 from v2vbench.params import Fault, Forecast, Params, Run, Schedule
 

@@ -12,18 +12,13 @@ def warp(image: torch.Tensor, flow: torch.Tensor, mode: str = "bilinear") -> tor
     mode       "bilinear", which every loss and metric uses; "bicubic" blurs less but may leave the range of `image`
     returns    (B, C, H, W)    float32 whatever the autocast: positions need more than 8 bits
     """
-    B, _, H, W = flow.shape                                                 # the unpacking is the check
+    H, W = flow.shape[-2:]
     with torch.autocast(image.device.type, enabled=False):
         y = torch.arange(H, device=flow.device, dtype=torch.float32)
         x = torch.arange(W, device=flow.device, dtype=torch.float32)
         x = (x + flow[:, 0].float()) * (2 / max(W - 1, 1)) - 1              # (B, H, W), corners at -1 and 1
         y = (y[:, None] + flow[:, 1].float()) * (2 / max(H - 1, 1)) - 1
         return F.grid_sample(image.float(), torch.stack([x, y], -1), mode=mode, padding_mode="border", align_corners=True)
-
-
-def pair_up(clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B, T, C, H, W) as its frames t-1 and t, each (B * (T-1), C, H, W)."""
-    return clip[:, :-1].flatten(0, 1), clip[:, 1:].flatten(0, 1)
 
 
 def estimate(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -203,8 +203,6 @@ def coerce(value, hint, where: str):
         return bind(hint, value, where)
     elif hint is float and type(value) in (int, float):
         return float(value)
-    elif hint is object or type(value) is hint or (is_dataclass(hint) and isinstance(value, hint)):
-        return value
-    elif hint is types.NoneType and value is None:
+    elif hint in (object, type(value)) or (is_dataclass(hint) and isinstance(value, hint)):
         return value
     raise Fault(f"{where}: {value!r} is not {getattr(hint, '__name__', hint) if origin is None else hint}")

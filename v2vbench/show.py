@@ -7,11 +7,8 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 
 from v2vbench import clips
+from v2vbench.palette import COLOURS, DASHES, colour
 
-COLOURS = ("#0b66ad", "#b8460a", "#0a7a5c", "#9a2f7d", "#7a6300", "#4f5561")      # told apart under the common colour blindnesses
-DASHES = ("-", (0, (7, 3)), (0, (2, 2)), (0, (9, 3, 2, 3)), (0, (1, 2)), (0, (12, 4)))
-IGNORED = (60, 60, 66)     # labels of 255
-ON_LINE = 8                # of 255: a distance map is drawn where it is nearer than this
 DPI = 100
 
 
@@ -56,10 +53,11 @@ def curves(panels: dict[str, dict[str, tuple]], x_label: str, about: str) -> Ima
     for axes, (title, lines) in zip(grid.flat, panels.items()):
         for name, (xs, ys, *band) in lines.items():
             number = names.index(name)
-            colour = COLOURS[number % len(COLOURS)]
-            handles[name], = axes.plot(xs, ys, color=colour, linestyle=DASHES[number % len(DASHES)], linewidth=1.6)
+            ink, dash = COLOURS[number % len(COLOURS)][0], DASHES[number % len(DASHES)]
+            style = (0, tuple(map(int, dash.split()))) if dash else "-"
+            handles[name], = axes.plot(xs, ys, color=ink, linestyle=style, linewidth=1.6)
             if band and band[0] is not None:
-                axes.fill_between(xs, *band, color=colour, alpha=0.15, linewidth=0)
+                axes.fill_between(xs, *band, color=ink, alpha=0.15, linewidth=0)
         axes.set_title(title, size=10, loc="left")
         axes.set_xlabel(x_label, size=8)
         axes.tick_params(labelsize=8)
@@ -71,24 +69,6 @@ def curves(panels: dict[str, dict[str, tuple]], x_label: str, about: str) -> Ima
     ends = [f"{title}{f', {name}' * bool(name)}: {ys[0]:.3g} to {ys[-1]:.3g}" for title, lines in panels.items()
             for name, (_, ys, *_) in lines.items() if len(ys)]
     return picture(figure, f"{about}, by {x_label}. {'; '.join(ends)}.")
-
-
-def colour(arrays: dict, facts: clips.Facts) -> np.ndarray:
-    """The source as pictures, uint8 (T, H, W, 3): labels in the store's colours, maps as lines in them.
-
-    A map that is dark for the most part holds lines and is drawn as bright as it is; any other holds distances, and is
-    drawn where they are short. The first map lies below the others.
-    """
-    palette = np.full((256, 3), IGNORED, np.uint8)
-    palette[:len(facts.label_colours)] = facts.label_colours
-    if facts.source == "labels":
-        return palette[arrays["label"]]
-    canvas = np.zeros((*arrays["maps"].shape[:3], 3), np.float32)
-    for c in range(arrays["maps"].shape[-1]):
-        values = arrays["maps"][..., c]
-        cover = values / 255 if np.median(values) == 0 else (values < ON_LINE).astype(np.float32)
-        canvas += cover[..., None] * (palette[c] - canvas)
-    return canvas.round().astype(np.uint8)
 
 
 def motion(flow: np.ndarray) -> np.ndarray:

@@ -13,7 +13,8 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save
 
-from v2vbench import clips, flow, losses, params as parameters
+from v2vbench import clips, flow, losses
+from v2vbench import params as parameters
 from v2vbench.files import write_whole
 from v2vbench.models import _blocks
 from v2vbench.params import Fault, Params
@@ -61,7 +62,7 @@ class Trainer:
 
     def __init__(self, model: torch.nn.Module, schedule: parameters.Schedule):
         self.fabric = lightning_fabric.Fabric(accelerator="auto", devices=1, precision=schedule.precision)
-        self.schedule, self.step, self.rows = schedule, 0, []
+        self.schedule, self.step, self.rows, self.loss = schedule, 0, [], math.nan
         raw = model.to(memory_format=torch.channels_last)
         self.parts = raw.parts()
         self.lr = {name: schedule.lr if name == "G" else schedule.lr_d for name in self.parts}
@@ -82,7 +83,7 @@ class Trainer:
             for group in optimiser.param_groups:
                 group["lr"] = self.lr[name] * share
             optimiser.step()
-        self.step += 1
+        self.step, self.loss = self.step + 1, float(losses["G"].detach())
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def state(self) -> dict:
@@ -139,7 +140,7 @@ def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, chec
                             seed=schedule.seed)
     sums, n = {}, 0
     for step in progress(range(trainer.step, schedule.steps), f"train {key}", unit="frame", start=trainer.step,
-                         scale=schedule.batch_size * schedule.n_frames, note=lambda: f"G {now['G']:.2f}"):
+                         scale=schedule.batch_size * schedule.n_frames, note=lambda: f"G {trainer.loss:.2f}"):
         now = trainer.update(trainer.fabric.to_device(windows.batch(step)))
         if bad := [name for name, value in now.items() if not math.isfinite(value)]:
             raise Fault(f"runs.{key}: loss {bad[0]} is {now[bad[0]]} at step {step}; lower schedules lr or use precision 32-true")

@@ -17,13 +17,14 @@ class Model(nn.Module):
     """
 
     def __init__(self, facts: Facts, *, n_filters: Count, n_down: Natural, n_blocks: Count, instance_edges: bool,
-                 norm: Literal["batch", "instance"], n_scales: Count, n_filters_d: Count, n_layers_d: Count, w_feature: Weight, w_pixel: Weight,
-                 perceptual: Literal["none"]):
+                 norm: Literal["batch", "instance"], n_scales: Count, n_filters_d: Count, n_layers_d: Count, w_feature: Weight,
+                 w_pixel: Weight, perceptual: Literal["none"]):
         super().__init__()
         self.facts, self.n_past, self.instance_edges = facts, 0, instance_edges
         self.w_feature, self.w_pixel = w_feature, w_pixel
         channels = n_source(facts, instance_edges)
-        self.G = nn.Sequential(encoder(channels, n_filters, n_down, n_blocks, norm), decoder(n_filters, n_down, norm), head(n_filters, 3, nn.Tanh()))
+        self.G = nn.Sequential(encoder(channels, n_filters, n_down, n_blocks, norm), decoder(n_filters, n_down, norm),
+                               head(n_filters, 3, nn.Tanh()))
         self.D_image = Discriminator(channels + 3, n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm)
         self.apply(initialise)
 

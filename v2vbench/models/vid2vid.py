@@ -7,7 +7,7 @@ from torch import nn
 from v2vbench.clips import Facts
 from v2vbench.flow import warp
 from v2vbench.losses import feature_matching, flow_endpoint, flow_warp, lsgan, masked_l1, temporal_warp
-from v2vbench.models._blocks import Discriminator, conv, decoder, encode, encoder, head, initialise, n_source, residuals
+from v2vbench.models._blocks import Discriminator, decoder, encode, encoder, head, initialise, n_source, residuals
 from v2vbench.params import Count, Fault, Natural, Weight
 
 N_FRAMES_D = 3          # frames that the video discriminator sees at once
@@ -90,10 +90,10 @@ class Model(nn.Module):
     """
 
     def __init__(self, facts: Facts, *, n_past: Count, n_filters: Count, n_down: Natural, n_blocks: Count, instance_edges: bool,
-                 norm: Literal["batch", "instance", "instance_affine"], foreground: list[str], composition: Literal["over", "inside"], with_flow: bool,
-                 flow_scale: Weight, resample: Literal["bilinear", "bicubic"], n_scales: Count, n_scales_temporal: Natural, n_filters_d: Count, n_layers_d: Count, score_raw: bool,
-                 w_feature: Weight, w_flow: Weight, w_warp: Weight, w_temporal: Weight, w_pixel: Weight,
-                 perceptual: Literal["none"]):
+                 norm: Literal["batch", "instance", "instance_affine"], foreground: list[str], composition: Literal["over", "inside"],
+                 with_flow: bool, flow_scale: Weight, resample: Literal["bilinear", "bicubic"], n_scales: Count,
+                 n_scales_temporal: Natural, n_filters_d: Count, n_layers_d: Count, score_raw: bool, w_feature: Weight, w_flow: Weight,
+                 w_warp: Weight, w_temporal: Weight, w_pixel: Weight, perceptual: Literal["none"]):
         super().__init__()
         if unknown := set(foreground) - set(facts.label_names):
             raise Fault(f"foreground: no label {', '.join(sorted(unknown))} in {facts.name}; there are {', '.join(facts.label_names)}")
@@ -185,7 +185,8 @@ class Model(nn.Module):
         for scale, D_video in enumerate(self.D_video):
             picks = triplets(fake.shape[1], scale)
             if not picks:
-                raise Fault(f"n_frames: {clip['real'].shape[1]} is too short for {len(self.D_video)} temporal scales with n_past = {self.n_past}")
+                raise Fault(f"n_frames: {clip['real'].shape[1]} is too short for {len(self.D_video)} temporal scales "
+                            f"with n_past = {self.n_past}")
             judged = D_video(torch.cat([self._triplet(real, flow_real, pick) for pick in picks]))
             called = D_video(torch.cat([self._triplet(fake, flow_real, pick) for pick in picks]))
             G = G + self._versus(terms, f"video{scale}", called, judged)

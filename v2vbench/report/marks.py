@@ -3,11 +3,7 @@ import math
 
 from markupsafe import Markup
 
-# One colour a method, everywhere: for light and for dark ground. Told apart under the common colour blindnesses, and at
-# 4.5:1 or more on their ground, so that they can also be text; the marker and the dash say the same again.
-COLOURS = (("#0b66ad", "#6fb5f5"), ("#b8460a", "#ff9d62"), ("#0a7a5c", "#45cfa2"), ("#9a2f7d", "#ee9bd3"),
-           ("#4d3f00", "#f3e08a"), ("#6b7280", "#858d99"))
-DASHES = ("", "7 3", "2 3", "9 3 2 3", "1 3", "12 4")
+from v2vbench.palette import COLOURS, DASHES
 
 
 def css_colours() -> str:

@@ -12,14 +12,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from v2vbench import clips
 from v2vbench.evaluate import score_clip
+from v2vbench.palette import COLOURS, colour
 from v2vbench.params import Fault, Params
-from v2vbench.report import charts, marks
+from v2vbench.report import charts
 from v2vbench.report.tables import Results, legend
 
 GROUND, WORDS, SOFT = (22, 23, 26), (236, 234, 229), (168, 166, 160)     # of the video, in light and dark pages alike
 BAND, GAP, EDGE = 38, 8, 14     # px: the band with a tile's name above it; between tiles; around them all
-IGNORED = (60, 60, 66)     # labels of 255
-ON_LINE = 4                # of 255: a distance map is drawn where it is nearer than this
 
 
 @dataclass(frozen=True)
@@ -74,24 +73,6 @@ def by_frame(params: Params, label: str, arrays: dict, fake: np.ndarray, where: 
     return score_clip(clips.tensors(scored), {label: params.metrics[label]}, where)[label].tolist()
 
 
-def colour(arrays: dict, facts: clips.Facts) -> np.ndarray:
-    """The source as pictures, uint8 (T, H, W, 3): labels in the store's colours, maps as lines in them.
-
-    A map that is dark for the most part holds lines and is drawn as bright as it is; any other holds distances, and is
-    drawn where they are short. The first map lies below the others.
-    """
-    table = np.full((256, 3), IGNORED, np.uint8)
-    table[:len(facts.label_colours)] = facts.label_colours
-    if facts.source == "labels":
-        return table[arrays["label"]]
-    picture = np.zeros((*arrays["maps"].shape[:3], 3), np.float32)
-    for c in range(arrays["maps"].shape[-1]):
-        values = arrays["maps"][..., c]
-        cover = values / 255 if np.median(values) == 0 else (values < ON_LINE).astype(np.float32)
-        picture += cover[..., None] * (table[c] - picture)
-    return picture.round().astype(np.uint8)
-
-
 def layout(n_methods: int, size: tuple[int, int], tile_px: int) -> tuple[int, tuple[int, int], list[tuple[int, int]]]:
     """By what frames are enlarged; the composite's (height, width), both even; and each tile's top left (y, x).
 
@@ -123,7 +104,7 @@ def compose(tiles: list[Tile], caption: str, legend: list[tuple[str, tuple]], ti
     for tile, (y, x) in zip(tiles, corners):
         indent = 0
         if tile.method is not None:
-            draw.rectangle((x, y - 25, x + 15, y - 10), fill=marks.COLOURS[tile.method % len(marks.COLOURS)][1])
+            draw.rectangle((x, y - 25, x + 15, y - 10), fill=COLOURS[tile.method % len(COLOURS)][1])
             indent = 24
         draw.text((x + indent, y - 9), tile.title, WORDS, normal, anchor="ls")
     if len(tiles) % 3 == 2 and len(tiles) > 3:
