@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV   := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Containers often set it: then every stage compiles torch and its like anew, 3 s instead of 1.5 s of CPU for each process.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help repro test slow lab doctor bench lock
 help:

@@ -38,6 +38,15 @@ def test_bicubic_blurs_less_over_many_steps():
     assert lost["bicubic"] < lost["bilinear"] / 3
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_a_flow_that_is_no_number_gives_none(mode):
+    flow = torch.zeros(1, 2, 8, 8)
+    flow[0, 0, 3, 4] = torch.nan
+    moved = warp(torch.rand(1, 3, 8, 8), flow.requires_grad_(), mode)
+    assert moved.isnan().nonzero()[:, 2:].unique(dim=0).tolist() == [[3, 4]]
+    moved.nan_to_num().sum().backward()
+
+
 def test_positions_stay_exact_under_autocast():
     image = torch.rand(1, 3, 8, 256)
     flow = torch.ones(1, 2, 8, 256) * torch.tensor([1.0, 0]).view(1, 2, 1, 1)

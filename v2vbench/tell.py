@@ -27,8 +27,8 @@ def facts(store: clips.Store) -> HTML:
     rows = [{"split": split, "what": about.groups.get(split, "training"), "clips": len(ids), "frames": sum(n),
              "frames a clip": f"{min(n)} to {max(n)}", "seconds": round(sum(n) / about.fps, 1)}
             for split in ("train", *about.groups) if (ids := store.split(split)) and (n := [store.clips[key]["n_frames"] for key in ids])]
-    return table(rows, f"{about.title}. {about.about} {about.size[1]}x{about.size[0]} px at {about.fps:g} frames a second; source: {about.source} "
-                       f"({', '.join(about.label_names)}). From {about.origin}; licence {about.licence}.")
+    return table(rows, f"{about.title}. {about.about} {about.size[1]}x{about.size[0]} px at {about.fps:g} frames a second; "
+                       f"source: {about.source} ({', '.join(about.label_names)}). From {about.origin}; licence {about.licence}.")
 
 
 def movement(store: clips.Store, n_clips: int) -> HTML:
@@ -61,7 +61,8 @@ def training(path: Path) -> Image | str:
     if not rows:
         return "This model has nothing to train."
     steps = [int(float(row["step"])) for row in rows]
-    return curves({name: {"": (steps, [float(row[name]) for row in rows])} for name in rows[0] if name != "step"}, "step", "Learning curves")
+    losses = {name: {"": (steps, [float(row[name]) for row in rows])} for name in rows[0] if name != "step"}
+    return curves(losses, "step", "Learning curves")
 
 
 def scores(result: dict, group: str) -> HTML:
@@ -69,7 +70,8 @@ def scores(result: dict, group: str) -> HTML:
     rows = [{"metric": metric["title"], "unit": metric["unit"], "better": {"one": "near 1"}.get(metric["better"], metric["better"]),
              "value": metric["value"], "real video": metric.get("real", {}).get("value"), "protocol": metric["protocol"]}
             for metric in result["groups"][group]["metrics"].values()]
-    return table(rows, f"{result['title']} on {group}, {len(result['groups'][group]['clips'])} clips; first frames: {result['first_frames']}")
+    n = len(result["groups"][group]["clips"])
+    return table(rows, f"{result['title']} on {group}, {n} clip{'s' * (n > 1)}; first frames: {result['first_frames']}")
 
 
 def by_frame(result: dict) -> Image:
@@ -118,4 +120,6 @@ def preference(result: dict, dataset: str, group: str) -> HTML | str:
     about = result["datasets"][dataset]["groups"][group]["preference"]
     rows = [{"run": result["runs"][pair["a"]]["title"], "against": result["runs"][pair["b"]]["title"], "share": pair["share"],
              "low": pair["low"], "high": pair["high"], "clips": pair["n_clips"]} for pair in about["pairs"]]
-    return table(rows, f"Share of clips on which {', '.join(about['metrics'])} prefer the first") if rows else "One run: no pair to compare."
+    if not rows:
+        return "One run: no pair to compare."
+    return table(rows, f"Share of clips on which {', '.join(about['metrics'])} prefer the first")
