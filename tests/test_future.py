@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from test_train import project
+
 from v2vbench import clips, future, params, train
 from v2vbench.params import Fault, Prediction
 

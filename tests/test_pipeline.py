@@ -53,9 +53,11 @@ def twice(tmp_path_factory):
     """Two projects in which everything was run, on the same clips."""
     folder, n_threads = tmp_path_factory.mktemp("tiny"), torch.get_num_threads()
     torch.set_num_threads(1)
-    store = data(load(ROOT / "tests/tiny.yaml"), "freedoom", folder)
-    yield run(folder / "one", store), run(folder / "two", store)
-    torch.set_num_threads(n_threads)
+    try:
+        store = data(load(ROOT / "tests/tiny.yaml"), "freedoom", folder)
+        yield run(folder / "one", store), run(folder / "two", store)
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def test_two_runs_are_the_same_bytes(twice):

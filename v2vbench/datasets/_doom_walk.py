@@ -33,8 +33,9 @@ class Walk:
 
 
 def follow_parent(folder: str) -> None:
-    """Let this process work in `folder`, where the engine leaves files, and leave no engine behind: that outlives its
-    starter and ignores SIGTERM, so it is killed when this process is told to end, and when the parent process is gone."""
+    """Let this process work in a folder of its own in `folder`, where the engine leaves files (two engines that start in one
+    folder can crash each other), and leave no engine behind: that outlives its starter and ignores SIGTERM, so it is killed
+    when this process is told to end, and when the parent process is gone."""
     import psutil
 
     def end(*_):
@@ -45,7 +46,9 @@ def follow_parent(folder: str) -> None:
     def wait():
         connection.wait([parent_process().sentinel])
         end()
-    os.chdir(folder)
+    own = Path(folder) / str(os.getpid())
+    own.mkdir()
+    os.chdir(own)
     signal.signal(signal.SIGTERM, end)
     threading.Thread(target=wait, daemon=True).start()
 
