@@ -88,6 +88,7 @@ def test_a_stage_leaves_the_same_bytes_and_tells_of_itself(tmp_path):
     first = out.read_bytes()
     assert b"'key': 'x'" in first and b"<object object at 0x\xe2\x80\xa6> . :4096:8" in first and b"image/png" in first
     assert b"beware" not in first and str(root).encode() not in first and b"duration" not in first
+    assert b'{\\"key\\": \\"y\\"}' not in first                             # the default, which another has replaced
     assert sys.executable in first.decode() and "beware" in (root / "logs/train-x.log").read_text()
     facts = json.loads((root / "logs/train-x.json").read_text())
     assert facts["stage"] == "train" and facts["key"] == "x" and facts["device"] == "cpu"

@@ -63,7 +63,8 @@ def normal(nb: nbformat.NotebookNode, root: Path) -> nbformat.NotebookNode:
                 for place, short in places.items():
                     texts[kind] = texts[kind].replace(place, short) if len(place) > 2 else texts[kind]
                 texts[kind] = ADDRESS.sub("0x…", texts[kind])
-    return _bare(nb.cells)
+    given = any("injected-parameters" in cell.metadata.get("tags", ()) for cell in nb.cells)
+    return _bare([cell for cell in nb.cells if not given or "parameters" not in cell.metadata.get("tags", ())])
 
 
 def _bare(cells: list) -> nbformat.NotebookNode:

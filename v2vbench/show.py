@@ -25,10 +25,11 @@ def strip(rows: dict[str, np.ndarray], columns: list[str], about: str) -> Image:
     factor = max(1, round(1100 / width / len(columns)))
     cell = height * factor / DPI, width * factor / DPI
     left = 0.2 + 0.08 * max(map(len, rows))                # inches, for the names
-    figure = Figure(figsize=(left + len(columns) * (cell[1] + 0.05), 0.3 + len(rows) * (cell[0] + 0.05)))
+    figure = Figure(figsize=(left + len(columns) * (cell[1] + 0.05), 0.5 + len(rows) * (cell[0] + 0.05)))
     size = figure.get_size_inches()
+    figure.text(left / size[0], 1 - 0.2 / size[1], about, va="baseline", size=10)
     for i, (name, pictures) in enumerate(rows.items()):
-        top = size[1] - 0.3 - i * (cell[0] + 0.05)
+        top = size[1] - 0.5 - i * (cell[0] + 0.05)
         figure.text((left - 0.1) / size[0], (top - cell[0] / 2) / size[1], name, ha="right", va="center", size=9)
         for j, pixels in enumerate(pictures):
             box = (left + j * (cell[1] + 0.05)) / size[0], (top - cell[0]) / size[1], cell[1] / size[0], cell[0] / size[1]
@@ -98,7 +99,8 @@ def clip(store: clips.Store, key: str, n: int) -> Image:
     return strip(rows, [f"frame {t}" for t in at], f"{facts.title}, clip {key}")
 
 
-def beside(store: clips.Store, made: dict[str, clips.Store], key: str, n: int, first: int = 0, last: int | None = None) -> Image:
+def beside(store: clips.Store, made: dict[str, clips.Store], key: str, n: int, first: int = 0, last: int | None = None,
+           about: str = "") -> Image:
     """A clip at `n` times from frame `first` to `last`: source, real, and what each of `made` {title: store} has for it."""
     arrays, facts = store.read(key, arrays=[a for a in store.clips[key]["arrays"] if a in ("real", "label", "maps")]), store.facts
     fakes = {}
@@ -108,4 +110,4 @@ def beside(store: clips.Store, made: dict[str, clips.Store], key: str, n: int, f
         fakes[title] = own["fake"]
     at = times(first, min(map(len, fakes.values())) - 1 if last is None else last, n)
     rows = {"source": colour(arrays, facts)[at], "real": arrays["real"][at]} | {title: fake[at] for title, fake in fakes.items()}
-    return strip(rows, [f"frame {t}" for t in at], f"{facts.title}, clip {key}")
+    return strip(rows, [f"frame {t}" for t in at], f"{facts.title}, clip {key}{about}")
