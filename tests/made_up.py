@@ -68,7 +68,7 @@ def project(root, names, methods=METHODS, metrics=METRICS):
         for run, title in own.items():
             given, noise = methods[title]
             about = {"title": title, "dataset": dataset, "model": "none"}
-            runs[run] = about | {"schedule": "short", "first_frames": "real" if given else "none", "kwargs": {}}
+            runs[run] = about | {"schedule": "short", "base": "none", "first_frames": "real" if given else "none", "kwargs": {}}
             compare["runs"][run] = about | {"first_frames": f"{given} real frames" if given else "none"}
             _run(root, store, run, title, given, noise, rng)
             scored[run] = {"groups": {}}

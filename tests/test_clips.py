@@ -1,6 +1,7 @@
 """The store gives back what was written, whole or not at all, and says what is wrong with a bad one."""
 import hashlib
 import os
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -43,6 +44,112 @@ def test_a_crash_while_writing_leaves_the_old_store(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         clips.write(path, facts(), crash())
     assert path.read_bytes() == before
+
+
+def pieces(array, sizes):
+    """The array in pieces of sizes[0], sizes[1], ... frames, again and again, all in the same memory as a careless generator's are."""
+    start, held = 0, np.empty((max(sizes), *array.shape[1:]), array.dtype)
+    while start < len(array):
+        for size in sizes:
+            part = array[start:start + size]
+            held[:len(part)] = part
+            if len(part):
+                yield held[:len(part)]
+            start += size
+
+
+def lazily(arrays, sizes):
+    return {name: clips.Frames(len(array), pieces(array, sizes)) for name, array in arrays.items()}
+
+
+def long_clip(n):
+    """Every array of KINDS that a data set may hold, over n frames; some chunks are all zero, which zarr does not store."""
+    rng = np.random.default_rng(n)
+    shape = {"T": n, "t": n - 1, "H": 32, "W": 64, "2": 2, "3": 3, "C": 5, "P": 7, "D": 2}
+    arrays = {name: rng.integers(0, 200, [shape[a] for a in axes]).astype(dtype) for name, (dtype, axes) in clips.KINDS.items()}
+    return arrays | {"maps": arrays["maps"] * 0, "occluded": arrays["occluded"] // 199}
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 20, 90])
+@pytest.mark.parametrize("sizes", [(1,), (3, 1, 5), (8,), (100,)])
+def test_pieces_give_the_bytes_of_whole_arrays(tmp_path, n, sizes):
+    whole = long_clip(n)
+    for name, arrays in [("whole", whole), ("lazy", lazily(whole, sizes)), ("mixed", whole | lazily({"real": whole["real"]}, sizes))]:
+        clips.write(tmp_path / name, facts(), [(dict(id="c0", split="train"), arrays), (dict(id="c1", split="seen"), sliding_clip(0, 9))])
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "lazy").read_bytes() == (tmp_path / "mixed").read_bytes()
+    store = clips.Store(tmp_path / "lazy")
+    assert store.clips["c0"]["sha256"] == clips.digest(whole) == clips.digest(lazily(whole, sizes))
+    assert all(np.array_equal(value, whole[name]) for name, value in store.read("c0").items())
+    store.verify()
+
+
+def test_chunks_lie_in_order_of_time(tmp_path):
+    clips.write(tmp_path / "x.zip", facts(), [(dict(id="c0", split="train"), dict(real=long_clip(90)["real"]))])
+    with zipfile.ZipFile(tmp_path / "x.zip") as file:
+        assert file.namelist() == ["zarr.json", *(f"00000/real/c/{i}/0/0/0" for i in range(12)), "00000/real/zarr.json",
+                                   "00000/zarr.json", "index.json"]
+
+
+@pytest.mark.parametrize("n", [3, 8, 100])
+@pytest.mark.parametrize("n_frames", [1, 8, 9, 20])
+def test_a_stream_laid_end_to_end_is_the_clip(tmp_path, n_frames, n):
+    whole = long_clip(n_frames)
+    clips.write(tmp_path / "x.zip", facts(), [(dict(id="c0", split="train"), whole)])
+    store = clips.Store(tmp_path / "x.zip")
+    starts, parts = zip(*store.stream("c0", n=n))
+    assert list(starts) == list(range(0, n_frames, n))
+    assert all(np.array_equal(np.concatenate([part[name] for part in parts]), whole[name]) for name in whole)
+    assert {name for _, part in store.stream("c0", ["real"]) for name in part} == {"real"}
+
+
+def fails():
+    yield np.zeros((10, 32, 64, 3), np.uint8)
+    raise ArithmeticError("frame 10 cannot be made")
+
+
+@pytest.mark.parametrize("changes, error, says", [
+    (dict(real=clips.Frames(9, [np.zeros((8, 32, 64, 3), np.uint8)])), Fault, "clip c1: real has 8 frames, not the 9 promised"),
+    (dict(real=clips.Frames(9, [])), Fault, "clip c1: real has 0 frames, not the 9 promised"),
+    (dict(real=clips.Frames(9, iter(lambda: np.zeros((2, 32, 64, 3), np.uint8), None))), Fault, "clip c1: real has more frames than the 9 promised"),
+    (dict(label=clips.Frames(8, [])), Fault, "clip c1: label has 8 frames, expected 9"),
+    (dict(flow=clips.Frames(9, [])), Fault, "clip c1: flow has 9 frames, expected 8"),
+    (dict(real=clips.Frames(9, [np.zeros((4, 32, 64, 3), np.uint8), np.zeros((5, 32, 64, 3), np.float32)])), Fault,
+     r"clip c1: real, from frame 4, is float32 \(5, 32, 64, 3\), expected uint8 \(None, 32, 64, 3\)"),
+    (dict(real=clips.Frames(9, [np.zeros((32, 64, 3), np.uint8)])), Fault, r"clip c1: real, from frame 0, is uint8 \(32, 64, 3\)"),
+    (dict(maps=clips.Frames(9, [np.zeros((4, 32, 64, c), np.uint8) for c in (5, 6)])), Fault, r"clip c1: maps, from frame 4, .*64, 5\)"),
+    (dict(real=clips.Frames(9, fails())), Fault, "clip c1: real, from frame 0|clip c1: real has more"),
+    (dict(fake=clips.Frames(9, (part[:4] for part in fails()))), ArithmeticError, "frame 10 cannot be made")])
+def test_wrong_pieces_are_named_and_leave_the_old_store(tmp_path, changes, error, says):
+    path = write(tmp_path / "x.zip")
+    before = path.read_bytes()
+    with pytest.raises(error, match=says):
+        clips.write(path, facts(), [(dict(id="c0", split="train"), sliding_clip(0, 9)), (dict(id="c1", split="train"), sliding_clip(1, 9) | changes)])
+    assert path.read_bytes() == before
+    with pytest.raises(Fault, match="not a whole clip store"):
+        clips.Store(tmp_path / "x.zip.partial")
+
+
+def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (256, 1024, 3), np.uint8)           # does not compress: a chunk kept would show
+    peaks = []
+
+    def peak(n):
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        clips.write(tmp_path / "x.zip", facts(size=(256, 512)), [
+            (dict(id="c0", split="train"), dict(real=clips.Frames(n, (noise[None, :, i:i + 512] for i in range(n)))))])
+        return tracemalloc.get_traced_memory()[1] - before
+
+    tracemalloc.start()
+    try:
+        peak(8)                                           # what is imported once
+        peaks = [peak(40), peak(400)]
+    finally:
+        tracemalloc.stop()
+    frame = 256 * 512 * 3                                 # bytes: 16 MB for the 40, 157 MB for the 400
+    assert peaks[1] < peaks[0] + 2 * frame and peaks[1] < 4 * clips.BATCH * frame, peaks
+    store = clips.Store(tmp_path / "x.zip")
+    store.verify()
 
 
 @pytest.mark.parametrize("changes, says", [
@@ -93,16 +200,17 @@ def test_images_to_tensors_and_back():
 
 
 def test_windows_depend_on_the_step_alone(store):
-    shape = dict(n_frames=5, n_warmup=3, batch_size=3, seed=7)
+    off = dict(double_every=0, drop_parts=0.0)
+    shape = dict(n_frames=5, n_warmup=3, batch_size=3, seed=7) | off
     first, again = clips.Windows(store, **shape), clips.Windows(store, **shape)
     later = first.batch(11)
-    assert all(torch.equal(later[name], again.batch(11)[name]) for name in later if name != "n_warmup")
+    assert all(torch.equal(later[name], again.batch(11)[name]) for name in later if torch.is_tensor(later[name]))
     assert not torch.equal(later["real"][:, -5:], first.batch(12)["real"][:, -5:])
     assert {key for key, _ in first.ends} == set(store.split("train"))
     warmups = [first.batch(step)["n_warmup"] for step in range(30)]
     assert set(warmups) == {0, 1, 2, 3}
     n = 5 + later["n_warmup"]
     assert later["real"].shape == (3, n, 3, 32, 64) and later["flow"].shape == (3, n - 1, 2, 32, 64)
-    assert clips.Windows(store, n_frames=10, n_warmup=20, batch_size=1, seed=0).n_warmup == 2       # the clips have 12 frames
+    assert clips.Windows(store, n_frames=10, n_warmup=20, batch_size=1, seed=0, **off).n_warmup == 2    # the clips have 12 frames
     with pytest.raises(Fault, match="no training clip has 13 frames"):
-        clips.Windows(store, n_frames=13, n_warmup=0, batch_size=1, seed=0)
+        clips.Windows(store, n_frames=13, n_warmup=0, batch_size=1, seed=0, **off)

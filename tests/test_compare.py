@@ -44,7 +44,7 @@ def project(folder, runs, standing="benchmark", change=lambda results: None):
         path = folder / "metrics" / "runs" / f"{run}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(result))
-    line = params.Run(title="", dataset="sliding", model="", schedule="none", first_frames="none", kwargs={})
+    line = params.Run(title="", dataset="sliding", model="", schedule="none", base="none", first_frames="none", kwargs={})
     return replace(PARAMS, datasets={"sliding": {}}, runs=dict.fromkeys(runs, line), metrics=dict.fromkeys(BETTER),
                    preference=["psnr", "warp_error", "motion_ratio"])
 

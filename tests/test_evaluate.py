@@ -14,7 +14,7 @@ from v2vbench.files import rounded
 from v2vbench.params import Fault
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
-RUN = params.Run(title="mine", dataset="sliding", model="copy_last", schedule="none", first_frames="real", kwargs={})
+RUN = params.Run(title="mine", dataset="sliding", model="copy_last", schedule="none", base="none", first_frames="real", kwargs={})
 PARAMS = replace(PARAMS, datasets={"sliding": {}}, runs={"method": RUN}, forecasts={}, predictions={},
                  protocol=replace(PARAMS.protocol, skip_frames=2, feature_px=64, window_frames=6, window_stride=2))
 

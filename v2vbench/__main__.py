@@ -60,6 +60,8 @@ def main(argv: list[str] | None = None) -> int:
         elif args.verb == "sources":
             from v2vbench import notebook
             notebook.sources(folder, "notebooks" if args.strip else "build/notebooks")
+            if not args.strip:
+                notebook.nothing(folder)
         elif args.verb == "report":
             from v2vbench.report import write
             write(load(folder / "params.yaml"), folder)

@@ -36,7 +36,8 @@ def rate(read, n_clips: int, n_frames: int, window: int) -> float:
 def bench_clips(size: tuple[int, int], n_clips: int = 8, n_frames: int = 40, window: int = 6) -> dict[str, list[float]]:
     """Random windows of every array from a store on disk, and from plain arrays in memory, which is the floor."""
     facts = clips.Facts(name="bench", title="bench", about="", standing="benchmark", fps=17.5, source="labels",
-                        label_names=tuple("abcdefghijkl"), label_colours=((0, 0, 0),) * 12, groups={"test": "test"}, origin="", licence="", size=size)
+                        label_names=tuple("abcdefghijkl"), label_colours=((0, 0, 0),) * 12,
+                        groups={"test": "test"}, origin="", licence="", size=size)
     held = {f"c{i}": surrogate(size, n_frames, i) for i in range(n_clips)}
     rates = {"store": [], "memory": []}
     with tempfile.TemporaryDirectory() as folder:

@@ -2,24 +2,43 @@
 import hashlib
 import inspect
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from v2vbench.params import SLUG, Fault, Params, Run, check, choose, load, member
+from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, check, choose, load, member
 
+def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
+    """What a line refers to is there. Raises Fault with the path to the first line that refers to nothing.
 
-def names(params: Params, file: str) -> None:
-    """What a line refers to is there. Raises Fault with the path to the first line that refers to nothing."""
+    imported    checkpoints that `v2vbench import-checkpoint` has put into runs/
+    """
     for section in ("datasets", "schedules", "metrics", "runs", "forecasts", "predictions"):
         for key in getattr(params, section):
             if not isinstance(key, str) or not re.fullmatch(SLUG, key):
                 raise Fault(f"{file}: {section}: the key {key!r} is not made of a-z, 0-9, _ and -")
     makers = [*params.runs, *params.forecasts, *params.predictions]
+    if taken := [key for key in [*makers, *imported] if key in NO_RUN]:
+        raise Fault(f"{file}: a run cannot be called {taken[0]}; base and first_frames use the word")
     if twice := [key for i, key in enumerate(makers) if key in makers[:i]]:
         raise Fault(f"{file}: {twice[0]} names two lines of runs, forecasts and predictions; both would be written to runs/{twice[0]}")
     for section in ("runs", "forecasts"):
         for key, run in getattr(params, section).items():
             choose(params.datasets, run.dataset, f"{file}: {section}.{key}.dataset")
             choose(params.schedules, run.schedule, f"{file}: {section}.{key}.schedule")
+            lines = getattr(params, section)
+            starts = {"base": run.base} | ({"first_frames": run.first_frames} if section == "runs" else {})
+            for field, other in starts.items():
+                if other == "none" or (field == "first_frames" and other in NO_RUN):
+                    continue
+                where = f"{file}: {section}.{key}.{field}"
+                line = choose(lines | dict.fromkeys(imported), other, where)
+                if line and line.dataset != run.dataset:
+                    raise Fault(f"{where}: {other} is trained on {line.dataset}, not on {run.dataset}")
+            seen = [key]
+            while seen[-1] in lines:
+                seen.append(lines[seen[-1]].base)
+                if seen[-1] in seen[:-1]:
+                    raise Fault(f"{file}: {section}.{key}.base: {' starts from '.join(seen)}, in a circle")
     for key, line in params.predictions.items():
         where = f"{file}: predictions.{key}"
         choose(params.datasets, line.dataset, f"{where}.dataset")
@@ -58,13 +77,15 @@ def signatures(params: Params, file: str) -> None:
             if getattr(model, "MAKES_VIDEO", True) != isinstance(run, Run):
                 raise Fault(f"{where}.model: {run.model} belongs in {'forecasts' if isinstance(run, Run) else 'runs'}")
             check(model.Model, run.kwargs, f"{where}.kwargs", given=("facts",))
+            if getattr(model, "NEEDS_BASE", False) and run.base == "none":
+                raise Fault(f"{where}.base: {run.model} starts from {model.NEEDS_BASE}")
 
 
 def checked(root: Path) -> Params:
     """The parameters, loaded and held against the code; what has passed is not held against it again until a byte of
     params.yaml or of the package changes, since that imports every model."""
     params, passed = load(root / "params.yaml"), root / ".cache" / "checked"
-    names(params, "params.yaml")
+    names(params, "params.yaml", {path.parent.name for path in root.glob("runs/*/imported.json")})
     files = [root / "params.yaml", *sorted(Path(__file__).parent.rglob("*.py"))]
     state = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     if not passed.is_file() or passed.read_text() != state:

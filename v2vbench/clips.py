@@ -3,7 +3,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from zarr.storage import MemoryStore, ZipStore
 from v2vbench.params import Fault
 
 CHUNK = 8        # frames a chunk: what a window must decode at most in excess, see docs/clip_store.md
+BATCH = 2 * CHUNK    # frames held at once when writing: zarr encodes chunks side by side
 KINDS = {        # array: dtype on disk, axes; T is one less for what stands between two frames
     "real": ("uint8", "THW3"), "fake": ("uint8", "THW3"), "label": ("uint8", "THW"), "maps": ("uint8", "THWC"),
     "instance": ("uint16", "THW"), "depth": ("float16", "THW"), "flow": ("float16", "tHW2"), "occluded": ("uint8", "tHW"),
@@ -38,6 +39,7 @@ class Facts:
     origin: str
     licence: str
     size: tuple[int, int]                            # H, W in pixels
+    droppable: tuple[str, ...] = ()                  # channels of the maps that training may blank, schedules' drop_parts
 
 
 def renamed(facts: Facts, key: str, title: str) -> Facts:
@@ -45,8 +47,24 @@ def renamed(facts: Facts, key: str, title: str) -> Facts:
     return replace(facts, name=key, title=f"{title} on {facts.title}")
 
 
-def _check(clip: dict, arrays: dict[str, np.ndarray], facts: Facts) -> None:
-    where, n = f"clip {clip['id']}", clip["n_frames"]
+@dataclass(frozen=True)
+class Frames:
+    """An array too long to hold, to be written piece by piece.
+
+    n        frames in all
+    parts    arrays (t, ...) in order of time, t ≥ 1 of any mixture, together n frames. Read once, and each copied before the
+             next is asked for, so a generator may fill one array again and again
+    """
+    n: int
+    parts: Iterable[np.ndarray]
+
+    def __len__(self) -> int:
+        return self.n
+
+
+def _check(clip: dict, arrays: dict[str, np.ndarray | Frames], facts: Facts) -> dict[str, np.ndarray | Frames]:
+    """The arrays, those in pieces now with a check of every piece as it comes; raises Fault on what is wrong already."""
+    where, n, checked = f"clip {clip['id']}", clip["n_frames"], {}
     if clip["split"] not in ("train", *facts.groups):
         raise Fault(f"{where}: split {clip['split']!r} is not train or one of {', '.join(facts.groups)}")
     for name, array in arrays.items():
@@ -56,25 +74,73 @@ def _check(clip: dict, arrays: dict[str, np.ndarray], facts: Facts) -> None:
         want = [n if a == "T" else n - 1 if a == "t" else int(a) if a.isdigit() else None for a in axes]
         if "H" in axes:
             want[1:3] = facts.size
-        if array.dtype != dtype or array.ndim != len(axes) or any(w not in (None, s) for w, s in zip(want, array.shape)):
-            raise Fault(f"{where}: {name} is {array.dtype} {array.shape}, expected {dtype} {tuple(want)}")
+        checked[name] = array
+        if not isinstance(array, Frames):
+            _fit(f"{where}: {name}", array, dtype, want)
+        elif len(array) != want[0]:
+            raise Fault(f"{where}: {name} has {len(array)} frames, expected {want[0]}")
+        else:
+            checked[name] = replace(array, parts=_fitting(f"{where}: {name}", array, dtype, want))
+    return checked
 
 
-def digest(arrays: dict[str, np.ndarray]) -> str:
+def _fit(what: str, array: np.ndarray, dtype: str, want: list[int | None]) -> None:
+    if array.dtype != dtype or array.ndim != len(want) or any(w not in (None, s) for w, s in zip(want, array.shape)):
+        raise Fault(f"{what} is {array.dtype} {tuple(array.shape)}, expected {dtype} {tuple(want)}")
+
+
+def _fitting(what: str, array: Frames, dtype: str, want: list[int | None]) -> Iterator[np.ndarray]:
+    """The pieces, each of the dtype and shape wanted (where any will do, of the first's), together as many frames as promised."""
+    seen, want = 0, [None, *want[1:]]
+    for part in array.parts:
+        _fit(f"{what}, from frame {seen},", part, dtype, want)
+        seen, want = seen + len(part), [None, *part.shape[1:]]
+        if seen > len(array):
+            raise Fault(f"{what} has more frames than the {len(array)} promised")
+        yield part
+    if seen < len(array):
+        raise Fault(f"{what} has {seen} frames, not the {len(array)} promised")
+    if not seen:                                                     # flow of a clip of one frame
+        yield np.empty([size or 0 for size in want], dtype)
+
+
+def _batches(name: str, array: np.ndarray | Frames, sha) -> Iterator[np.ndarray]:
+    """The array in batches of BATCH frames, the last shorter, each in the memory of the one before; `sha` is told all on the way."""
+    batch, filled = None, 0
+    for part in array.parts if isinstance(array, Frames) else (array,):
+        if batch is None:
+            batch = np.empty((BATCH, *part.shape[1:]), part.dtype)
+            sha.update(f"{name} {part.dtype} {(len(array), *part.shape[1:])}".encode())
+        while len(part):
+            piece, part = part[:BATCH - filled], part[BATCH - filled:]
+            batch[filled:filled + len(piece)] = piece
+            filled += len(piece)
+            if filled == BATCH:
+                sha.update(batch)
+                yield batch
+                filled = 0
+    if filled or not len(array):
+        sha.update(batch[:filled])
+        yield batch[:filled]
+
+
+def digest(arrays: dict[str, np.ndarray | Frames]) -> str:
     """sha256 of a clip's arrays: names, dtypes, shapes and bytes."""
     sha = hashlib.sha256()
     for name in sorted(arrays):
-        sha.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
-        sha.update(np.ascontiguousarray(arrays[name]).tobytes())
+        for _ in _batches(name, arrays[name], sha):
+            pass
     return sha.hexdigest()
 
 
-def write(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, np.ndarray]]]) -> None:
-    """Write a store; it appears at `path` whole or not at all.
+def write(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, np.ndarray | Frames]]]) -> None:
+    """Write a store; it appears at `path` whole or not at all. Whole arrays and Frames of equal content give equal bytes.
 
     facts     of the data set
-    clips     pairs of (clip, arrays): clip has `id`, `split` and whatever else is worth telling (JSON); arrays as in KINDS
-    raises    Fault naming the clip and array that do not fit
+    clips     pairs of (clip, arrays): clip has `id`, `split` and whatever else is worth telling (JSON); arrays as in KINDS, or Frames
+              where they would not fit in memory: no more than BATCH frames and a piece are held. The Frames of a clip are read to
+              the end one after the other, in order of their names, so two of them cannot come from one pass over a source
+    raises    Fault naming the clip and array that do not fit; whatever the pieces of Frames raise
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,9 +151,8 @@ def write(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, np.nda
         _put(file, "", {}, zarr_attributes={"v2vbench": "clip store"})
         for number, (clip, arrays) in enumerate(clips):
             clip = dict(clip, n_frames=len(arrays.get("real", arrays.get("fake", ()))))
-            _check(clip, arrays, facts)
-            _put(file, f"{number:05d}/", arrays)
-            index.append(clip | {"arrays": sorted(arrays), "sha256": digest(arrays)})
+            sha256 = _put(file, f"{number:05d}/", _check(clip, arrays, facts))
+            index.append(clip | {"arrays": sorted(arrays), "sha256": sha256})
         if not index:
             raise Fault(f"{path}: no clips to write")
         file.writestr(zipfile.ZipInfo("index.json"), json.dumps({"facts": asdict(facts), "clips": index}, sort_keys=True))
@@ -96,16 +161,29 @@ def write(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, np.nda
     os.replace(partial, path)
 
 
-def _put(file: zipfile.ZipFile, prefix: str, arrays: dict[str, np.ndarray], zarr_attributes: dict | None = None) -> None:
-    """Add one zarr group. Through memory, since ZipStore stamps the time of day on its entries: equal content, equal bytes."""
-    entries = {}
+def _put(file: zipfile.ZipFile, prefix: str, arrays: dict[str, np.ndarray | Frames], zarr_attributes: dict | None = None) -> str:
+    """Add one zarr group, a batch at a time: arrays by name, of each its chunks in order of time, then what describes it.
+
+    Through memory, since ZipStore stamps the time of day on its entries: equal content, equal bytes. Returns the digest.
+    """
+    entries, sha = {}, hashlib.sha256()
     group = zarr.open_group(MemoryStore(entries), mode="w", attributes=zarr_attributes or {})
-    for name, array in sorted(arrays.items()):
-        shuffle = "bitshuffle" if array.dtype.itemsize > 1 else "noshuffle"
-        group.create_array(name, data=np.ascontiguousarray(array), chunks=(CHUNK, *array.shape[1:]),
-                           compressors=BloscCodec(cname="zstd", clevel=3, shuffle=shuffle))
-    for key in sorted(entries):
-        file.writestr(zipfile.ZipInfo(prefix + key), entries[key].to_bytes())
+
+    def move(start: str) -> None:
+        for key in sorted((key for key in entries if key.startswith(start)), key=lambda key: (len(key), key)):     # c/2 before c/10
+            file.writestr(zipfile.ZipInfo(prefix + key), entries.pop(key).to_bytes())
+
+    for name in sorted(arrays):
+        for number, batch in enumerate(_batches(name, arrays[name], sha)):
+            if not number:
+                size, shuffle = batch.shape[1:], "bitshuffle" if batch.dtype.itemsize > 1 else "noshuffle"
+                array = group.create_array(name, shape=(len(arrays[name]), *size), dtype=batch.dtype, chunks=(CHUNK, *size),
+                                           compressors=BloscCodec(cname="zstd", clevel=3, shuffle=shuffle))
+            array[number * BATCH:number * BATCH + len(batch)] = batch
+            move(f"{name}/c/")
+        move(f"{name}/zarr.json")
+    move("zarr.json")
+    return sha.hexdigest()
 
 
 class Store:
@@ -128,7 +206,7 @@ class Store:
             raise Fault(f"{self.path}: not a whole clip store ({error}); delete it and run `dvc repro`") from None
         facts = about["facts"]
         self.facts = Facts(**facts | {k: tuple(map(tuple, facts[k])) if k == "label_colours" else tuple(facts[k])
-                                      for k in ("label_names", "label_colours", "size")})
+                                      for k in ("label_names", "label_colours", "size", "droppable") if k in facts})
         self.clips = {clip["id"]: clip | {"number": i} for i, clip in enumerate(about["clips"])}
         self._open = {}
 
@@ -150,10 +228,21 @@ class Store:
                 raise Fault(f"{self.path}: clip {clip}, {name}: {error}; delete the file and run `dvc repro`") from None
         return result
 
+    def stream(self, clip: str, arrays: Iterable[str] | None = None, n: int = CHUNK) -> Iterator[tuple[int, dict]]:
+        """A clip in order, as (start, {name: (n, ...)}), the last shorter: laid end to end they are what `read` gives.
+
+        n         frames a piece; where a multiple of CHUNK, every chunk is decoded once. In the last, flow and occluded have one less
+        raises    Fault where an array cannot be read
+        """
+        arrays, end = list(arrays or self.clips[clip]["arrays"]), self.clips[clip]["n_frames"]
+        for start in range(0, max(end, 1), n):
+            yield start, {name: self.read(clip, start, min(start + n + (KINDS[name][1][0] == "t"), end), [name])[name] for name in arrays}
+
     def verify(self) -> None:
-        """Read everything and compare with the recorded sha256; raises Fault naming the first altered clip."""
+        """Read everything, a piece at a time, and compare with the recorded sha256; raises Fault naming the first altered clip."""
         for key, clip in self.clips.items():
-            if digest(self.read(key)) != clip["sha256"]:
+            parts = {name: (array for _, part in self.stream(key, [name]) for array in part.values()) for name in clip["arrays"]}
+            if digest({name: Frames(clip["n_frames"] - (KINDS[name][1][0] == "t"), parts[name]) for name in parts}) != clip["sha256"]:
                 raise Fault(f"{self.path}: clip {key} is not what was written; delete the file and run `dvc repro`")
 
 
@@ -197,11 +286,15 @@ class Windows:
     store        Store
     n_frames     frames a window
     n_warmup     frames, at most, in front of it; how many is drawn a batch, and fewer where the clip is shorter
+    double_every steps after which clips of n_frames + n_warmup frames, which start at n_frames, have twice as many; 0 = at once
+    drop_parts   chance that a droppable channel of the maps is blank in a window
     batch_size   windows a batch
     """
 
-    def __init__(self, store: Store, *, n_frames: int, n_warmup: int, batch_size: int, seed: int):
+    def __init__(self, store: Store, *, n_frames: int, n_warmup: int, batch_size: int, seed: int, double_every: int, drop_parts: float):
         self.store, self.n_frames, self.batch_size, self.seed = store, n_frames, batch_size, seed
+        self.double_every, self.drop_parts = double_every, drop_parts
+        self.droppable = [store.facts.label_names.index(name) for name in store.facts.droppable]
         lengths = {key: store.clips[key]["n_frames"] for key in store.split("train")}
         if n_frames > max(lengths.values(), default=0):
             raise Fault(f"{store.path}: no training clip has {n_frames} frames, the schedule's n_frames")
@@ -210,10 +303,17 @@ class Windows:
         self.arrays = [name for name in store.clips[self.ends[0][0]]["arrays"] if name not in ("depth", "keypoints")]
 
     def batch(self, step: int) -> dict:
-        """The clip of step `step`: tensors (B, n_warmup + n_frames, ...), and `n_warmup` of this batch."""
+        """The clip of step `step`: tensors (B, n_warmup + n_frames, ...), `n_warmup` of this batch, and `step`."""
         rng = np.random.default_rng([self.seed, step])
-        n = self.n_frames + int(rng.integers(self.n_warmup + 1))
+        longest = self.n_frames + self.n_warmup
+        if self.double_every:
+            longest = min(longest, self.n_frames * 2 ** min(step // self.double_every, 32))
+        n = self.n_frames + int(rng.integers(longest - self.n_frames + 1))
         ends = [(key, end) for key, end in self.ends if end >= n]
         windows = [tensors(self.store.read(key, end - n, end, self.arrays))
                    for key, end in (ends[i] for i in rng.integers(len(ends), size=self.batch_size))]
-        return {name: torch.stack([window[name] for window in windows]) for name in windows[0]} | {"n_warmup": n - self.n_frames}
+        clip = {name: torch.stack([window[name] for window in windows]) for name in windows[0]}
+        if self.drop_parts and self.droppable:
+            blank = rng.random((self.batch_size, len(self.droppable))) < self.drop_parts
+            clip["source"][:, :, self.droppable] *= torch.from_numpy(~blank)[:, None, :, None, None]
+        return clip | {"n_warmup": n - self.n_frames, "step": step}

@@ -24,14 +24,14 @@ def futures(clip: dict, forecaster, video, n_past: int, horizon: int, things: li
     things     labels that make instances
     returns    {method title: (n_past + horizon, 3, H, W)}, the first n_past real; and the labels, (n_past + horizon, H, W)
     """
-    n = n_past + horizon
+    n, first = n_past + horizon, clip["real"][0, :n_past]
     seen = {name: value[:, :n_past] for name, value in clip.items()}
     ahead = forecaster.forecast(seen["source"], horizon)
     foreseen = {"real": seen["real"], "source": torch.cat([seen["source"], ahead], 1)}
     if "instance" in clip:
         foreseen["instance"] = torch.cat([seen["instance"], forecast.instances(ahead, things)], 1)
-    return {title: rollout(video, foreseen, n, n_past), CEILING: rollout(video, clip, n, n_past),
-            FLOOR: rollout(copy_last.Model(None), seen, n, n_past)}, foreseen["source"][0]
+    return {title: rollout(video, foreseen, n, first), CEILING: rollout(video, clip, n, first),
+            FLOOR: rollout(copy_last.Model(None), seen | {"source": foreseen["source"]}, n, first)}, foreseen["source"][0]
 
 
 def predict(params: Params, key: str, root: Path) -> Path:

@@ -1,8 +1,15 @@
 """What a generator and a discriminator are asked to minimise: functions of tensors."""
+import hashlib
+from pathlib import Path
+
 import torch
 from torch.nn import functional as F
 
 from v2vbench.flow import warp
+from v2vbench.params import Fault
+
+VGG19 = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"      # torchvision's; its name ends in the start of its sha256
+LAYERS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}       # relu1_1 .. relu5_1 and what each counts
 
 
 def lsgan(predictions: list[list[torch.Tensor]], target: float) -> torch.Tensor:
@@ -44,3 +51,46 @@ def flow_warp(flow, real_past, real, visible) -> torch.Tensor:
 def temporal_warp(fake, fake_past, flow_real, visible) -> torch.Tensor:
     """Fake frame t against fake frame t-1 carried by the data's flow; in the reference code, not in the paper's objective."""
     return masked_l1(fake, warp(fake_past, flow_real), visible)
+
+
+class Perceptual:
+    """L1 between VGG19 features of fake and real frames, relu1_1 to relu5_1, 1/32 to 1 (Wang et al. 2018, pix2pixHD, section 3.3).
+
+    As the reference code has it: frames go in as they are, in [-1, 1], and are halved until at most 1024 px wide.
+    No torch module, so that a model that holds it neither saves nor trains it.
+    """
+
+    def __init__(self, net: torch.nn.Sequential, weight: float):
+        self.net, self.weight = net.eval().requires_grad_(False), weight
+
+    def __call__(self, fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) each; real gives no gradient."""
+        self.net.to(fake.device)
+        while fake.shape[-1] > 1024:
+            fake, real = (F.avg_pool2d(x, 2, 2, count_include_pad=False) for x in (fake, real))
+        total, real = 0.0, real.detach()
+        for number, layer in enumerate(self.net):
+            fake, real = layer(fake), layer(real)
+            if number in LAYERS:
+                total = total + LAYERS[number] * F.l1_loss(fake.float(), real.float())
+            if number == max(LAYERS):
+                return self.weight * total
+
+
+def perceptual_loss(name: str, weight: float) -> Perceptual | None:
+    """The term `perceptual` names: None for "none"; raises Fault where the weights of "vgg19" are missing or others."""
+    if name == "none":
+        return None
+    from torchvision.models import vgg19
+    path = Path(torch.hub.get_dir(), "checkpoints", VGG19.rsplit("/", 1)[1])
+    if not path.is_file():
+        raise Fault(f"perceptual: vgg19 needs {path}; fetch it from {VGG19}, or set perceptual: none")
+    content = path.read_bytes()
+    if not hashlib.sha256(content).hexdigest().startswith(path.stem.split("-")[1]):
+        raise Fault(f"{path}: not the file its name says; fetch it again from {VGG19}")
+    net = vgg19()
+    net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    for layer in net.features:
+        if isinstance(layer, torch.nn.ReLU):
+            layer.inplace = False
+    return Perceptual(net.features, weight)

@@ -26,10 +26,12 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from v2vbench.check import checked
+from v2vbench.files import write_whole
 from v2vbench.kernel import die_with_parent
-from v2vbench.params import SLUG, Fault, choose
+from v2vbench.params import NO_RUN, SLUG, Fault, choose
 
 METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+EMPTY = (2).to_bytes(8, "little") + b"{}"          # a safetensors file that holds nothing
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 
@@ -97,6 +99,13 @@ def sources(root: Path, folder: str) -> None:
     """Write clean copies of notebooks/*.ipynb to `folder`. Stages depend on these, so saving a notebook re-runs nothing."""
     for path in sorted((root / "notebooks").glob("*.ipynb")):
         write(clean(read(path)), root / folder / path.name)
+
+
+def nothing(root: Path) -> None:
+    """Write the weights of no run, runs/none, runs/real and runs/self: a stage of dvc.yaml depends on the run that its line names
+    as `base` or `first_frames`, and where it names none it depends on these."""
+    for word in NO_RUN:
+        write_whole(root / "runs" / word / "model.safetensors", EMPTY)
 
 
 def run(stage: str, key: str, root: Path) -> None:

@@ -28,6 +28,7 @@ Natural = Annotated[int, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 Weight = Annotated[float, Range(0)]
 Size = tuple[Count, Count]                 # H, W in pixels
+NO_RUN = ("none", "real", "self")         # words of `base` and `first_frames` where they name no run
 SLUG = "[a-z0-9_-]+"                       # a key becomes part of file names and of names of DVC's stages
 
 
@@ -39,11 +40,14 @@ class Schedule:
     batch_size: Count                      # windows a step
     n_frames: Count                        # frames a window that losses see, the past included
     n_warmup: Natural                      # frames, at most, that a model with a past rolls out unseen before that
+    double_every: Natural                  # steps; clips start at n_frames and double until n_warmup is reached; 0 = at once
+    drop_parts: Share                      # chance that a droppable channel of the maps is blank in a window
     lr: Weight                             # Adam, of the generator
     lr_d: Weight                           # Adam, of each discriminator
     betas: tuple[Share, Share]
     constant_share: Share                  # share of the steps at constant lr; then linear decay to 0
     precision: typing.Literal["32-true", "bf16-mixed", "16-mixed"]
+    compile: bool                          # torch.compile of each network; other last digits, and minutes to start
     log_every: Count                       # steps between rows of the learning curve
     checkpoint_every: Count                # steps between resumable checkpoints
 
@@ -55,13 +59,14 @@ class Forecast:
     dataset: str                           # a line of `datasets`
     model: str                             # a file in v2vbench/models
     schedule: str                          # a line of `schedules`
+    base: str                              # the run, or imported checkpoint, whose weights it starts from, or none
     kwargs: dict                           # the model's own, checked against its signature
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Forecast):
     """One trained and scored method that makes video; one line of `runs`."""
-    first_frames: typing.Literal["real", "none"]   # the model's first past: real frames, or none at all
+    first_frames: str                      # the model's first past: real, self, a run that needs none, or none at all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +183,8 @@ def bind(fn, section: dict | None, where: str, **given):
 def coerce(value, hint, where: str):
     """`value` as `hint`, or a Fault. int to float and list to tuple are the only conversions."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(value, dict) and (kinds := [arg for arg in args if is_dataclass(arg)]):
+        return bind(kinds[0], value, where)                 # "none" | settings: what is wrong in the settings is said
     if origin is Annotated:
         value, bounds = coerce(value, args[0], where), args[1]
         if not bounds.low <= value <= bounds.high:

@@ -8,15 +8,14 @@ import math
 import shutil
 from pathlib import Path
 
-import lightning_fabric
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import load_file, save
+from safetensors.torch import load, load_file, save
 
-from v2vbench import clips, flow, losses
+from v2vbench import clips, flow, losses, styles
 from v2vbench import params as parameters
 from v2vbench.files import write_whole
-from v2vbench.models import _blocks
+from v2vbench.models import _blocks, _composite, _image, _source
 from v2vbench.params import Fault, Params
 from v2vbench.progress import progress, say
 
@@ -43,10 +42,27 @@ def trained(params: Params, key: str, root: Path, facts: clips.Facts) -> torch.n
     return model.to(memory_format=torch.channels_last)
 
 
-def fingerprint(params: Params, key: str, store: clips.Store, model: torch.nn.Module) -> str:
+def begin(model: torch.nn.Module, base: str, root: Path) -> str:
+    """Give a model the weights in runs/<base>/model.safetensors to start from; returns their sha256.
+
+    raises    Fault where they are missing or do not fit, or the model starts from nothing else
+    """
+    path = root / "runs" / base / "model.safetensors"
+    if not path.is_file():
+        raise Fault(f"{path}: no such weights to start from; `dvc repro` trains them, `v2vbench import-checkpoint` brings others")
+    content = path.read_bytes()
+    try:
+        getattr(model, "begin", model.load_state_dict)(load(content))
+    except RuntimeError as error:
+        raise Fault(f"{path}: does not fit: {' '.join(str(error).split())[:300]}") from None
+    return hashlib.sha256(content).hexdigest()
+
+
+def fingerprint(params: Params, key: str, store: clips.Store, model: torch.nn.Module, base_sha256: str | None) -> str:
     """Names the resumable state of a run: a hash of everything that determines its weights."""
-    run, code = params.run(key), [clips, flow, losses, _blocks, inspect.getmodule(type(model)), inspect.getmodule(fingerprint)]
-    content = [run.dataset, run.model, run.kwargs, vars(params.schedules[run.schedule]), torch.__version__,
+    run, own = params.run(key), [inspect.getmodule(type(model)), inspect.getmodule(fingerprint)]
+    code = [clips, flow, losses, styles, _blocks, _composite, _image, _source, *own]
+    content = [run.dataset, run.model, run.base, base_sha256, run.kwargs, vars(params.schedules[run.schedule]), torch.__version__,
                [clip["sha256"] for clip in store.clips.values()], [Path(module.__file__).read_text() for module in code]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -61,12 +77,16 @@ class Trainer:
     """A model, its optimisers and how far they are: all that a checkpoint must carry."""
 
     def __init__(self, model: torch.nn.Module, schedule: parameters.Schedule):
+        import lightning_fabric  # 3 s, which a stage that trains nothing is spared
         self.fabric = lightning_fabric.Fabric(accelerator="auto", devices=1, precision=schedule.precision)
         self.schedule, self.step, self.rows, self.loss = schedule, 0, [], math.nan
         raw = model.to(memory_format=torch.channels_last)
         self.parts = raw.parts()
         self.lr = {name: schedule.lr if name == "G" else schedule.lr_d for name in self.parts}
         optimisers = [torch.optim.Adam(part, lr=self.lr[name], betas=schedule.betas, fused=True) for name, part in self.parts.items()]
+        if schedule.compile:
+            for network in (part for child in raw.children() for part in (child if isinstance(child, torch.nn.ModuleList) else [child])):
+                network.compile()
         self.model, *optimisers = self.fabric.setup(raw, *optimisers)
         self.model.mark_forward_method("losses")
         self.optimisers = dict(zip(self.parts, optimisers))
@@ -106,15 +126,17 @@ class Trainer:
 def train(params: Params, key: str, root: Path) -> Path:
     """Train run `key` and write runs/<key>/model.safetensors and curves.csv; returns the folder.
 
-    A checkpoint is left in .cache/runs/<fingerprint>/ every `checkpoint_every` steps and taken up again by the next call.
-    raises    Fault: a loss that is not finite, another process that trains the same run
+    It starts from the weights of `base`, where the run has one. A checkpoint is left in .cache/runs/<fingerprint>/ every
+    `checkpoint_every` steps and taken up again by the next call.
+    raises    Fault: a base that does not fit, a loss that is not finite, another process that trains the same run
     """
     run = params.run(key)
     schedule = params.schedules[run.schedule]
     store = clips.Store(root / "data" / f"{run.dataset}.zip")
     torch.manual_seed(schedule.seed)
     model = build(params, key, store.facts)
-    state = root / ".cache" / "runs" / fingerprint(params, key, store, model)
+    base_sha256 = None if run.base == "none" else begin(model, run.base, root)
+    state = root / ".cache" / "runs" / fingerprint(params, key, store, model, base_sha256)
     state.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(state / "lock", timeout=WAIT_S):
@@ -137,7 +159,7 @@ def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, chec
         trainer.load(checkpoint)
         say(f"train {key}: going on from step {trainer.step} of {schedule.steps}")
     windows = clips.Windows(store, n_frames=schedule.n_frames, n_warmup=schedule.n_warmup, batch_size=schedule.batch_size,
-                            seed=schedule.seed)
+                            seed=schedule.seed, double_every=schedule.double_every, drop_parts=schedule.drop_parts)
     sums, n = {}, 0
     for step in progress(range(trainer.step, schedule.steps), f"train {key}", unit="frame", start=trainer.step,
                          scale=schedule.batch_size * schedule.n_frames, note=lambda: f"G {trainer.loss:.2f}"):
@@ -152,6 +174,8 @@ def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, chec
             buffer = io.BytesIO()
             torch.save(trainer.state(), buffer)
             write_whole(checkpoint, buffer.getvalue())
+    if hasattr(model, "finish"):
+        model.finish(store)
     return model.state_dict(), trainer.rows
 
 

@@ -1,4 +1,6 @@
 """Parts that the models share: convolutions, residual blocks, encoders, decoders, patch discriminators."""
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -34,28 +36,42 @@ class Residual(nn.Module):
         return x + self.body(x)
 
 
-def encoder(n_in: int, n_filters: int, n_down: int, n_blocks: int, norm: str) -> nn.Sequential:
-    """(B, n_in, H, W) to (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down)."""
+def encoder(n_in: int, n_filters: int, n_down: int, n_blocks: int, norm: str, most: int | None = None) -> nn.Sequential:
+    """(B, n_in, H, W) to (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down); never more than `most` channels."""
+    widths = [min(n_filters * 2 ** i, most or n_filters * 2 ** i) for i in range(n_down + 1)]
     layers = [conv(n_in, n_filters, kernel=7, norm=norm)]
-    layers += [conv(n_filters * 2 ** i, n_filters * 2 ** (i + 1), kernel=3, stride=2, reflect=False, norm=norm) for i in range(n_down)]
-    return nn.Sequential(*layers, *residuals(n_filters * 2 ** n_down, n_blocks, norm))
+    layers += [conv(a, b, kernel=3, stride=2, reflect=False, norm=norm) for a, b in pairwise(widths)]
+    return nn.Sequential(*layers, *residuals(widths[-1], n_blocks, norm))
 
 
 def residuals(n_channels: int, n_blocks: int, norm: str) -> nn.Sequential:
     return nn.Sequential(*(Residual(n_channels, norm) for _ in range(n_blocks)))
 
 
-def decoder(n_filters: int, n_down: int, norm: str) -> nn.Sequential:
-    """(B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down) to (B, n_filters, H, W)."""
+def decoder(n_filters: int, n_down: int, norm: str, most: int | None = None, n_more: int = 0) -> nn.Sequential:
+    """(B, n_filters * 2**n_down + n_more, H / 2**n_down, W / 2**n_down) to (B, n_filters, H, W)."""
+    widths = [min(n_filters * 2 ** i, most or n_filters * 2 ** i) for i in range(n_down + 1)][::-1]
     layers = []
-    for i in reversed(range(n_down)):
-        layers += [nn.ConvTranspose2d(n_filters * 2 ** (i + 1), n_filters * 2 ** i, 3, 2, 1, output_padding=1),
-                   norm_layer(norm, n_filters * 2 ** i), nn.ReLU()]
+    for i, (a, b) in enumerate(pairwise(widths)):
+        layers += [nn.ConvTranspose2d(a + n_more * (i == 0), b, 3, 2, 1, output_padding=1), norm_layer(norm, b), nn.ReLU()]
     return nn.Sequential(*layers)
 
 
 def head(n_filters: int, n_out: int, *activation: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(n_filters, n_out, 7, padding=3, padding_mode="reflect"), *activation)
+
+
+def half(x: torch.Tensor) -> torch.Tensor:
+    """Half the size by averaging 3 x 3 pixels, those of the frame alone, (B, C, H, W); one-hot labels become soft."""
+    return F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
+
+
+def pyramid(x: torch.Tensor, n_scales: int) -> list[torch.Tensor]:
+    """(B, T, C, H, W) at n_scales sizes, each half of the next, the coarsest first."""
+    scales = [x]
+    for _ in range(n_scales - 1):
+        scales.insert(0, half(scales[0].flatten(0, 1)).unflatten(0, x.shape[:2]))
+    return scales
 
 
 class PatchDiscriminator(nn.Module):
@@ -90,7 +106,7 @@ class Discriminator(nn.Module):
     def forward(self, x) -> list[list[torch.Tensor]]:
         outputs = []
         for i, scale in enumerate(self.scales):
-            x = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False) if i else x
+            x = half(x) if i else x
             outputs.append(scale(x))
         return outputs
 
@@ -102,6 +118,12 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1, 0.02)
+
+
+def must_divide(facts: Facts, by: int, why: str) -> None:
+    """Raises Fault where frames cannot be halved as often as the model does."""
+    if any(side % by for side in facts.size):
+        raise Fault(f"{why}: frames of {facts.name} are {facts.size[0]} x {facts.size[1]}, and {by} does not divide both sides")
 
 
 def n_source(facts: Facts, instance_edges: bool) -> int:

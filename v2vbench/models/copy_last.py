@@ -16,6 +16,6 @@ class Model(nn.Module):
         """{}: nothing to train."""
         return {}
 
-    def generate(self, clip: dict, past: torch.Tensor) -> torch.Tensor:
+    def generate(self, clip: dict, past: torch.Tensor, memory: dict) -> torch.Tensor:
         """past (1, 1, 3, H, W) to the same frame, (1, 3, H, W)."""
         return past[:, -1]

@@ -1,50 +1,80 @@
-"""pix2pixHD's global generator (Wang et al., CVPR 2018) on each frame alone: what a video model must beat."""
+"""pix2pixHD (Wang et al., CVPR 2018) on each frame alone: what a video model must beat."""
 from typing import Literal
 
 import torch
 from torch import nn
 
-from v2vbench.clips import Facts
-from v2vbench.losses import feature_matching, lsgan, masked_l1
-from v2vbench.models._blocks import Discriminator, decoder, encode, encoder, head, initialise, n_source
+from v2vbench.clips import Facts, Store
+from v2vbench.losses import feature_matching, lsgan, masked_l1, perceptual_loss
+from v2vbench.models._blocks import Discriminator, initialise, must_divide
+from v2vbench.models._image import generator
+from v2vbench.models._source import Source, Styles
 from v2vbench.params import Count, Natural, Weight
 
 
 class Model(nn.Module):
-    """Global generator and multi-scale image discriminator; sees no other frame.
+    """Generator and multi-scale image discriminator; sees no other frame.
 
-    w_pixel    of an L1 to the real frame, which stands where the VGG term would without its weights; 0 is the paper's
+    n_filters     of the last layers
+    n_down        of the global generator
+    n_local       local enhancers, each of twice the size; 0 = the global generator alone
+    styles        of instances, or "none"
+    styles_at     "input" beside the source, the paper's; "bottleneck": see Global.n_z
+    w_pixel       of an L1 to the real frame, which stands where the VGG term would without its weights; 0 is the paper's
+    perceptual    "vgg19" where its weights are there (section 3.3's w_perceptual 10), or "none"
     """
 
-    def __init__(self, facts: Facts, *, n_filters: Count, n_down: Natural, n_blocks: Count, instance_edges: bool,
+    def __init__(self, facts: Facts, *, n_filters: Count, n_down: Natural, n_blocks: Count, n_local: Natural, n_blocks_local: Count,
+                 instance_edges: bool, styles: Literal["none"] | Styles, styles_at: Literal["input", "bottleneck"],
                  norm: Literal["batch", "instance"], n_scales: Count, n_filters_d: Count, n_layers_d: Count, w_feature: Weight,
-                 w_pixel: Weight, perceptual: Literal["none"]):
+                 w_pixel: Weight, w_perceptual: Weight, perceptual: Literal["none", "vgg19"]):
         super().__init__()
-        self.facts, self.n_past, self.instance_edges = facts, 0, instance_edges
-        self.w_feature, self.w_pixel = w_feature, w_pixel
-        channels = n_source(facts, instance_edges)
-        self.G = nn.Sequential(encoder(channels, n_filters, n_down, n_blocks, norm), decoder(n_filters, n_down, norm),
-                               head(n_filters, 3, nn.Tanh()))
-        self.D_image = Discriminator(channels + 3, n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm)
+        must_divide(facts, 2 ** (n_down + n_local), "n_down + n_local")
+        self.n_past, self.w_feature, self.w_pixel = 0, w_feature, w_pixel
+        self.perceptual = perceptual_loss(perceptual, w_perceptual)
+        self.source = Source(facts, instance_edges, styles)
+        self.at_bottleneck = styles != "none" and styles_at == "bottleneck"
+        n_z = self.source.n_channels - self.source.n_plain if self.at_bottleneck else 0
+        self.G = generator(self.source.n_channels - n_z, n_z, n_local=n_local, n_blocks_local=n_blocks_local, n_filters=n_filters,
+                           n_down=n_down, n_blocks=n_blocks, norm=norm)
+        self.D_image = Discriminator(self.source.n_plain + 3, n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm)
         self.apply(initialise)
 
     def parts(self) -> dict:
         """{part: its parameters}; each has an optimiser of its own."""
-        return {"G": list(self.G.parameters()), "D_image": list(self.D_image.parameters())}
+        return {"G": [*self.G.parameters(), *self.source.parameters()], "D_image": list(self.D_image.parameters())}
 
-    def generate(self, clip: dict, past: torch.Tensor) -> torch.Tensor:
+    def finish(self, store: Store) -> None:
+        """After training: fit the mixtures of styles."""
+        if self.source.style:
+            self.source.fit(store)
+
+    def seen(self, clip: dict, memory: dict | None = None) -> tuple:
+        """Source and styles as the generator takes them, and the source as the discriminator does; frames as a batch."""
+        plain, style = self.source(clip, memory)
+        if style is None or self.at_bottleneck:
+            seen = plain
+        else:
+            seen, style = torch.cat([plain, style], 2), None
+        return seen.flatten(0, 1), None if style is None else style.flatten(0, 1), plain.flatten(0, 1)
+
+    def generate(self, clip: dict, past: torch.Tensor, memory: dict) -> torch.Tensor:
         """source of one frame (1, 1, ...) to that frame, (1, 3, H, W) in [-1, 1]; `past` is empty."""
-        return self.G(encode(clip, self.facts, self.instance_edges)[:, -1]).float()
+        seen, style, _ = self.seen({name: clip[name] for name in ("source", "instance") if name in clip}, memory)
+        return self.G(seen, style)
 
     def losses(self, clip: dict) -> dict:
         """Every part's loss on one batch of windows (eq. 5), frames as a batch, and its terms detached."""
         n = clip["n_warmup"]                                                # means nothing to a model without a past
-        source, real = encode(clip, self.facts, self.instance_edges)[:, n:].flatten(0, 1), clip["real"][:, n:].flatten(0, 1)
-        fake = self.G(source).float()
+        clip = {name: value[:, n:] for name, value in clip.items() if name in ("real", "source", "instance")}
+        seen, style, source = self.seen(clip)
+        real, fake = clip["real"].flatten(0, 1), self.G(seen, style)
         judged = self.D_image(torch.cat([source, real], 1))
         called = self.D_image(torch.cat([source, fake], 1))
         terms = {"image_gan": lsgan(called, 1), "image_feature": self.w_feature * feature_matching(called, judged)}
         if self.w_pixel:
             terms["pixel"] = self.w_pixel * masked_l1(fake, real, torch.ones_like(real[:, :1]))
+        if self.perceptual:
+            terms["perceptual"] = self.perceptual(fake, real)
         return {"G": sum(terms.values()), "D_image": (lsgan(called, 0) + lsgan(judged, 1)) / 2} | {
             f"G_{name}": term.detach() for name, term in terms.items()}

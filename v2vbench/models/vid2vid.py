@@ -1,58 +1,19 @@
-"""vid2vid (Wang et al., Video-to-Video Synthesis, NeurIPS 2018) at one spatial scale."""
+"""vid2vid (Wang et al., Video-to-Video Synthesis, NeurIPS 2018), coarse to fine."""
+from itertools import pairwise
 from typing import Literal
 
 import torch
 from torch import nn
 
-from v2vbench.clips import Facts
+from v2vbench.clips import Facts, Store
 from v2vbench.flow import warp
-from v2vbench.losses import feature_matching, flow_endpoint, flow_warp, lsgan, masked_l1, temporal_warp
-from v2vbench.models._blocks import Discriminator, decoder, encode, encoder, head, initialise, n_source, residuals
+from v2vbench.losses import feature_matching, flow_endpoint, flow_warp, lsgan, masked_l1, perceptual_loss, temporal_warp
+from v2vbench.models._blocks import Discriminator, initialise, must_divide, pyramid
+from v2vbench.models._composite import carried, generators
+from v2vbench.models._source import Source, Styles
 from v2vbench.params import Count, Fault, Natural, Weight
 
 N_FRAMES_D = 3          # frames that the video discriminator sees at once
-
-
-class Generator(nn.Module):
-    """F of eq. 4: hallucinates a frame, carries the last one along a flow, and blends the two by a mask.
-
-    source     (B, (n_past + 1) * n_source, H, W)    of frames t - n_past .. t
-    past       (B, n_past * 3, H, W)                 frames t - n_past .. t - 1, [-1, 1]
-    front      (B, 1, H, W) or None                  1 where the labels say foreground
-    returns    dict: fake, raw (B, 3, H, W) [-1, 1]; flow (B, 2, H, W) px to t - 1; mask (B, 1, H, W), 1 = paint anew
-    """
-
-    def __init__(self, n_source: int, *, n_past: int, n_filters: int, n_down: int, n_blocks: int, norm: str, with_flow: bool,
-                 with_foreground: bool, flow_scale: float, composition: str, resample: str):
-        super().__init__()
-        wide = n_filters * 2 ** n_down
-        self.flow_scale, self.composition, self.resample = flow_scale, composition, resample
-        shape = dict(n_down=n_down, norm=norm)
-        self.down_source = encoder(n_source * (n_past + 1), n_filters, n_blocks=n_blocks - n_blocks // 2, **shape)
-        self.down_past = encoder(3 * n_past, n_filters, n_blocks=n_blocks - n_blocks // 2, **shape)
-        self.image = nn.Sequential(residuals(wide, n_blocks // 2, norm), decoder(n_filters, **shape), head(n_filters, 3, nn.Tanh()))
-        if with_flow:
-            self.motion = nn.Sequential(residuals(wide, n_blocks // 2, norm), decoder(n_filters, **shape))
-            self.flow, self.mask = head(n_filters, 2), head(n_filters, 1, nn.Sigmoid())
-        if with_foreground:
-            narrow = n_filters // 2 if n_down > 2 else n_filters
-            self.front = nn.Sequential(encoder(n_source * (n_past + 1), narrow, n_blocks=n_blocks, **shape), decoder(narrow, **shape),
-                                       head(narrow, 3, nn.Tanh()))
-
-    def forward(self, source, past, front=None) -> dict:
-        seen = self.down_source(source) + self.down_past(past)              # (B, wide, H / 2**n_down, W / 2**n_down)
-        raw = self.image(seen).float()
-        painted = self.front(source).float() if front is not None else None
-        if painted is not None:
-            raw = front * painted + (1 - front) * raw
-        if not hasattr(self, "motion"):
-            return dict(fake=raw, raw=raw)
-        motion = self.motion(seen)
-        flow, mask = self.flow_scale * self.flow(motion).float(), self.mask(motion).float()
-        fake = mask * raw + (1 - mask) * warp(past[:, -3:], flow, self.resample).clamp(-1, 1)
-        if painted is not None and self.composition == "over":
-            fake = front * painted + (1 - front) * fake                     # never warped, as in the reference code
-        return dict(fake=fake, raw=raw, flow=flow, mask=mask)
 
 
 def triplets(n_frames: int, scale: int) -> list[list[int]]:
@@ -74,97 +35,176 @@ def compose(flow: torch.Tensor, start: int, stop: int) -> torch.Tensor:
 
 
 class Model(nn.Module):
-    """Generator, image discriminator and a video discriminator a temporal scale.
+    """Generators from coarse to fine, image discriminator and a video discriminator a temporal scale.
 
-    n_past               L, real frames that a roll-out starts from
+    n_past               L, frames that the next one is made from
+    n_filters            of the coarsest generator; half as many at each finer scale
+    n_scales_spatial     1 to 3 in the paper: G0, G0 + G1, ... (section 3.4)
+    n_blocks_local       residual blocks of the branches of G1, ...
+    n_frozen_steps       steps for which the coarser scales, taken from a `base`, are not trained
+    n_backprop           past frames that a frame's loss reaches back to; 0 is the reference code's setting
+    from_nothing         the model paints its first frames as well, from a black past and without a warp (first_frames: self)
     norm                 of all nets; statistics are those of the present frames; "batch" is the paper's, with one clip a batch, where it
                          equals "instance_affine"
     foreground           labels painted by a network of their own ("no foreground prior" in Table 2 is []; section 3.3)
     composition          "over": the foreground is laid over the blend, as in the reference code; "inside": eq. 12, blended with the warp
     with_flow            False removes flow and mask ("no flow warping" in Table 2)
     resample             how the last frame is carried along the flow; "bilinear" is the paper's, and blurs a little more each frame
+    n_scales             of the discriminators' image pyramids
     n_scales_temporal    0 removes the video discriminator ("no conditional video discriminator" in Table 2)
+    condition_video      the video discriminator sees the flow as well as the frames (eq. 7); False: an unconditional one
     score_raw            the hallucinated frame is scored by the image discriminator as well, as in the reference code
     w_temporal           of the reference code's extra term; 0 is the paper's objective
+    w_mask               pulls the mask to the warp where the past shows the frame; the reference code's with from_nothing is 1
     w_pixel              of an L1 to the real frame, which stands where the VGG term would without its weights; 0 is the paper's
+    perceptual           "vgg19" where its weights are there, or "none"
     """
 
-    def __init__(self, facts: Facts, *, n_past: Count, n_filters: Count, n_down: Natural, n_blocks: Count, instance_edges: bool,
-                 norm: Literal["batch", "instance", "instance_affine"], foreground: list[str], composition: Literal["over", "inside"],
-                 with_flow: bool, flow_scale: Weight, resample: Literal["bilinear", "bicubic"], n_scales: Count,
-                 n_scales_temporal: Natural, n_filters_d: Count, n_layers_d: Count, score_raw: bool, w_feature: Weight, w_flow: Weight,
-                 w_warp: Weight, w_temporal: Weight, w_pixel: Weight, perceptual: Literal["none"]):
+    def __init__(self, facts: Facts, *, n_past: Count, n_filters: Count, n_down: Natural, n_blocks: Count, n_scales_spatial: Count,
+                 n_blocks_local: Natural, n_frozen_steps: Natural, n_backprop: Natural, from_nothing: bool, instance_edges: bool,
+                 styles: Literal["none"] | Styles, norm: Literal["batch", "instance", "instance_affine"], foreground: list[str],
+                 composition: Literal["over", "inside"], with_flow: bool, flow_scale: Weight, resample: Literal["bilinear", "bicubic"],
+                 n_scales: Count, n_scales_temporal: Natural, condition_video: bool, n_filters_d: Count, n_layers_d: Count,
+                 score_raw: bool, w_feature: Weight, w_flow: Weight, w_warp: Weight, w_temporal: Weight, w_mask: Weight,
+                 w_pixel: Weight, w_perceptual: Weight, perceptual: Literal["none", "vgg19"]):
         super().__init__()
         if unknown := set(foreground) - set(facts.label_names):
             raise Fault(f"foreground: no label {', '.join(sorted(unknown))} in {facts.name}; there are {', '.join(facts.label_names)}")
-        self.facts, self.n_past, self.instance_edges, self.score_raw = facts, n_past, instance_edges, score_raw
-        self.weights = dict(feature=w_feature, flow=w_flow, warp=w_warp, temporal=w_temporal, pixel=w_pixel)
-        self.flow_scale = flow_scale
+        must_divide(facts, 2 ** (n_down + n_scales_spatial - 1), "n_down + n_scales_spatial - 1")
+        if n_filters % 2 ** n_scales_spatial:
+            raise Fault(f"n_filters: {n_filters} cannot be halved for {n_scales_spatial} spatial scales and a foreground net")
+        self.n_past, self.n_backprop, self.from_nothing, self.n_frozen_steps = n_past, n_backprop, from_nothing, n_frozen_steps
+        self.score_raw, self.condition_video, self.flow_scale = score_raw, condition_video, flow_scale
+        self.weights = dict(feature=w_feature, flow=w_flow / 2 ** (n_scales_spatial - 1), warp=w_warp, temporal=w_temporal, mask=w_mask,
+                            pixel=w_pixel)
+        self.perceptual = perceptual_loss(perceptual, w_perceptual)
         self.front = [facts.label_names.index(label) for label in foreground]
-        channels = n_source(facts, instance_edges)
-        self.G = Generator(channels, n_past=n_past, n_filters=n_filters, n_down=n_down, n_blocks=n_blocks, norm=norm, with_flow=with_flow,
-                           with_foreground=bool(foreground), flow_scale=flow_scale, composition=composition, resample=resample)
+        self.source = Source(facts, instance_edges, styles)
+        self.G = generators(self.source.n_channels, n_scales=n_scales_spatial, n_past=n_past, n_filters=n_filters, n_down=n_down,
+                            n_blocks=n_blocks, n_blocks_local=n_blocks_local, norm=norm, with_flow=with_flow,
+                            with_front=bool(foreground), flow_scale=flow_scale, composition=composition, resample=resample)
         shape = dict(n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm)
-        self.D_image = Discriminator(channels + 3, **shape)
-        self.D_video = nn.ModuleList(Discriminator(3 * N_FRAMES_D + 2 * (N_FRAMES_D - 1), **shape) for _ in range(n_scales_temporal))
+        n_video = 3 * N_FRAMES_D + 2 * (N_FRAMES_D - 1) * condition_video
+        self.D_image = Discriminator(self.source.n_plain + 3, **shape)
+        self.D_video = nn.ModuleList(Discriminator(n_video, **shape) for _ in range(n_scales_temporal))
         self.apply(initialise)
 
     def parts(self) -> dict:
         """{part: its parameters}; each has an optimiser of its own."""
-        parts = {"G": self.G, "D_image": self.D_image} | {f"D_video{s}": D for s, D in enumerate(self.D_video)}
-        return {name: list(part.parameters()) for name, part in parts.items()}
+        parts = {"D_image": self.D_image} | {f"D_video{s}": D for s, D in enumerate(self.D_video)}
+        return {"G": [*self.G.parameters(), *self.source.parameters()]} | {name: list(part.parameters()) for name, part in parts.items()}
 
-    def step(self, source, past) -> dict:
-        """One frame: encoded source (B, n_past + 1, C, H, W), past (B, n_past, 3, H, W) to the generator's outputs."""
-        front = source[:, -1, self.front].sum(1, keepdim=True) if self.front else None
-        return self.G(source.flatten(1, 2), past.flatten(1, 2), front)
+    def begin(self, weights: dict[str, torch.Tensor]) -> None:
+        """Start from a base's weights: all of this model's, or its generators and encoder, or those of its coarser scales.
 
-    def generate(self, clip: dict, past: torch.Tensor) -> torch.Tensor:
+        Discriminators start anew where the base has another number of spatial scales, since they judge another size.
+        raises    RuntimeError naming keys that are missing, left over or of another shape
+        """
+        n = 1 + max((int(name.split(".")[1]) for name in weights if name.startswith("G.")), default=-1)
+        if n == len(self.G) and any(name.startswith("D_") for name in weights):
+            self.load_state_dict(weights)
+            return
+        own = {name: weights[name] for name in weights if not name.startswith("D_")}
+        wanted = {name for name in self.state_dict() if name.split(".")[0] in ("G", "source") and not (
+            name.startswith("G.") and int(name.split(".")[1]) >= max(n, 1))}
+        if missing := sorted(wanted ^ own.keys()):
+            raise RuntimeError(f"{missing[0]} is {'missing' if missing[0] in wanted else 'left over'}, and {len(missing) - 1} more")
+        self.load_state_dict(self.state_dict() | own)
+
+    def finish(self, store: Store) -> None:
+        """After training: fit the mixtures of styles."""
+        if self.source.style:
+            self.source.fit(store)
+
+    def step(self, sources: list[torch.Tensor], pasts: list[torch.Tensor], raw_only: bool = False, frozen: bool = False) -> tuple:
+        """One frame: what is seen (B, n_past + 1, C, h, w) and the past (B, n_past, 3, h, w) at each scale, the coarsest first.
+
+        returns    the finest generator's outputs, and every scale's frame (B, 3, h, w)
+        """
+        coarse, frames, trains = None, [], torch.is_grad_enabled()
+        for scale, (G, source, past) in enumerate(zip(self.G, sources, pasts)):
+            front = source[:, -1, self.front].sum(1, keepdim=True) if self.front else None
+            with torch.set_grad_enabled(trains and not (frozen and scale + 1 < len(self.G))):
+                out = G(source.flatten(1, 2), past.flatten(1, 2), front, coarse, raw_only)
+            coarse = out.pop("features")
+            frames.append(out["fake"])
+        return out, frames
+
+    def generate(self, clip: dict, past: torch.Tensor, memory: dict) -> torch.Tensor:
         """The frame after `past`.
 
-        clip       source (and instance) of frames t - n_past .. t, (1, n_past + 1, ...)
-        past       (1, n_past, 3, H, W) in [-1, 1]
+        clip       source (and instance) of the frames of `past` and of the next one, (1, P + 1, ...)
+        past       (1, P, 3, H, W) in [-1, 1]; P is n_past, or with from_nothing fewer at a clip's start
+        memory     keeps the coarser scales' own past between the frames of one roll-out; empty at its start
         returns    (1, 3, H, W) in [-1, 1]
         """
-        return self.step(encode(clip, self.facts, self.instance_edges), past)["fake"]
+        seen, _ = self.source.joined({name: clip[name] for name in ("source", "instance") if name in clip}, memory)
+        n_missing = self.n_past - past.shape[1]
+        if n_missing:
+            seen = torch.cat([seen[:, :1].expand(-1, n_missing, -1, -1, -1), seen], 1)
+            past = torch.cat([past.new_zeros(1, n_missing, 3, *seen.shape[-2:]), past], 1)
+        coarser = memory.get("pasts", pyramid(past, len(self.G))[:-1])
+        pasts = [*coarser, past]
+        out, frames = self.step(pyramid(seen, len(self.G)), pasts, raw_only=n_missing == self.n_past)
+        memory["pasts"] = carried(coarser, frames, detach=True)
+        return out["fake"]
+
+    def lead(self, clip: dict) -> dict:
+        """n_past copies of the first frame in front of a clip that starts from nothing; no loss compares with them."""
+        def longer(name: str, value):
+            if name not in ("real", "source", "instance", "flow", "occluded"):
+                return value
+            first = value[:, :1].expand(-1, self.n_past, *[-1] * (value.ndim - 2))
+            fill = {"flow": torch.zeros_like(first), "occluded": torch.ones_like(first)}.get(name, first)
+            return torch.cat([fill, value], 1)
+        return {name: longer(name, value) for name, value in clip.items()}
 
     @torch.no_grad()
-    def warm_up(self, clip: dict) -> tuple[dict, torch.Tensor]:
-        """The clip without its first n_warmup frames, and the past that the model has painted by then.
+    def warm_up(self, clip: dict) -> tuple[dict, list[torch.Tensor]]:
+        """The clip without its first n_warmup frames, and each scale's past as the model has painted it by then.
 
         A model that has only ever continued real frames lets its own errors grow; the reference code meets them by training
         on long clips in chunks, each going on from the last. This is one such chunk, the earlier ones without gradient.
         """
-        n, later = clip["n_warmup"], {name: value[:, clip["n_warmup"]:] for name, value in clip.items() if name != "n_warmup"}
+        n, later = clip["n_warmup"], {name: value[:, clip["n_warmup"]:] for name, value in clip.items() if torch.is_tensor(value)}
+        first = clip["real"][:, :self.n_past]
+        pasts = pyramid(torch.zeros_like(first) if self.from_nothing else first, len(self.G))
         if not n:
-            return later, clip["real"][:, :self.n_past]
-        early = {name: value[:, :n + self.n_past] for name, value in clip.items() if name != "n_warmup"}
-        painted = self.rollout(early, early["real"][:, :self.n_past])["fake"]
-        return later, torch.cat([early["real"], painted], 1)[:, -self.n_past:]
+            return later, pasts
+        early = {name: value[:, :n + self.n_past] for name, value in clip.items() if torch.is_tensor(value)}
+        return later, self.rollout(early, pasts, first=self.from_nothing)["pasts"]
 
-    def rollout(self, clip: dict, past: torch.Tensor) -> dict:
-        """Frames n_past .. T-1 from the model's own past; the past gives no gradient (section 4).
+    def rollout(self, clip: dict, pasts: list[torch.Tensor], first: bool = False, frozen: bool = False) -> dict:
+        """Frames n_past .. T-1 from the model's own past.
 
-        past       (B, n_past, 3, H, W), what stands for frames 0 .. n_past-1
-        returns    the generator's outputs, each (B, T - n_past, ...), and `source`, `past` (the frame before each)
+        pasts      what stands for frames 0 .. n_past-1, (B, n_past, 3, h, w) at each scale
+        first      these are the first frames at all: nothing can be carried
+        returns    the finest generator's outputs, each (B, T - n_past, ...), `source` and `past` (the frame before each), and
+                   `pasts` of the frame after the last
         """
-        source, outputs = encode(clip, self.facts, self.instance_edges), []
-        for t in range(self.n_past, source.shape[1]):
-            out = self.step(source[:, t - self.n_past:t + 1], past)
-            outputs.append(out | {"past": past[:, -1]})
-            past = torch.cat([past[:, 1:], out["fake"].detach()[:, None]], 1)
-        return {name: torch.stack([out[name] for out in outputs], 1) for name in outputs[0]} | {"source": source[:, self.n_past:]}
+        (seen, source), outputs = self.source.joined(clip), []
+        sources = pyramid(seen, len(self.G))
+        for t in range(self.n_past, seen.shape[1]):
+            window = [scale[:, t - self.n_past:t + 1] for scale in sources]
+            out, frames = self.step(window, pasts, raw_only=first and t == self.n_past, frozen=frozen)
+            outputs.append(out | {"past": pasts[-1][:, -1]})
+            pasts = carried(pasts, frames, detach=(t - self.n_past + 1) % (self.n_backprop + 1) == 0)
+        outs = {name: torch.stack([out[name] for out in outputs], 1) for name in outputs[0]}
+        return outs | {"source": source[:, self.n_past:], "pasts": pasts}
 
     def losses(self, clip: dict) -> dict:
         """Every part's loss on one batch of windows, and the terms it is made of (detached, for the learning curves).
 
         raises    Fault where the window is shorter than n_past + 1
         """
+        if self.from_nothing:
+            clip = self.lead(clip)
         n_frames = clip["real"].shape[1] - clip["n_warmup"]
         if n_frames <= self.n_past:
             raise Fault(f"n_frames: a window of {n_frames} leaves nothing to generate after n_past = {self.n_past}")
-        clip, past = self.warm_up(clip)
-        return self.objective(clip, self.rollout(clip, past))
+        first, frozen = self.from_nothing and not clip["n_warmup"], clip["step"] < self.n_frozen_steps
+        clip, pasts = self.warm_up(clip)
+        return self.objective(clip, self.rollout(clip, pasts, first, frozen))
 
     def objective(self, clip: dict, out: dict) -> dict:
         """eq. 8 with its terms as the reference code weighs them; `out` as `rollout` gives it."""
@@ -173,7 +213,7 @@ class Model(nn.Module):
         visible = 1 - clip["occluded"][:, self.n_past - 1:].flatten(0, 1)
         terms, w = {}, self.weights
 
-        frames = [fake, out["raw"]] if self.score_raw and "flow" in out else [fake]
+        frames = [fake, out["raw"]] if self.score_raw else [fake]
         judged = self.D_image(torch.cat([source, real], 2).flatten(0, 1))
         G = D = 0.0
         for frame in frames:
@@ -194,16 +234,20 @@ class Model(nn.Module):
 
         flat = [x.flatten(0, 1) for x in (fake, out["past"], real, clip["real"][:, self.n_past - 1:-1], flow_real)]
         fake, fake_past, real, real_past, flow_real = flat
+        painted = [frame.flatten(0, 1) for frame in frames]
         if "flow" in out:
-            flow = out["flow"].flatten(0, 1)
+            flow, mask = out["flow"].flatten(0, 1), out["mask"].flatten(0, 1)
             terms["flow"] = w["flow"] * flow_endpoint(flow, flow_real, visible)
             terms["warp"] = w["warp"] * flow_warp(flow, real_past, real, visible)
+            if w["mask"]:
+                terms["mask"] = w["mask"] * masked_l1(mask, torch.zeros_like(mask), visible)
         if w["temporal"]:
             terms["temporal"] = w["temporal"] * temporal_warp(fake, fake_past, flow_real, visible)
         if w["pixel"]:
-            raws = [out["raw"].flatten(0, 1)] if len(frames) == 2 else []
-            terms["pixel"] = w["pixel"] * sum(masked_l1(x, real, torch.ones_like(visible)) for x in (fake, *raws))
-        G = G + sum(terms[name] for name in ("flow", "warp", "temporal", "pixel") if name in terms)
+            terms["pixel"] = w["pixel"] * sum(masked_l1(x, real, torch.ones_like(visible)) for x in painted)
+        if self.perceptual:
+            terms["perceptual"] = sum(self.perceptual(x, real) for x in painted)
+        G = G + sum(term for name, term in terms.items() if "_" not in name)
         return {"G": G, **losses} | {f"G_{name}": term.detach() for name, term in terms.items()}
 
     def _versus(self, terms: dict, name: str, called, judged) -> torch.Tensor:
@@ -214,5 +258,5 @@ class Model(nn.Module):
 
     def _triplet(self, frames, flow, pick: list[int]) -> torch.Tensor:
         """Three frames and the two flows between them in the generator's unit, (B, 13, H, W); eq. 7's (x, w)."""
-        flows = [compose(flow[:, 1:], start, stop) / self.flow_scale for start, stop in zip(pick, pick[1:])]
+        flows = [compose(flow[:, 1:], start, stop) / self.flow_scale for start, stop in pairwise(pick)] if self.condition_video else []
         return torch.cat([frames[:, pick].flatten(1, 2), *flows], 1)
