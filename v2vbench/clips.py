@@ -119,6 +119,8 @@ def _batches(name: str, array: np.ndarray | Frames, sha) -> Iterator[np.ndarray]
                 sha.update(batch)
                 yield batch
                 filled = 0
+    if batch is None:
+        raise Fault(f"{name} has no piece to tell its shape by")
     if filled or not len(array):
         sha.update(batch[:filled])
         yield batch[:filled]
