@@ -85,7 +85,7 @@ def project(root, names, methods=METHODS, metrics=METRICS):
     shipped = params.load(Path(__file__).parents[1] / "params.yaml")
     return replace(
         shipped, suite="made-up", about="Numbers <made up> by a test.", datasets={name: {} for name in names},
-        protocol=replace(shipped.protocol, skip_frames=2), preference=[], forecasts={}, predictions={},
+        protocol=replace(shipped.protocol, skip_frames=2), preference=[], forecasts={}, predictions={}, styles={},
         metrics={label: shipped.metrics[label] for label in ("psnr", "warp_error")},
         schedules={"short": replace(next(iter(shipped.schedules.values())), seed=0)},
         runs={run: params.bind(params.Run, line, "test") for run, line in runs.items()},

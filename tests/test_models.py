@@ -1,12 +1,16 @@
-"""The contract for every model found, gradients that reach what they should, and losses equal to the paper's own code."""
+"""The contract for every model found, gradients that reach what they should, and what each setting of a model does."""
+import copy
+import hashlib
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import facts
+from torch import nn
+from torch.nn import functional as F
 
 import v2vbench
-from v2vbench import clips, find, params
+from v2vbench import clips, find, losses, params, styles, synthesize
 from v2vbench.models import _blocks, forecast, vid2vid
 
 SMALL = {
@@ -24,12 +28,42 @@ SMALL = {
     "forecast": dict(n_filters=4, n_down=2, n_blocks=1, n_seen=3, flow_scale=5.0, w_flow=0.1),
 }
 NAMES = sorted(path.stem for path in (Path(v2vbench.__file__).parent / "models").glob("[!_]*.py"))
+STYLES = dict(n_features=3, n_filters=4, n_down=1, mixture="gauss", n_components=2, min_px=4, seed=0)
 SHAPE = dict(n_frames=10, n_warmup=0, batch_size=2, seed=0, double_every=0, drop_parts=0.0)
 
 
 def build(name, **changes):
     torch.manual_seed(0)
     return params.bind(find("models", name).Model, SMALL[name] | changes, name, facts=facts())
+
+
+def fine(n_scales, **changes):
+    """vid2vid at n spatial scales, as small as can be."""
+    return build("vid2vid", **dict(n_scales_spatial=n_scales, n_filters=8, n_down=1, n_scales=1, n_scales_temporal=1) | changes)
+
+
+def watch(*nets):
+    """For each net a list that fills with (args, outputs), call by call."""
+    calls = [[] for _ in nets]
+    for net, own in zip(nets, calls):
+        net.register_forward_hook(lambda _, args, out, own=own: own.append((args, copy.copy(out))))
+    return calls
+
+
+def window(store, n_frames, n_warmup=0):
+    """A batch of one window with just so many frames of warm-up."""
+    windows = clips.Windows(store, **SHAPE | dict(n_frames=n_frames, n_warmup=n_warmup, batch_size=1))
+    return next(clip for clip in map(windows.batch, range(200)) if clip["n_warmup"] == n_warmup)
+
+
+def used(model, clip):
+    """The video (1, T, 3, H, W) as it is made in use, `generate` called frame by frame, but without rounding to 8 bits."""
+    video, memory = clip["real"][:, :0 if model.from_nothing else model.n_past], {}
+    for t in range(video.shape[1], clip["real"].shape[1]):
+        start = max(0, t - model.n_past)
+        frame = model.generate({name: clip[name][:, start:t + 1] for name in ("source", "instance")}, video[:, start:], memory)
+        video = torch.cat([video, frame[:, None]], 1)
+    return video
 
 
 @pytest.fixture
@@ -171,3 +205,310 @@ def test_forecast_learns_a_constant_motion(store):
 def test_forecast_instances_are_connected_regions():
     source = torch.tensor([[[[1, 1, 0, 2], [0, 0, 0, 2], [1, 0, 2, 0]]]])
     assert forecast.instances(source, [1, 2]).tolist() == [[[[1, 1, 0, 3], [0, 0, 0, 3], [2, 0, 4, 0]]]]
+
+
+# vid2vid, coarse to fine
+
+
+@pytest.mark.parametrize("n_scales", [2, 3])
+def test_each_scale_goes_on_from_its_own_frames(clip, n_scales):
+    model = fine(n_scales)
+    scales = watch(*model.G)
+    with torch.no_grad():
+        model.losses(clip)
+    for scale, calls in enumerate(scales):
+        pasts, fakes = [args[1] for args, _ in calls], [out["fake"] for _, out in calls]
+        assert len(calls) == 8 and fakes[0].shape[-2:] == tuple(side // 2 ** (n_scales - 1 - scale) for side in facts().size)
+        assert all(torch.equal(later, torch.cat([past[:, 3:], fake], 1)) for past, fake, later in zip(pasts, fakes, pasts[1:]))
+        real = _blocks.pyramid(clip["real"][:, :2], n_scales)[scale]
+        assert torch.equal(pasts[0], real.flatten(1, 2))
+    for coarse, finer in zip(scales, scales[1:]):        # it is not the finer frame made smaller
+        assert (_blocks.half(finer[0][1]["fake"]) - coarse[0][1]["fake"]).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize("n_scales", [1, 2, 3])
+def test_the_flow_unit_doubles_with_the_size(clip, n_scales):
+    model = fine(n_scales)
+    for G in model.G:
+        nn.init.zeros_(G.flow[0].weight)
+        nn.init.constant_(G.flow[0].bias, 0.1)
+    scales = watch(*model.G)
+    with torch.no_grad():
+        model.losses(clip)
+    for scale, calls in enumerate(scales):
+        assert torch.allclose(calls[0][1]["flow"], torch.tensor(20 * 2.0 ** scale * 0.1))
+
+
+@pytest.mark.parametrize("part, at_once", [("down_source", True), ("down_past", True), ("image", True), ("motion", True), ("front", True),
+                                           ("paint", False), ("flow", False), ("mask", False), ("paint_front", False)])
+def test_features_of_the_coarser_scale_reach_the_finer(store, part, at_once):
+    """A changed trunk changes the finer frame; a changed head only what the coarser scale carries to the next."""
+    model, clip = fine(2), window(store, 4)
+    before = used(model, clip)
+    convolutions = [layer for layer in getattr(model.G[0], part).modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
+    with torch.no_grad():
+        convolutions[-1].weight.add_(0.1 * torch.randn_like(convolutions[-1].weight))
+    after = used(model, clip)
+    assert torch.equal(before[:, 2], after[:, 2]) != at_once and not torch.equal(before[:, 3], after[:, 3])
+
+
+@pytest.mark.parametrize("n_scales", [2, 3])
+def test_coarser_heads_get_no_gradient_and_trunks_do(clip, n_scales):
+    """The losses are on the finest scale alone."""
+    model = fine(n_scales)
+    model.losses(clip)["G"].backward()
+    for scale, G in enumerate(model.G):
+        for name, weight in G.named_parameters():
+            is_head = name.split(".")[0] in ("paint", "flow", "mask", "paint_front")
+            if is_head and scale < n_scales - 1:
+                assert weight.grad is None, name
+            elif weight.ndim == 4:
+                assert weight.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("from_nothing", [False, True])
+@pytest.mark.parametrize("n_scales", [1, 2, 3])
+def test_frame_by_frame_is_the_rollout(store, n_scales, from_nothing):
+    model, clip = fine(n_scales, from_nothing=from_nothing), window(store, 6)
+    led = model.lead(clip) if from_nothing else clip
+    first = led["real"][:, :2] * (not from_nothing)
+    with torch.no_grad():
+        whole = model.rollout(led, _blocks.pyramid(first, n_scales), first=from_nothing)
+        video = used(model, clip)
+    assert torch.allclose(video[:, 0 if from_nothing else 2:], whole["fake"], atol=1e-5)
+    assert [past.shape[-1] for past in whole["pasts"]] == [64 // 2 ** i for i in reversed(range(n_scales))]
+
+
+@pytest.mark.parametrize("n_backprop", [0, 1, 2])
+def test_gradients_reach_back_over_chunks(store, n_backprop):
+    """Frames in chunks of n_backprop + 1, each reaching the earlier ones of its own chunk and no others."""
+    model, clip = fine(1, n_backprop=n_backprop), window(store, 8)
+    calls, = watch(model.G[0])
+    model.rollout(clip, [clip["real"][:, :2]])
+    fakes = [out["fake"] for _, out in calls]
+    for t in range(1, 6):
+        grads = torch.autograd.grad(fakes[t].square().sum(), fakes[:t], allow_unused=True, retain_graph=True)
+        reached = [i for i, grad in enumerate(grads) if grad is not None and grad.abs().max() > 0]
+        assert reached == list(range(t // (n_backprop + 1) * (n_backprop + 1), t))
+
+
+@pytest.mark.parametrize("condition_video, n_channels", [(True, 13), (False, 9)])
+def test_an_unconditional_video_discriminator_sees_frames_alone(store, condition_video, n_channels):
+    model, clip = fine(1, condition_video=condition_video), window(store, 6)
+    calls, = watch(model.D_video[0])
+    with torch.no_grad():
+        plain, moved = (model.losses(clip | {"flow": flow})["D_video0"] for flow in (clip["flow"], clip["flow"] + 3))
+    assert {args[0].shape[1] for args, _ in calls} == {n_channels} and (plain != moved) == condition_video
+
+
+# vid2vid from nothing
+
+
+@pytest.mark.parametrize("n_warmup", [0, 3])
+@pytest.mark.parametrize("n_scales", [1, 2])
+def test_from_nothing_paints_in_training_what_it_paints_in_use(store, n_scales, n_warmup):
+    """The first frame alone is raw, whether the losses see it or it lies in the warm-up."""
+    model, clip = fine(n_scales, from_nothing=True), window(store, 4, n_warmup)
+    calls, = watch(model.G[-1])
+    with torch.no_grad():
+        model.losses(clip)
+    args, painted = zip(*calls)
+    assert [raw_only for *_, raw_only in args] == [True] + [False] * (n_warmup + 3) and not args[0][1].any()
+    assert [torch.equal(out["fake"], out["raw"]) for out in painted] == [True] + [False] * (n_warmup + 3)
+    with torch.no_grad():
+        assert torch.allclose(torch.stack([out["fake"] for out in painted], 1), used(model, clip), atol=1e-5)
+
+
+@pytest.mark.parametrize("from_nothing", [False, True])
+def test_the_masks_loss_is_its_mean_where_the_past_shows_the_frame(store, from_nothing):
+    model, clip = fine(1, w_mask=2.0, from_nothing=from_nothing), window(store, 6)
+    nn.init.zeros_(model.G[0].mask[0].weight)                               # so that the mask is 1/2
+    with torch.no_grad():
+        terms = model.losses(clip)
+        without = fine(1, from_nothing=from_nothing).losses(clip)
+    visible, n_painted = (1 - clip["occluded"][:, 0 if from_nothing else 1:]).sum(), 6 if from_nothing else 4
+    assert torch.allclose(terms["G_mask"], 2 * 0.5 * visible / (n_painted * 32 * 64)) and "G_mask" not in without
+
+
+# What a model starts from
+
+
+def noise(model):
+    return {name: torch.randn_like(value) for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("n_scales, taken, takes", [
+    (1, lambda name: True, lambda name: True),
+    (2, lambda name: True, lambda name: True),
+    (2, lambda name: name[:2] != "D_", lambda name: name[:2] != "D_"),
+    (1, lambda name: True, lambda name: name[:4] == "G.0." or name[:6] == "source"),
+    (1, lambda name: name[:2] != "D_", lambda name: name[:4] == "G.0." or name[:6] == "source")],
+    ids=["all", "all of two scales", "generators", "coarser", "coarser generators"])
+def test_vid2vid_begins_with_what_a_base_has(n_scales, taken, takes, request):
+    """All weights; generators and encoder; or those of the coarser scale, since discriminators judge another size then."""
+    model = fine(2 if "coarser" in request.node.callspec.id else n_scales, styles=STYLES)
+    base = noise(fine(n_scales, styles=STYLES))
+    before = copy.deepcopy(model.state_dict())
+    model.begin({name: value for name, value in base.items() if taken(name)})
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, base[name] if takes(name) else before[name]), name
+
+
+@pytest.mark.parametrize("n_base, n_own, change, says", [
+    (1, 1, lambda own: own.pop("G.0.paint.0.weight"), '"G.0.paint.0.weight"'),
+    (1, 1, lambda own: own.pop("D_image.scales.0.layers.0.0.bias"), '"D_image.scales.0.layers.0.0.bias"'),
+    (1, 1, lambda own: own.update({"G.0.extra": torch.zeros(1)}), '"G.0.extra"'),
+    (1, 1, lambda own: own.update({"G.0.paint.0.bias": torch.zeros(4)}), "size mismatch for G.0.paint.0.bias"),
+    (1, 1, lambda own: [own.pop(name) for name in list(own) if name[0] == "G"], "G.0.* is missing, and .* more"),
+    (1, 1, lambda own: [own.clear(), own.update(build("pix2pixhd").state_dict())], "G.0.* is missing, and .* more"),
+    (2, 1, lambda own: None, "G.1.* is left over, and .* more"),
+    (1, 2, lambda own: own.pop("G.0.paint.0.weight"), "G.0.paint.0.weight is missing, and 0 more"),
+    (1, 2, lambda own: own.update({"G.0.extra": torch.zeros(1)}), "G.0.extra is left over, and 0 more"),
+    (1, 2, lambda own: own.update({"G.0.paint.0.bias": torch.zeros(4)}), "size mismatch for G.0.paint.0.bias")])
+def test_a_base_that_does_not_fit_is_refused(n_base, n_own, change, says):
+    base = noise(fine(n_base))
+    change(base)
+    with pytest.raises(RuntimeError, match=says):
+        fine(n_own).begin(base)
+
+
+# pix2pixHD
+
+
+@pytest.mark.parametrize("n_local", [1, 2])
+def test_local_enhancers_look_again_at_twice_the_size(clip, n_local):
+    model = build("pix2pixhd", n_local=n_local)
+    coarse, *downs = watch(model.G.coarse.down, *model.G.downs)
+    model.losses(clip)["G"].backward()
+    assert [calls[0][0][0].shape[-1] for calls in (coarse, *downs)] == [64 // 2 ** i for i in reversed(range(n_local + 1))]
+    assert all(weight.grad.abs().max() > 0 for weight in model.G.parameters() if weight.ndim == 4)
+    x, other = torch.rand(2, 1, model.source.n_channels, 32, 64)
+    with torch.no_grad():
+        assert torch.equal(model.G(x), model.G.paint(model.G.deep(x), x))
+        assert not torch.equal(model.G(x), model.G.paint(model.G.deep(x), other))
+
+
+STYLED = [("pix2pixhd", dict(styles_at="input")), ("pix2pixhd", dict(styles_at="bottleneck")), ("pix2pixhd", dict(n_local=1)),
+          ("vid2vid", dict(n_scales_spatial=2))]
+
+
+@pytest.mark.parametrize("name, changes", STYLED)
+def test_styles_are_for_the_generator_alone(clip, name, changes):
+    """The encoder learns from the generator's loss; the discriminator sees what it sees without styles."""
+    model = build(name, styles=STYLES, **changes)
+    calls, = watch(model.D_image)
+    model.losses(clip)["G"].backward()
+    plain = _blocks.encode(clip, facts(), True)[:, model.n_past:].flatten(0, 1)
+    assert all(x.shape[1] == plain.shape[1] + 3 and torch.equal(x[:, :-3], plain) for (x,), _ in calls)
+    assert all(weight.grad.abs().max() > 0 for weight in model.source.parameters() if weight.ndim == 4)
+
+
+@pytest.mark.parametrize("name, changes", STYLED)
+def test_styles_are_drawn_by_a_seed_and_held_over_the_clip(store, name, changes):
+    model, clip = build(name, styles=STYLES, **changes), {"real": torch.zeros(1, 5, 3, 32, 64)}
+    clip |= {key: value[None, :5] for key, value in clips.tensors(store.read("slide-5", 0, 5, ["label", "instance"])).items()}
+
+    def video(*seed):
+        return synthesize.rollout(model, clip, 5, clip["real"][0, :model.n_past], *seed)
+    assert torch.equal(video(1), video(2))                                  # not fitted: nothing to draw from
+    model.finish(store)
+    assert torch.equal(video(1), video(1)) and not torch.equal(video(1), video(2)) and torch.equal(video(), video(STYLES["seed"]))
+    memory, ids = {}, styles.regions(clip["source"], clip["instance"])
+    painted = torch.cat([model.source({key: clip[key][:, t:t + 1] for key in ("source", "instance")}, memory)[1] for t in range(5)], 1)
+    vectors = [painted.movedim(2, -1)[ids == region].unique(dim=0) for region in ids.unique()]
+    assert [len(vector) for vector in vectors] == [1] * 3 and len(torch.cat(vectors).unique(dim=0)) == 3
+
+
+def test_mixtures_are_those_of_the_training_clips(store):
+    """A fitted mixture's mean is the mean of what was encoded; long clips are encoded in pieces."""
+    source = build("pix2pixhd", styles=STYLES).source
+    calls, = watch(source.E)
+    source.fit(store)
+    assert max(len(args[0]) for args, _ in calls) <= clips.CHUNK and sum(len(args[0]) for args, _ in calls) == 4 * 12
+    found = {}
+    for name in store.split("train"):
+        clip = {key: value[None] for key, value in clips.tensors(store.read(name)).items()}
+        encoded = source.encoded(clip["real"], styles.regions(clip["source"], clip["instance"])).detach()
+        for label in range(3):
+            for t in range(12):
+                at = clip["source"][0, t] == label
+                found.setdefault(label, []).append(encoded[0, t, :, at].mean(1))
+    for label, vectors in found.items():
+        assert torch.allclose(source.weights[label] @ source.means[label], torch.stack(vectors).mean(0), atol=1e-3)
+        assert source.weights[label].sum().item() == pytest.approx(1) and source.factors[label].abs().max() > 0
+
+
+# The perceptual term
+
+
+def test_perceptual_is_its_formula_with_hooks():
+    """relu1_1, relu2_1, .. relu5_1: the first of each block between the poolings."""
+    from torchvision.models import vgg19
+    torch.manual_seed(0)
+    net, outputs, pooled = vgg19().features, {}, True
+    firsts = []
+    for layer in net:
+        if isinstance(layer, nn.ReLU):
+            layer.inplace = False
+            firsts += [layer] * pooled
+            pooled = False
+        pooled = pooled or isinstance(layer, nn.MaxPool2d)
+    for number, layer in enumerate(firsts, 1):
+        layer.register_forward_hook(lambda _, args, out, number=number: outputs.update({number: out}))
+    fake, real = (torch.rand(2, 2, 3, 32, 32) * 2 - 1).requires_grad_()
+    features = []
+    for x in (fake, real):
+        net(x)
+        features.append(dict(outputs))
+    shares = {1: 1 / 32, 2: 1 / 16, 3: 1 / 8, 4: 1 / 4, 5: 1.0}
+    expected = 10 * sum(share * (features[0][number] - features[1][number]).abs().mean() for number, share in shares.items())
+    term = losses.Perceptual(net, 10)(fake, real)
+    assert len(firsts) == 5 and torch.allclose(term, expected, rtol=1e-5) and term > 0.1
+    for_fake, for_real = torch.autograd.grad(term, [fake, real], allow_unused=True)
+    assert for_fake.abs().max() > 0 and for_real is None and not any(weight.requires_grad for weight in net.parameters())
+
+
+def as_is(weight):
+    """The term with a net that changes nothing: so many times an L1."""
+    return losses.Perceptual(nn.Sequential(*(nn.Identity() for _ in range(30))), weight)
+
+
+@pytest.mark.parametrize("width, n_halved", [(1024, 0), (1026, 1), (2048, 1), (2052, 2)])
+def test_wide_frames_are_halved_for_the_perceptual_term(width, n_halved):
+    fake, real = torch.rand(2, 1, 3, 4, width)
+    a, b = (F.avg_pool2d(x, 2 ** n_halved) for x in (fake, real))
+    assert torch.allclose(as_is(2.0)(fake, real), 2 * (1 / 32 + 1 / 16 + 1 / 8 + 1 / 4 + 1) * F.l1_loss(a, b))
+
+
+@pytest.mark.parametrize("name", ["pix2pixhd", "vid2vid"])
+def test_the_perceptual_term_is_part_of_the_objective_and_no_part_of_the_model(monkeypatch, clip, name):
+    monkeypatch.setattr(find("models", name), "perceptual_loss", lambda kind, weight: as_is(weight) if kind == "vgg19" else None)
+    model, without = build(name, perceptual="vgg19", w_perceptual=3.0, w_pixel=2.0), build(name, w_pixel=2.0)
+    with torch.no_grad():
+        terms, others = model.losses(clip), without.losses(clip)
+    assert torch.allclose(terms["G_perceptual"], terms["G_pixel"] * 3 / 2 * sum(losses.LAYERS.values()))
+    assert torch.allclose(terms["G"], others["G"] + terms["G_perceptual"])
+    assert model.state_dict().keys() == without.state_dict().keys()
+
+
+def test_weights_of_the_perceptual_net_are_the_file_its_name_says(tmp_path, monkeypatch):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.features = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(inplace=True))
+    monkeypatch.setattr("torchvision.models.vgg19", Net)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    path = tmp_path / "checkpoints" / "vgg19-dcbb9e9d.pth"
+    with pytest.raises(params.Fault, match=f"needs {path}; fetch it from https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"):
+        build("pix2pixhd", perceptual="vgg19")
+    path.parent.mkdir()
+    other = Net()
+    torch.save(other.state_dict(), path)
+    with pytest.raises(params.Fault, match=f"{path}: not the file its name says"):
+        losses.perceptual_loss("vgg19", 1.0)
+    url = f"https://example.org/vgg19-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth"
+    monkeypatch.setattr(losses, "VGG19", url)
+    path.rename(path.with_name(url.rsplit("/", 1)[1]))
+    held = losses.perceptual_loss("vgg19", 1.0)
+    assert torch.equal(held.net[0].weight, other.features[0].weight) and not held.net[1].inplace
+    assert losses.perceptual_loss("none", 1.0) is None

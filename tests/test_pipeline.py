@@ -23,6 +23,7 @@ from v2vbench.evaluate import evaluate
 from v2vbench.future import predict
 from v2vbench.params import load
 from v2vbench.report import write as report
+from v2vbench.restyle import restyle
 from v2vbench.synthesize import synthesize
 from v2vbench.train import train
 
@@ -44,6 +45,7 @@ def run(folder: Path, store: Path) -> Path:
         synthesize(params, key, folder)
         evaluate(params, key, folder)
     predict(params, "future", folder)
+    restyle(params, "styles", folder)
     compare(params, folder)
     return folder
 
@@ -62,13 +64,15 @@ def twice(tmp_path_factory):
 
 def test_two_runs_are_the_same_bytes(twice):
     one, two = (sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()) for folder in twice)
-    assert one == two and {"metrics/compare.json", "metrics/runs/vid2vid.json", "metrics/future/future.json"} <= set(map(str, one))
+    assert one == two and {"metrics/compare.json", "metrics/runs/vid2vid.json", "metrics/future/future.json",
+                           "runs/styles/clips.zip"} <= set(map(str, one))
     assert not [path for path in one if (twice[0] / path).read_bytes() != (twice[1] / path).read_bytes()]
 
 
 def test_the_report_of_the_tiny_suite(twice):
     page = report(load(twice[0] / "params.yaml"), twice[0]).read_text()
     assert "Nothing is learnt here" in page and "warp error" in page and list((twice[0] / "reports/media").glob("*.mp4"))
+    assert "seeds 0, 1, 2" in page and "wall shown as door" in page
 
 
 def imports(path: str) -> set[str]:
@@ -98,7 +102,8 @@ NEEDS = ([("data", {"loader": name}, ["datasets/__init__", f"datasets/{name}"]) 
          + [(stage, {"model": name}, [stage.removesuffix("_forecast"), f"models/{name}"])
             for stage in ("train", "train_forecast", "synthesize") for name in MODELS]
          + [("evaluate", {}, ["evaluate", *(f"metrics/{path.stem}" for path in (ROOT / "v2vbench/metrics").glob("*.py"))]),
-            ("future", {}, ["future", "evaluate", *(f"models/{name}" for name in MODELS)]), ("compare", {}, ["compare"])])
+            ("future", {}, ["future", "evaluate", *(f"models/{name}" for name in MODELS)]),
+            ("styles", {}, ["restyle", *(f"models/{name}" for name in MODELS)]), ("compare", {}, ["compare"])])
 
 
 @pytest.mark.parametrize(("stage", "item", "files"), NEEDS, ids=lambda value: value if isinstance(value, str) else "-".join(value.values())

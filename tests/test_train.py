@@ -1,16 +1,20 @@
-"""A training that was killed goes on and ends where an unbroken one does, to the last byte."""
+"""A training that was killed goes on and ends where an unbroken one does, to the last byte; what moves, and from where."""
+import copy
 import dataclasses
+import hashlib
 import multiprocessing
 import os
 import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from conftest import facts, sliding_clip
 from filelock import FileLock
-from safetensors.torch import load_file
-from test_models import SMALL
+from safetensors.torch import load_file, save_file
+from test_models import SMALL, STYLES, build, fine, noise, window
 
 from v2vbench import clips, params, synthesize, train
 from v2vbench.params import Fault, Forecast, Params, Run, Schedule
@@ -20,16 +24,19 @@ TINY = SMALL | {"vid2vid": SMALL["vid2vid"] | dict(n_scales_temporal=1, n_scales
 PROTOCOL = params.load(Path(__file__).parents[1] / "params.yaml").protocol
 
 
+def few(**changes) -> Schedule:
+    return Schedule(**dict(seed=1, steps=6, batch_size=1, n_frames=5, n_warmup=2, double_every=0, drop_parts=0.0, compile=False, lr=1e-3,
+                           lr_d=1e-3, betas=(0.5, 0.999), constant_share=0.5, precision="32-true",
+                           log_every=2, checkpoint_every=2) | changes)
+
+
 def project(store_path, root, *, model="vid2vid", first_frames="real", **schedule) -> Params:
     (root / "data").mkdir(exist_ok=True)
     if not (root / "data" / "sliding.zip").exists():
         os.link(store_path, root / "data" / "sliding.zip")
-    few = Schedule(**dict(seed=1, steps=6, batch_size=1, n_frames=5, n_warmup=2, double_every=0, drop_parts=0.0, compile=False, lr=1e-3,
-                          lr_d=1e-3, betas=(0.5, 0.999), constant_share=0.5, precision="32-true",
-                          log_every=2, checkpoint_every=2) | schedule)
-    return Params(suite="test", about="", protocol=PROTOCOL, datasets={}, schedules={"few": few}, metrics={},
+    return Params(suite="test", about="", protocol=PROTOCOL, datasets={}, schedules={"few": few(**schedule)}, metrics={},
                   preference=[], runs={"x": Run(model=model, first_frames=first_frames, kwargs=TINY[model], **LINES)},
-                  forecasts={"f": Forecast(model="forecast", kwargs=SMALL["forecast"], **LINES)}, predictions={}, report={})
+                  forecasts={"f": Forecast(model="forecast", kwargs=SMALL["forecast"], **LINES)}, predictions={}, styles={}, report={})
 
 
 def result(root, key="x"):
@@ -145,3 +152,171 @@ def test_copy_last_has_nothing_to_train(store_path, tmp_path):
     store, made = clips.Store(store_path), clips.Store(tmp_path / "runs" / "x" / "clips.zip")
     name = store.split("seen")[0]
     assert (made.read(name)["fake"] == store.read(name)["real"][:1]).all()
+
+
+# What a step moves
+
+
+def moved(model, store, *, step=0, **schedule) -> set[str]:
+    """Names of the weights that one step of the training moves."""
+    trainer, before = train.Trainer(model, few(**schedule)), copy.deepcopy(model.state_dict())
+    trainer.update(trainer.fabric.to_device(window(store, 5) | {"step": step}))
+    return {name for name, value in model.state_dict().items() if not torch.equal(value.cpu(), before[name].cpu())}
+
+
+def convolutions(model, start) -> set[str]:
+    """Names of the weights of the convolutions under a name."""
+    return {name for name, value in model.state_dict().items() if name.startswith(start) and value.ndim == 4}
+
+
+HEADS = tuple(f"G.0.{name}." for name in ("paint", "flow", "mask", "paint_front"))
+
+
+@pytest.mark.parametrize("step, moves", [(0, False), (2, False), (3, True), (9, True)])
+def test_coarser_scales_are_frozen_for_so_many_steps(store, step, moves):
+    model = fine(2, n_frozen_steps=3)
+    now, trunk = moved(model, store, step=step), {name for name in convolutions(model, "G.0.") if not name.startswith(HEADS)}
+    assert convolutions(model, "G.1.") <= now and not any(name.startswith(HEADS) for name in now)
+    assert trunk <= now if moves else not any(name.startswith("G.0.") for name in now)
+
+
+@pytest.mark.parametrize("name, changes", [("vid2vid", dict(styles=STYLES)), ("pix2pixhd", dict(styles=STYLES, styles_at="bottleneck"))])
+def test_each_optimiser_moves_its_own_part(store, name, changes):
+    model = build(name, **changes | ({"n_scales_temporal": 1} if name == "vid2vid" else {}))
+    of_G, of_D = moved(model, store, lr_d=0.0), moved(model, store, lr=0.0)
+    assert of_G and all(name.startswith(("G.", "source.E.")) for name in of_G) and convolutions(model, "source.E.") <= of_G
+    assert all(name.startswith("D_") for name in of_D) and convolutions(model, "D_") <= of_D
+
+
+@pytest.mark.parametrize("n_local", [1, 2])
+def test_local_enhancers_are_trained(store, n_local):
+    model = build("pix2pixhd", n_local=n_local)
+    assert convolutions(model, "G.") <= moved(model, store)
+
+
+@pytest.mark.slow          # minutes of compiling
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")        # torch's own, of itself
+@pytest.mark.parametrize("model", ["vid2vid", "pix2pixhd"])
+def test_compiled_networks_train_under_the_same_names(store_path, tmp_path, model):
+    made = []
+    for root, compiled in ((tmp_path / "a", True), (tmp_path / "b", False)):
+        root.mkdir()
+        p = project(store_path, root, model=model, first_frames="real" if model == "vid2vid" else "none", steps=2, compile=compiled)
+        train.train(p, "x", root)
+        made.append(train.trained(p, "x", root, clips.Store(store_path).facts).state_dict())
+        assert not any("_orig_mod" in name for name in load_file(root / "runs" / "x" / "model.safetensors"))
+    assert all(torch.allclose(value, made[1][name], atol=3e-3) for name, value in made[0].items())
+
+
+# What a run starts from
+
+
+def kept(weights, root, key):
+    """Weights where a finished run leaves them."""
+    path = root / "runs" / key / "model.safetensors"
+    path.parent.mkdir(parents=True)
+    save_file(weights, path)
+    return path
+
+
+def test_a_base_that_is_missing_or_cut_short_is_a_fault(tmp_path):
+    with pytest.raises(Fault, match=r"runs/base/model.safetensors: no such weights to start from; `dvc repro` trains them"):
+        train.begin(fine(1), "base", tmp_path)
+    path = kept(fine(1).state_dict(), tmp_path, "base")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(Fault, match=r"runs/base/model.safetensors: does not fit: "):
+        train.begin(fine(1), "base", tmp_path)
+
+
+@pytest.mark.parametrize("model", [fine(1), fine(2), build("pix2pixhd"), build("pix2pixhd", n_local=1), build("covst"), build("forecast")],
+                         ids=["vid2vid", "finer", "pix2pixhd", "local", "covst", "forecast"])
+@pytest.mark.parametrize("base", [fine(1, n_filters=4), build("pix2pixhd", n_filters=8)], ids=["vid2vid", "pix2pixhd"])
+def test_a_base_that_does_not_fit_is_a_fault(tmp_path, base, model):
+    kept(base.state_dict(), tmp_path, "base")
+    with pytest.raises(Fault, match=r"runs/base/model.safetensors: does not fit: \S") as fault:
+        train.begin(model, "base", tmp_path)
+    assert "\n" not in str(fault.value) and len(str(fault.value)) < 500
+
+
+@pytest.mark.parametrize("name", ["vid2vid", "pix2pixhd", "forecast"])
+def test_a_base_is_taken_whole_and_known_by_its_bytes(tmp_path, name):
+    base, model = noise(build(name)), build(name)
+    path = kept(base, tmp_path, "base")
+    assert train.begin(model, "base", tmp_path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert all(torch.equal(value, base[name]) for name, value in model.state_dict().items())
+
+
+def test_pix2pixhd_takes_a_generator_without_a_discriminator():
+    base, model = noise(build("pix2pixhd")), build("pix2pixhd")
+    before = copy.deepcopy(model.state_dict())
+    model.begin({name: value for name, value in base.items() if name[:2] == "G."})
+    assert all(torch.equal(value, base[name] if name[:2] == "G." else before[name]) for name, value in model.state_dict().items())
+    for change in (lambda own: own.pop("G.head.0.bias"), lambda own: own.update({"G.extra": torch.zeros(1)}),
+                   lambda own: own.pop("D_image.scales.0.layers.0.0.bias")):
+        own = dict(base)
+        change(own)
+        with pytest.raises(RuntimeError, match="G.head.0.bias|G.extra|D_image.scales.0.layers.0.0.bias"):
+            model.begin(own)
+
+
+def test_a_run_trains_from_its_base(store_path, tmp_path):
+    """The coarser run's generator is the finer run's coarsest scale; another base is another state to resume."""
+    p, store = project(store_path, tmp_path, steps=0), clips.Store(store_path)
+    finer = TINY["vid2vid"] | dict(n_scales_spatial=2)
+    p = dataclasses.replace(p, runs=p.runs | {"y": dataclasses.replace(p.runs["x"], base="x", kwargs=finer)})
+    with pytest.raises(Fault, match="runs/x/model.safetensors: no such weights to start from"):
+        train.train(p, "y", tmp_path)
+    train.train(p, "x", tmp_path)
+    train.train(p, "y", tmp_path)
+    x, y = (load_file(tmp_path / "runs" / key / "model.safetensors") for key in "xy")
+    assert all(torch.equal(value, y[name]) for name, value in x.items() if name[:2] == "G.") and any(name[:4] == "G.1." for name in y)
+    model = train.build(p, "y", store.facts)
+    assert train.fingerprint(p, "y", store, model, "one") != train.fingerprint(p, "y", store, model, "two")
+
+
+# Windows
+
+
+@pytest.mark.parametrize("double_every, longest", [(0, {0: 12, 9: 12}), (2, {0: 3, 1: 3, 2: 6, 3: 6, 4: 12, 9: 12, 10 ** 6: 12})])
+def test_windows_double(store, double_every, longest):
+    """At every step windows of n_frames and up to as many as are due are drawn, and the losses see n_frames of each."""
+    for step, most in longest.items():
+        lengths = set()
+        for seed in range(60):
+            windows = clips.Windows(store, n_frames=3, n_warmup=20, batch_size=1, seed=seed, double_every=double_every, drop_parts=0.0)
+            windows.arrays = ["occluded"]
+            clip = windows.batch(step)
+            assert clip["step"] == step and clip["occluded"].shape[1] + 1 - clip["n_warmup"] == 3
+            lengths.add(clip["occluded"].shape[1] + 1)
+        assert (min(lengths), max(lengths)) == (3, most)
+
+
+@pytest.fixture
+def drawings(tmp_path):
+    """A store of maps of three channels, of which the first and last may be blanked; none is 0 anywhere."""
+    about = facts(source="maps", droppable=("even", "square"))
+
+    def clip(seed):
+        arrays = {name: array for name, array in sliding_clip(seed, 6).items() if name in ("real", "flow", "occluded")}
+        return arrays | {"maps": np.random.default_rng(seed).integers(1, 256, (6, *about.size, 3)).astype(np.uint8)}
+    clips.write(tmp_path / "drawings.zip", about, ((dict(id=f"c{i}", split="train", origin="", licence=""), clip(i)) for i in range(3)))
+    return clips.Store(tmp_path / "drawings.zip")
+
+
+def test_dropped_parts_are_blank_for_a_whole_window(drawings):
+    shape = dict(n_frames=3, n_warmup=2, batch_size=8, double_every=0)
+    windows, whole = clips.Windows(drawings, seed=0, drop_parts=0.3, **shape), clips.Windows(drawings, seed=0, drop_parts=0.0, **shape)
+    blank = []
+    for step in range(40):
+        clip, other = windows.batch(step), whole.batch(step)
+        assert all(torch.equal(clip[name], other[name]) for name in ("real", "flow", "occluded"))
+        blank.append((clip["source"] == 0).flatten(3).any(-1))               # (8, T, 3)
+        kept = ~blank[-1][..., None, None]
+        assert torch.equal(clip["source"], other["source"] * kept) and (other["source"] > 0).all()
+        assert torch.equal(blank[-1], blank[-1][:, :1].expand_as(blank[-1])) and not blank[-1][:, :, 1].any()
+    drawn = torch.stack([window[:, 0] for window in blank])[..., [0, 2]].float()              # (40, 8, 2)
+    assert (drawn.mean((0, 1)) - 0.3).abs().max() < 4 * (0.3 * 0.7 / 320) ** 0.5
+    assert 0 < (drawn[..., 0] != drawn[..., 1]).float().mean() and len({tuple(x.flatten().tolist()) for x in drawn}) == 40
+    assert torch.equal(windows.batch(7)["source"], windows.batch(7)["source"])
+    other = clips.Windows(drawings, seed=1, drop_parts=0.3, **shape)
+    assert not torch.equal((other.batch(7)["source"] == 0).any(1), (windows.batch(7)["source"] == 0).any(1))

@@ -20,6 +20,12 @@ def parser() -> argparse.ArgumentParser:
     use = verbs.add_parser("use", help="make suites/<suite>.yaml the params.yaml")
     use.add_argument("suite")
     use.add_argument("--force", action="store_true", help="even if params.yaml holds changes that git does not have")
+    bring = verbs.add_parser("import-checkpoint", help="make a run of weights that the paper's own code has trained")
+    bring.add_argument("folder", type=Path, help="of <epoch>_net_G0.pth, ... or <epoch>_net_G.pth; or the one file of a single-image net")
+    bring.add_argument("name", help="of the new run")
+    bring.add_argument("--dataset", required=True, metavar="KEY", help="a line of datasets whose source the nets take")
+    bring.add_argument("--epoch", default="latest")
+    bring.add_argument("--foreground", nargs="+", default=[], metavar="LABEL", help="what the foreground network was trained to paint")
     run = verbs.add_parser("run", help="execute the notebook of one stage (dvc.yaml does)")
     run.add_argument("stage", help="data, train, synthesize, evaluate, future or compare")
     run.add_argument("key", help="a line of params.yaml: a data set, a run, a prediction")
@@ -72,6 +78,9 @@ def main(argv: list[str] | None = None) -> int:
             print(f"params.yaml is sound: suite {params.suite}, {n} data set{'s' * (n > 1)}, {len(params.runs)} runs")
         elif args.verb == "use":
             use(args.suite, args.force, folder)
+        elif args.verb == "import-checkpoint":
+            from v2vbench.imports import bring
+            print(bring(args.folder, args.name, folder, dataset=args.dataset, epoch=args.epoch, foreground=args.foreground))
         elif args.verb == "doctor":
             from v2vbench import doctor
             return 0 if doctor.main(folder) else 1

@@ -7,20 +7,22 @@ from pathlib import Path
 
 from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, check, choose, load, member
 
+
 def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
     """What a line refers to is there. Raises Fault with the path to the first line that refers to nothing.
 
     imported    checkpoints that `v2vbench import-checkpoint` has put into runs/
     """
-    for section in ("datasets", "schedules", "metrics", "runs", "forecasts", "predictions"):
+    for section in ("datasets", "schedules", "metrics", "runs", "forecasts", "predictions", "styles"):
         for key in getattr(params, section):
             if not isinstance(key, str) or not re.fullmatch(SLUG, key):
                 raise Fault(f"{file}: {section}: the key {key!r} is not made of a-z, 0-9, _ and -")
-    makers = [*params.runs, *params.forecasts, *params.predictions]
+    makers = [*params.runs, *params.forecasts, *params.predictions, *params.styles]
     if taken := [key for key in [*makers, *imported] if key in NO_RUN]:
         raise Fault(f"{file}: a run cannot be called {taken[0]}; base and first_frames use the word")
     if twice := [key for i, key in enumerate(makers) if key in makers[:i]]:
-        raise Fault(f"{file}: {twice[0]} names two lines of runs, forecasts and predictions; both would be written to runs/{twice[0]}")
+        raise Fault(f"{file}: {twice[0]} names two lines of runs, forecasts, predictions and styles; both would be written to "
+                    f"runs/{twice[0]}")
     for section in ("runs", "forecasts"):
         for key, run in getattr(params, section).items():
             choose(params.datasets, run.dataset, f"{file}: {section}.{key}.dataset")
@@ -46,6 +48,16 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
             trained_on = choose(section, getattr(line, role), f"{where}.{role}").dataset
             if trained_on != line.dataset:
                 raise Fault(f"{where}.{role}: {getattr(line, role)} is trained on {trained_on}, not on {line.dataset}")
+    for key, line in params.styles.items():
+        where = f"{file}: styles.{key}"
+        choose(params.datasets, line.dataset, f"{where}.dataset")
+        run = choose(params.runs, line.video, f"{where}.video")
+        if run.dataset != line.dataset:
+            raise Fault(f"{where}.video: {line.video} is trained on {run.dataset}, not on {line.dataset}")
+        if run.kwargs.get("styles", "none") == "none":
+            raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
+        if not line.seeds or len(set(line.seeds)) < len(line.seeds):
+            raise Fault(f"{where}.seeds: {line.seeds} is not one seed or more, each once")
     for i, label in enumerate(params.preference):
         choose(params.metrics, label, f"{file}: preference[{i}]")
 

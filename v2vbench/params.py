@@ -81,6 +81,17 @@ class Prediction:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Style:
+    """Many videos of one clip, and one of it edited; one line of `styles`."""
+    title: str
+    dataset: str
+    video: str                             # a line of `runs` whose model draws styles
+    seeds: list[Natural]                   # of the styles drawn: a video each
+    swap: dict[str, str]                   # labels that one more video, drawn with the first seed, shows as others; {} = no such video
+    clip: str                              # a test clip, or first
+
+
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
     """What is scored; the same for every method."""
     skip_frames: Natural                   # first frames of a clip that no metric sees: some methods are given them
@@ -105,6 +116,7 @@ class Params:
     runs: dict
     forecasts: dict
     predictions: dict
+    styles: dict
     report: dict
 
     def run(self, key: str) -> Forecast:
@@ -134,7 +146,7 @@ def load(path: Path | None = None) -> Params:
     if not isinstance(content, dict):
         raise Fault(f"{path.name}: expected a mapping of sections, got {type(content).__name__}")
     params = bind(Params, content, path.name)
-    lines = {"schedules": Schedule, "runs": Run, "forecasts": Forecast, "predictions": Prediction}
+    lines = {"schedules": Schedule, "runs": Run, "forecasts": Forecast, "predictions": Prediction, "styles": Style}
     return bind(Params, vars(params) | {
         section: {key: bind(kind, line, f"{path.name}: {section}.{key}") for key, line in getattr(params, section).items()}
         for section, kind in lines.items()}, path.name)
@@ -206,6 +218,8 @@ def coerce(value, hint, where: str):
             return tuple(coerce(v, kind, f"{where}[{i}]") for i, (v, kind) in enumerate(zip(value, kinds)))
     elif origin is list and isinstance(value, list):
         return [coerce(v, args[0], f"{where}[{i}]") for i, v in enumerate(value)]
+    elif origin is dict and isinstance(value, dict):
+        return {coerce(key, args[0], f"{where}: key"): coerce(v, args[1], f"{where}.{key}") for key, v in value.items()}
     elif is_dataclass(hint) and isinstance(value, dict):
         return bind(hint, value, where)
     elif hint is float and type(value) in (int, float):

@@ -1,4 +1,7 @@
-"""Weights of the paper's own code, NVIDIA/vid2vid and pix2pixHD, under our names: every key and shape, or none at all."""
+"""Weights of the paper's own code, NVIDIA/vid2vid and pix2pixHD, under our names: every key and shape, or none at all.
+
+What its files look like and where it differs from ours: docs/reference.md.
+"""
 from collections.abc import Iterator
 
 import torch
@@ -82,11 +85,15 @@ def names(net: nn.Module) -> dict[str, tuple[str | None, tuple[int, ...]]]:
 
 
 def renamed(net: nn.Module, state: dict[str, torch.Tensor], where: str) -> dict[str, torch.Tensor]:
-    """A reference state dict under our names; raises Fault naming keys that are missing, left over or of another shape."""
+    """A reference state dict under our names; raises Fault naming keys that are missing, left over or of another shape.
+
+    Statistics alone may be missing: old and new versions of torch do not save the same ones, and we read none.
+    """
     table = names(net)
-    for kind, keys in (("missing", table.keys() - state.keys()), ("left over", state.keys() - table.keys())):
+    needed = {theirs for theirs, (ours, _) in table.items() if ours}
+    for kind, keys in (("missing", needed - state.keys()), ("left over", state.keys() - table.keys())):
         if keys:
             raise Fault(f"{where}: {len(keys)} keys {kind}, {', '.join(sorted(keys)[:4])}{', …' * (len(keys) > 4)}; nothing was loaded")
-    if other := [key for key, (_, shape) in table.items() if tuple(state[key].shape) != shape]:
+    if other := [key for key, (_, shape) in table.items() if key in state and tuple(state[key].shape) != shape]:
         raise Fault(f"{where}: {other[0]} is {tuple(state[other[0]].shape)}, expected {table[other[0]][1]}; nothing was loaded")
     return {ours: state[theirs].float() for theirs, (ours, _) in table.items() if ours}

@@ -99,6 +99,21 @@ def clip(store: clips.Store, key: str, n: int) -> Image:
     return strip(rows, [f"frame {t}" for t in at], f"{facts.title}, clip {key}")
 
 
+def variants(store: clips.Store, made: clips.Store, ids: list[str], n: int, first: int = 0, last: int | None = None) -> Image:
+    """What was made of one clip, as restyle leaves it, at `n` times from frame `first` to `last`; an edited one under its source."""
+    of, facts = made.clips[ids[0]]["of"], store.facts
+    arrays = store.read(of, arrays=["real", "label"])
+    at = times(first, len(arrays["real"]) - 1 if last is None else last, n)
+    rows, told = {"source": colour(arrays, facts)[at], "real": arrays["real"][at]}, ""
+    for clip in map(made.clips.get, ids):
+        own, name = made.read(clip["id"]), f"seed {clip['seed']}"
+        if clip["swap"]:
+            rows["edited source"], name = colour(own, facts)[at], f"edited, {name}"
+            told = f"; {', '.join(f'{old} as {new}' for old, new in clip['swap'].items())}, {clip['changed']:.1%} of the pixels"
+        rows[name] = own["fake"][at]
+    return strip(rows, [f"frame {t}" for t in at], f"{made.facts.title}, clip {of}{told}")
+
+
 def beside(store: clips.Store, made: dict[str, clips.Store], key: str, n: int, first: int = 0, last: int | None = None,
            about: str = "") -> Image:
     """A clip at `n` times from frame `first` to `last`: source, real, and what each of `made` {title: store} has for it."""

@@ -69,16 +69,17 @@ def reader(store: clips.Store, clip: str, model, device: torch.device) -> Callab
 
 
 def starter(params: Params, key: str, root: Path, store: clips.Store, model) -> tuple[Callable, int]:
-    """How run `key` comes by its first frames: a function of (clip id, reader) to them, (n_past, 3, H, W), and how many are real.
+    """How run `key` comes by its first frames: a function of (clip id, reader, style seed) to them, (n_past, 3, H, W), and how many
+    are real. The style seed, as `stream` takes it, is heard where another run paints them.
 
     raises    Fault where first_frames is not what the model needs
     """
     run, n = params.run(key), model.n_past
     where, alone = f"runs.{key}.first_frames", not n or getattr(model, "from_nothing", False)
     if run.first_frames == "real" and n:
-        return lambda clip, read: clips.image(store.read(clip, 0, n, ["real"])["real"]), n
+        return lambda clip, read, seed=None: clips.image(store.read(clip, 0, n, ["real"])["real"]), n
     if run.first_frames == ("self" if n else "none") and alone:
-        return lambda clip, read: torch.empty(0, 3, *store.facts.size), 0
+        return lambda clip, read, seed=None: torch.empty(0, 3, *store.facts.size), 0
     if run.first_frames in NO_RUN or not n:
         wants = "none" if not n else "self" if alone else "real, or a run whose model needs no past"
         raise Fault(f"{where}: {run.model} starts from {n} frames, so it must be {wants}")
@@ -86,9 +87,9 @@ def starter(params: Params, key: str, root: Path, store: clips.Store, model) -> 
     if other.n_past or getattr(other, "NEEDS", ()):
         raise Fault(f"{where}: {run.first_frames} needs a past itself; name a run that makes each frame alone")
 
-    def painted(clip: str, read: Callable) -> torch.Tensor:
+    def painted(clip: str, read: Callable, seed: int | None = None) -> torch.Tensor:
         device = read(0, 1)["source"].device
-        return torch.stack(list(stream(other.to(device), read, n, torch.empty(0, 3, *store.facts.size, device=device))))
+        return torch.stack(list(stream(other.to(device), read, n, torch.empty(0, 3, *store.facts.size, device=device), seed)))
     return painted, 0
 
 

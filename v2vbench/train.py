@@ -53,7 +53,7 @@ def begin(model: torch.nn.Module, base: str, root: Path) -> str:
     content = path.read_bytes()
     try:
         getattr(model, "begin", model.load_state_dict)(load(content))
-    except RuntimeError as error:
+    except Exception as error:          # safetensors and torch each raise kinds of their own
         raise Fault(f"{path}: does not fit: {' '.join(str(error).split())[:300]}") from None
     return hashlib.sha256(content).hexdigest()
 
@@ -85,6 +85,8 @@ class Trainer:
         self.lr = {name: schedule.lr if name == "G" else schedule.lr_d for name in self.parts}
         optimisers = [torch.optim.Adam(part, lr=self.lr[name], betas=schedule.betas, fused=True) for name, part in self.parts.items()]
         if schedule.compile:
+            from torch._functorch import config
+            config.donated_buffer = False          # `update` goes through one graph once for each part
             for network in (part for child in raw.children() for part in (child if isinstance(child, torch.nn.ModuleList) else [child])):
                 network.compile()
         self.model, *optimisers = self.fabric.setup(raw, *optimisers)

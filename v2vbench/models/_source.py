@@ -77,14 +77,15 @@ class Source(nn.Module):
 
     @torch.no_grad()
     def fit(self, store: clips.Store) -> None:
-        """Fit the mixtures to the styles of the training clips."""
-        def clip(name: str):
+        """Fit the mixtures to the styles of the training clips, of which a few frames are in memory at a time."""
+        def pieces(name: str):
             arrays = [a for a in ("real", "label", "instance") if a in store.clips[name]["arrays"]]
-            tensors = {key: value[None].to(self.means.device) for key, value in clips.tensors(store.read(name, arrays=arrays)).items()}
-            ids = styles.regions(tensors["source"], tensors.get("instance"))
-            return self.encoded(tensors["real"], ids).cpu(), ids.cpu()
+            for _, piece in store.stream(name, arrays):
+                tensors = {key: value[None].to(self.means.device) for key, value in clips.tensors(piece).items()}
+                ids = styles.regions(tensors["source"], tensors.get("instance"))
+                yield self.encoded(tensors["real"], ids).cpu(), ids.cpu()
 
-        vectors = styles.collect(map(clip, store.split("train")), self.style.min_px)
+        vectors = styles.collect((piece for name in store.split("train") for piece in pieces(name)), self.style.min_px)
         mixture = styles.fit(vectors, self.style.mixture, self.style.n_components, self.style.seed, n_labels=len(self.means))
         for name, value in mixture.items():
             getattr(self, name).copy_(value)

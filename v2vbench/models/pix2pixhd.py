@@ -44,6 +44,15 @@ class Model(nn.Module):
         """{part: its parameters}; each has an optimiser of its own."""
         return {"G": [*self.G.parameters(), *self.source.parameters()], "D_image": list(self.D_image.parameters())}
 
+    def begin(self, weights: dict[str, torch.Tensor]) -> None:
+        """Start from a base's weights: all of this model's, or its generator and encoder beside a new discriminator.
+
+        raises    RuntimeError naming keys that are missing, left over or of another shape
+        """
+        judged = any(name.startswith("D_") for name in weights)
+        own = {} if judged else {name: value for name, value in self.state_dict().items() if name.startswith("D_")}
+        self.load_state_dict(own | weights)
+
     def finish(self, store: Store) -> None:
         """After training: fit the mixtures of styles."""
         if self.source.style:

@@ -100,7 +100,8 @@ class Model(nn.Module):
         Discriminators start anew where the base has another number of spatial scales, since they judge another size.
         raises    RuntimeError naming keys that are missing, left over or of another shape
         """
-        n = 1 + max((int(name.split(".")[1]) for name in weights if name.startswith("G.")), default=-1)
+        scales = [name.split(".")[1] for name in weights if name.startswith("G.")]
+        n = 1 + max((int(scale) for scale in scales if scale.isdecimal()), default=-1)      # pix2pixHD has no scales
         if n == len(self.G) and any(name.startswith("D_") for name in weights):
             self.load_state_dict(weights)
             return

@@ -82,7 +82,8 @@ def _page(params: Params, settings: Settings, root: Path, media: Path, style: st
         scores={run: read(root / "metrics" / "runs" / f"{run}.json") for run in compare["runs"]},
         future=[read(path) for path in sorted((root / "metrics" / "future").glob("*.json"))],
         stores={name: clips.Store(root / "data" / f"{name}.zip") for name in compare["datasets"]},
-        fakes={run: clips.Store(root / "runs" / run / "clips.zip") for run in compare["runs"]})
+        fakes={run: clips.Store(root / "runs" / run / "clips.zip") for run in compare["runs"]},
+        restyled={key: clips.Store(root / "runs" / key / "clips.zip") for key in params.styles})
     datasets = [tables.dataset(results, name) for name in tables.ordered(compare["datasets"], params.datasets)]
     logs = [read(path) for path in sorted((root / "logs").glob("*.json")) if stages.current(params, path.stem)]
     training = stages.training(results, root)
@@ -91,6 +92,7 @@ def _page(params: Params, settings: Settings, root: Path, media: Path, style: st
     for dataset, group, position, place in progress(wanted, "report", unit="player"):
         player = players.player(results, settings, dataset["name"], group, position, place, media)
         group["players"].append(player)
+    styles = [players.restyled(results, settings, key, media) for key in params.styles]
     numbers = players.keep(media, "compare.json", json.dumps(compare, sort_keys=True, indent=1).encode())
     script = (HERE / "script.js").read_text()
     jinja = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), undefined=jinja2.StrictUndefined,
@@ -98,7 +100,7 @@ def _page(params: Params, settings: Settings, root: Path, media: Path, style: st
     jinja.filters |= {name: getattr(tables, name) for name in ("number", "brief", "duration", "memory")}
     return jinja.get_template("index.html.j2").render(
         params=params, settings=settings, compare=compare, datasets=datasets, marks=marks, numbers=numbers,
-        future=[tables.prediction(results, f) for f in results.future], training=training,
+        future=[tables.prediction(results, f) for f in results.future], styles=styles, training=training,
         protocols=results.protocols, provenance=stages.provenance(logs, ran), version=__version__,
         n_methods=len({run["title"] for run in compare["runs"].values()}), caption=tables.Captions(),
         style=style, script=script, csp=CSP.format(style=_sha(style), script=_sha(script)))

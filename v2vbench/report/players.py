@@ -162,6 +162,18 @@ def keep(media: Path, name: str, content: bytes) -> str:
     return f"media/{name}"
 
 
+def film(tiles: list[Tile], clip: str, facts: clips.Facts, settings, media: Path, name: str) -> dict:
+    """Make one composite's video and poster; how the page shows them."""
+    n_frames, raw = len(tiles[0].frames), media / "raw.mp4"
+    frames = compose(tiles, f"{facts.title}, clip {clip}", legend(facts), settings.tile_px)
+    height, width = encode(raw, frames, facts.fps, settings.crf, n_frames // 2)
+    video = keep(media, f"{name}.mp4", raw.read_bytes())
+    poster = f"{video.removesuffix('.mp4')}.jpg"
+    raw.with_suffix(".jpg").rename(media.parent / poster)
+    raw.unlink()
+    return {"clip": clip, "video": video, "poster": poster, "height": height, "width": width, "n_frames": n_frames, "fps": facts.fps}
+
+
 def player(results: Results, settings, dataset: str, group: dict, position: int, place: int, media: Path) -> dict:
     """Make one clip's video, poster and curves; what the page says about them."""
     store, clip, label = results.stores[dataset], group["clips"][position], settings.players_by
@@ -171,15 +183,29 @@ def player(results: Results, settings, dataset: str, group: dict, position: int,
         tiles.append(Tile(title, results.methods[title], fake, given))
         curves.append((title, results.methods[title], by_frame(results.params, label, arrays, fake, clip)))
     tiles = [Tile("source", None, colour(arrays, facts), 0), Tile("real", None, arrays["real"], 0), *tiles]
-    n_frames, raw = len(arrays["real"]), media / "raw.mp4"
-    frames = compose(tiles, f"{facts.title}, clip {clip}", legend(facts), settings.tile_px)
-    height, width = encode(raw, frames, facts.fps, settings.crf, n_frames // 2)
-    video = keep(media, f"{dataset}-{group['name']}-{clip}.mp4", raw.read_bytes())
-    poster = f"{video.removesuffix('.mp4')}.jpg"
-    raw.with_suffix(".jpg").rename(media.parent / poster)
-    raw.unlink()
+    n_frames = len(arrays["real"])
+    shown = film(tiles, clip, facts, settings, media, f"{dataset}-{group['name']}-{clip}")
     values = [value for _, _, ys in curves for value in ys]
     strip = charts.strip(f"{name} by frame, clip {clip}", curves, n_frames, n_frames - len(curves[0][2]))
-    return {"clip": clip, "place": place_name(place, len(group["clips"])), "video": video, "poster": poster,
-            "height": height, "width": width, "n_frames": n_frames, "fps": facts.fps, "metric": name, "strip": strip,
-            "low": min(values), "high": max(values), "log": charts.spans(values)}
+    return shown | {"place": place_name(place, len(group["clips"])), "metric": name, "strip": strip,
+                    "low": min(values), "high": max(values), "log": charts.spans(values)}
+
+
+def restyled(results: Results, settings, key: str, media: Path) -> dict:
+    """One line of `styles`: the video of all its styles side by side, and that of the edit beside what it was made from."""
+    line, made = results.params.styles[key], results.restyled[key]
+    store, variants = results.stores[line.dataset], list(made.clips.values())
+    clip, facts = variants[0]["of"], store.facts
+    arrays = store.read(clip, arrays=["real", "label"])
+    fakes = {name: made.read(name, arrays=["fake"])["fake"] for name in made.clips}
+    source, given = Tile("source", None, colour(arrays, facts), 0), variants[0]["given"]
+    styles = {v["seed"]: Tile(f"seed {v['seed']}", None, fakes[v["id"]], given) for v in variants if not v["swap"]}
+    films = [film([source, Tile("real", None, arrays["real"], 0), *styles.values()], clip, facts, settings, media, f"{key}-seeds")
+             | {"edit": None}]
+    for edit in (v for v in variants if v["swap"]):
+        tiles = [source, Tile("edited source", None, colour(made.read(edit["id"], arrays=["label"]), facts), 0),
+                 styles[edit["seed"]], Tile("edited", None, fakes[edit["id"]], given)]
+        films.append(film(tiles, clip, facts, settings, media, f"{key}-edited") | {"edit": edit})
+    run = variants[0]["run"]
+    return {"title": line.title, "dataset": facts.title, "legend": legend(facts), "run": run, "method": results.params.runs[run].title,
+            "clip": clip, "seeds": list(styles), "given": given, "films": films}

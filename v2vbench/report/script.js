@@ -31,14 +31,14 @@ let last = null;   // the player that was used last: , and . step it from anywhe
 for (const figure of document.querySelectorAll(".player")) {
   const video = figure.querySelector("video"), controls = figure.querySelector(".controls"), slider = figure.querySelector("input");
   const output = figure.querySelector("output"), head = figure.querySelector(".playhead"), strip = figure.querySelector(".strip");
-  const fps = Number(figure.dataset.fps), n = Number(figure.dataset.frames), step = Number(strip.dataset.step);
+  const fps = Number(figure.dataset.fps), n = Number(figure.dataset.frames), step = Number(strip?.dataset.step);
   const button = Object.fromEntries([...figure.querySelectorAll("button")].map(b => [b.dataset.do, b]));
   let at = Number(slider.value) - 1;   // until it is first moved, the poster shows the middle frame
   const show = frame => {
     at = Math.min(n - 1, Math.max(0, frame));
     slider.value = at + 1;
     output.value = `${at + 1} / ${n}`;
-    head.setAttribute("transform", `translate(${at * step} 0)`);
+    head?.setAttribute("transform", `translate(${at * step} 0)`);
   };
   const go = frame => {
     video.pause();
@@ -82,7 +82,7 @@ for (const figure of document.querySelectorAll(".player")) {
   button.large.addEventListener("click", () =>
     document.fullscreenElement ? document.exitFullscreen() : figure.requestFullscreen ? figure.requestFullscreen() : video.webkitEnterFullscreen());
   slider.addEventListener("input", () => go(Number(slider.value) - 1));
-  strip.addEventListener("click", event => {
+  strip?.addEventListener("click", event => {
     const box = strip.getBoundingClientRect();
     go(Math.floor((event.clientX - box.left) / box.width * n));
   });

@@ -6,14 +6,14 @@ from v2vbench.params import Fault, Params
 from v2vbench.report import charts, marks
 from v2vbench.report.tables import Results
 
-STAGES = ("sources", "data", "train", "synthesize", "evaluate", "future", "calibrate", "compare")
+STAGES = ("sources", "data", "train", "synthesize", "evaluate", "future", "styles", "calibrate", "compare")
 MACHINE = {"revision": "git revision", "lock_sha256": "requirements.lock, sha256", "python": "Python",
            "torch": "PyTorch", "device": "device", "host_cpu": "processor"}
 
 
 def current(params: Params, stem: str) -> bool:
     """Whether a log or notebook, named <stage>-<key>, is of a line that params.yaml still has."""
-    lines = {"all", *params.datasets, *params.runs, *params.forecasts, *params.predictions}
+    lines = {"all", *params.datasets, *params.runs, *params.forecasts, *params.predictions, *params.styles}
     return stem.partition("-")[2] in lines
 
 

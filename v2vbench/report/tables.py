@@ -22,6 +22,7 @@ class Results:
     future: list[dict]                   # metrics/future/<prediction>.json
     stores: dict[str, clips.Store]       # of each data set
     fakes: dict[str, clips.Store]        # of each run
+    restyled: dict[str, clips.Store]     # of each line of `styles`
 
     @cached_property
     def methods(self) -> dict[str, int]:

@@ -1,0 +1,55 @@
+"""Big frames and long clips: the memory that a roll-out takes does not depend on the number of frames."""
+import subprocess
+import sys
+
+import pytest
+
+ROLL = '''
+import resource, sys
+from pathlib import Path
+import numpy as np
+import torch
+from conftest import facts
+from test_models import SMALL
+from v2vbench import clips, params, synthesize, train
+from safetensors.torch import save_file
+
+root, n, size = Path(sys.argv[1]), int(sys.argv[2]), (int(sys.argv[3]), int(sys.argv[4]))
+torch.set_num_threads(2)
+base = params.load()
+line = params.Run(title="x", dataset="big", model="vid2vid", schedule="none", base="none", first_frames="real",
+                  kwargs=SMALL["vid2vid"] | dict(n_scales_spatial=2, n_blocks=1, n_down=3))
+project = params.Params(**vars(base) | dict(runs={"x": line}))
+row = np.arange(size[1]) // 64
+
+def moving(scale, dtype):
+    for t in range(n):
+        yield np.broadcast_to(((row + t) % 3 * scale).astype(dtype), (1, *size)).copy()
+
+def coloured():
+    for frame in moving(80, np.uint8):
+        yield np.repeat(frame[..., None], 3, -1)
+
+arrays = dict(real=clips.Frames(n, coloured()), label=clips.Frames(n, moving(1, np.uint8)), instance=clips.Frames(n, moving(1, np.uint16)))
+clips.write(root / "data/big.zip", facts(name="big", size=size, groups={"test": "test"}), [(dict(id="long", split="test", licence="", origin=""), arrays)])
+model = train.build(project, "x", clips.Store(root / "data/big.zip").facts)
+(root / "runs/x").mkdir(parents=True)
+save_file(model.state_dict(), root / "runs/x/model.safetensors")
+out = clips.Store(synthesize.synthesize(project, "x", root))
+assert out.clips["long"]["n_frames"] == n
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+'''
+
+
+def peak_mb(folder, n_frames, size) -> int:
+    done = subprocess.run([sys.executable, "-c", ROLL, str(folder), str(n_frames), *map(str, size)], check=True, text=True,
+                          stdout=subprocess.PIPE, cwd="tests")
+    return int(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size, few, many", [((128, 256), 50, 500), ((1024, 2048), 40, 80)])
+def test_memory_does_not_grow_with_the_clip(tmp_path, size, few, many):
+    """500 frames are 30 s at 17 fps; they would be 3 GB at 2048 x 1024, where 40 frames more are 250 MB of pixels."""
+    peaks = [peak_mb(tmp_path / str(n), n, size) for n in (few, many)]
+    assert peaks[1] < peaks[0] + 60, peaks
