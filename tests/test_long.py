@@ -15,7 +15,6 @@ from v2vbench import clips, params, synthesize, train
 from safetensors.torch import save_file
 
 root, n, size = Path(sys.argv[1]), int(sys.argv[2]), (int(sys.argv[3]), int(sys.argv[4]))
-torch.set_num_threads(2)
 base = params.load()
 line = params.Run(title="x", dataset="big", model="vid2vid", schedule="none", base="none", first_frames="real",
                   kwargs=SMALL["vid2vid"] | dict(n_scales_spatial=2, n_blocks=1, n_down=3))
