@@ -39,7 +39,7 @@ def test_use_replaces_what_git_has_and_refuses_what_it_has_not(root, capsys):
 
 
 def test_check_says_what_it_found(root, capsys):
-    assert main(["check"]) == 0 and "params.yaml is sound: suite tiny, 1 data set, 2 runs\n" == capsys.readouterr().out
+    assert main(["check"]) == 0 and "params.yaml is sound: suite tiny, 1 data set, 3 runs\n" == capsys.readouterr().out
     (root / "params.yaml").write_text("suite: a\nsuite: b\n")
     assert main(["check"]) == 1 and capsys.readouterr().err.startswith("v2vbench: params.yaml:2: found duplicate key")
 
@@ -63,7 +63,7 @@ def test_doctor_is_one_screen_and_says_what_a_missing_thing_costs(root, capsys, 
     assert len(lines) <= 24 and [line for line in lines if line.startswith("ok      Python")]
     for what in ("MISSING ViZDoom", "MISSING reports/", "-       dlib", "-       suite small"):
         assert [line for line in lines if line.startswith(what) and "  ->  " in line], what
-    about = "2 runs on freedoom; no download. Nothing is learnt here"
+    about = "3 runs on freedoom; no download. Nothing is learnt here"
     assert [line for line in lines if line.startswith("ok      params.yaml") and about in line]
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import torch
@@ -213,13 +214,16 @@ def bring(path: Path, name: str, root: Path, *, dataset: str, epoch: str, foregr
     files = found(path, epoch)
     nets = {net: read(path) for net, path in files.items()}
     kind, kwargs = settings(nets, files, facts, foreground)
-    model = bind(member("models", kind, "model").Model, kwargs, f"{path}: kwargs", facts=facts)
+    build = member("models", kind, "model").Model
+    kwargs = {key: kwargs[key] for key in signature(build).parameters if key in kwargs} | kwargs          # in the usual order
+    model = bind(build, kwargs, f"{path}: kwargs", facts=facts)
     content = save(weights(model, nets, files))
     sha256 = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()}
     line = dict(title=name, dataset=dataset, model=kind, schedule="imported", base=folder.name,
                 first_frames="real" if kind == "vid2vid" else "none", kwargs=kwargs)
 
     partial, new_file = folder.with_name(f"{folder.name}.partial"), file.with_name("params.yaml.partial")
+    shutil.rmtree(partial, ignore_errors=True)                              # what a killed import left
     try:
         new_file.write_bytes(with_run(file.read_bytes().decode(), name, line, params).encode())
         new = load(new_file)

@@ -44,7 +44,7 @@ def stream(model, read: Callable[[int, int], dict], n_frames: int, first: torch.
 
 
 def part(clip: dict, start: int, stop: int) -> dict:
-    """Frames start .. stop-1 of a clip (1, T, ...); of what stands between frames, one fewer."""
+    """Frames start .. stop-1 of a clip (1, T, ...), tensors or arrays; of what stands between frames, one fewer."""
     return {name: value[:, start:stop - (name in ("flow", "occluded"))] for name, value in clip.items()}
 
 
@@ -62,9 +62,10 @@ def reader(store: clips.Store, clip: str, model, device: torch.device) -> Callab
         nonlocal begins, ends, held
         if start < begins or stop > ends:
             begins, ends = start, min(max(stop, start + 2 * clips.CHUNK), store.clips[clip]["n_frames"])
-            held = clips.tensors(store.read(clip, begins, ends, wanted))
-        return {name: value.to(device) for name, value in part({name: value[None] for name, value in held.items()},
-                                                               start - begins, stop - begins).items()}
+            held = {}                                     # gone before the next frames come
+            held = {name: array[None] for name, array in store.read(clip, begins, ends, wanted).items()}
+        seen = {name: array[0] for name, array in part(held, start - begins, stop - begins).items()}
+        return {name: value[None].to(device) for name, value in clips.tensors(seen).items()}
     return read
 
 
