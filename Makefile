@@ -35,7 +35,7 @@ doctor: $(VENV)/.ready
 bench: $(VENV)/.ready
 	python -m v2vbench.bench
 
-# uv installs the 245 locked packages by hard links in seconds where pip takes minutes.
+# uv installs the 248 locked packages by hard links in seconds where pip takes minutes.
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "v2vbench needs Python 3.11 or newer: make PYTHON=/path/to/python3.12 repro" >&2; exit 1; }
 	@echo "Setting up $(VENV) with $(PYTHON) from requirements.lock: about 6 GB, once"

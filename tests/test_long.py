@@ -30,7 +30,8 @@ def coloured():
         yield np.repeat(frame[..., None], 3, -1)
 
 arrays = dict(real=clips.Frames(n, coloured()), label=clips.Frames(n, moving(1, np.uint8)), instance=clips.Frames(n, moving(1, np.uint16)))
-clips.write(root / "data/big.zip", facts(name="big", size=size, groups={"test": "test"}), [(dict(id="long", split="test", licence="", origin=""), arrays)])
+about = dict(id="long", split="test", licence="", origin="")
+clips.write(root / "data/big.zip", facts(name="big", size=size, groups={"test": "test"}), [(about, arrays)])
 model = train.build(project, "x", clips.Store(root / "data/big.zip").facts)
 (root / "runs/x").mkdir(parents=True)
 save_file(model.state_dict(), root / "runs/x/model.safetensors")

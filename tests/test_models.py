@@ -56,9 +56,10 @@ def window(store, n_frames, n_warmup=0):
     return next(clip for clip in map(windows.batch, range(200)) if clip["n_warmup"] == n_warmup)
 
 
+@torch.no_grad()
 def used(model, clip):
     """The video (1, T, 3, H, W) as it is made in use, `generate` called frame by frame, but without rounding to 8 bits."""
-    video, memory = clip["real"][:, :0 if model.from_nothing else model.n_past], {}
+    video, memory = clip["real"][:, :0 if getattr(model, "from_nothing", False) else model.n_past], {}
     for t in range(video.shape[1], clip["real"].shape[1]):
         start = max(0, t - model.n_past)
         frame = model.generate({name: clip[name][:, start:t + 1] for name in ("source", "instance")}, video[:, start:], memory)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from test_models import SMALL
 
 from v2vbench.check import checked, names, signatures
 from v2vbench.params import Fault, Run, Schedule, load
@@ -55,7 +56,29 @@ def test_what_is_read_is_typed():
     assert not isinstance(params.run("forecast"), Run) and params.run("forecast").model == "forecast"
 
 
+LINE = dict(title="x", dataset="freedoom", model="copy_last", schedule="none", base="none", first_frames="real", kwargs={})
+AHEAD = dict(title="x", dataset="freedoom", model="forecast", schedule="ahead", base="none", kwargs=SMALL["forecast"])
+COVST = LINE | dict(model="covst", schedule="few", first_frames="none", kwargs=SMALL["covst"])
+ELSEWHERE = {"datasets.other": {"loader": "freedoom"}, "runs.other": LINE | dict(dataset="other")}
 WRONG = {
+    "unknown base": ({"runs.vid2vid.base": "vid2vid_256"}, "runs.vid2vid.base: no 'vid2vid_256'; there are vid2vid,"),
+    "base of a word for no run": ({"runs.vid2vid.base": "self"}, "runs.vid2vid.base: no 'self'; there are vid2vid,"),
+    "base on another data set": (ELSEWHERE | {"runs.vid2vid.base": "other"},
+                                 "runs.vid2vid.base: other is trained on other, not on freedoom"),
+    "base of itself": ({"runs.vid2vid.base": "vid2vid"}, "runs.vid2vid.base: vid2vid starts from vid2vid, in a circle"),
+    "bases in a circle": ({"runs.vid2vid.base": "a", "runs.a": LINE | dict(base="b"), "runs.b": LINE | dict(base="a")},
+                          "runs.vid2vid.base: vid2vid starts from a starts from b starts from a, in a circle"),
+    "forecast from a run": ({"forecasts.forecast.base": "vid2vid"}, "forecasts.forecast.base: no 'vid2vid'; there are forecast"),
+    "run from a forecast": ({"runs.vid2vid.base": "forecast"}, "runs.vid2vid.base: no 'forecast'; there are vid2vid,"),
+    "forecasts in a circle": ({"forecasts.forecast.base": "a", "forecasts.a": AHEAD | dict(base="forecast")},
+                              "forecasts.forecast.base: forecast starts from a starts from forecast, in a circle"),
+    "COVST from nothing": ({"runs.covst": COVST}, "runs.covst.base: covst starts from a run of pix2pixhd"),
+    "unknown first frames": ({"runs.vid2vid.first_frames": "painted"}, "runs.vid2vid.first_frames: no 'painted'; there are vid2vid,"),
+    "first frames of another data set": (ELSEWHERE | {"runs.vid2vid.first_frames": "other"},
+                                         "runs.vid2vid.first_frames: other is trained on other, not on freedoom"),
+    **{f"a run called {word}": ({f"runs.{word}": LINE}, f"a run cannot be called {word}; base and first_frames use the word")
+       for word in ("none", "real", "self")},
+    "a forecast called none": ({"forecasts.none": AHEAD}, "a run cannot be called none; base and first_frames use the word"),
     "unknown section": ({"runz": {}}, "unknown runz; it takes suite, about, protocol"),
     "missing section": ({"forecasts": ...}, "missing forecasts"),
     "section of another type": ({"runs": []}, "params.yaml.runs: [] is not dict"),
@@ -152,3 +175,21 @@ def test_what_has_passed_is_not_imported_again(tmp_path, monkeypatch):
     path.write_text(path.read_text() + "\n")
     with pytest.raises(pytest.fail.Exception):
         checked(tmp_path)
+
+
+def test_a_checkpoint_from_elsewhere_is_a_base(tmp_path):
+    """Known by what its import has left in runs/; of any data set, under any name but the words for no run."""
+    write(tmp_path, {"runs.vid2vid.base": "theirs", "runs.copy_last.first_frames": "theirs"})
+    with pytest.raises(Fault, match="runs.vid2vid.base: no 'theirs'; there are vid2vid,"):
+        checked(tmp_path)
+    (tmp_path / "runs/theirs").mkdir(parents=True)
+    (tmp_path / "runs/theirs/imported.json").write_text("{}")
+    assert checked(tmp_path).runs["vid2vid"].base == "theirs"
+    (tmp_path / "runs/theirs").rename(tmp_path / "runs/real")
+    with pytest.raises(Fault, match="a run cannot be called real"):
+        checked(tmp_path)
+
+
+def test_a_covst_with_a_base_binds(tmp_path):
+    write(tmp_path, {"runs.covst": COVST | dict(base="vid2vid")})
+    assert checked(tmp_path).runs["covst"].base == "vid2vid"

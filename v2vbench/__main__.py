@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     bring.add_argument("--epoch", default="latest")
     bring.add_argument("--foreground", nargs="+", default=[], metavar="LABEL", help="what the foreground network was trained to paint")
     run = verbs.add_parser("run", help="execute the notebook of one stage (dvc.yaml does)")
-    run.add_argument("stage", help="data, train, synthesize, evaluate, future or compare")
+    run.add_argument("stage", help="data, train, synthesize, evaluate, future, styles or compare")
     run.add_argument("key", help="a line of params.yaml: a data set, a run, a prediction")
     sources = verbs.add_parser("sources", help="write clean copies of the notebooks (dvc.yaml does)")
     sources.add_argument("--strip", action="store_true", help="clean notebooks/ itself, before a commit")

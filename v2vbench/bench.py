@@ -1,14 +1,20 @@
 """Speed, as rates and as ratios to a floor measured in the same minute: `make bench`."""
+import argparse
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 import numpy as np
+import torch
 
+from v2vbench import bench_models as models
 from v2vbench import clips
 
-SECONDS = 3.0        # a measurement
+SECONDS = 1.5        # a measurement
 ROUNDS = 3           # in turn, so that a slow minute of the machine hits everything alike
+SIZES = ((64, 128), (256, 512))      # of the stores whose reading is timed
+N_CLIPS, N_FRAMES, WINDOW = 8, 40, 6
 
 
 def surrogate(size: tuple[int, int], n_frames: int, seed: int) -> dict[str, np.ndarray]:
@@ -23,43 +29,68 @@ def surrogate(size: tuple[int, int], n_frames: int, seed: int) -> dict[str, np.n
     return dict(real=real, label=label, instance=(label == 3).astype(np.uint16), flow=flow, occluded=(label[1:] == 5).astype(np.uint8))
 
 
-def rate(read, n_clips: int, n_frames: int, window: int) -> float:
+def rate(read, seconds: float) -> float:
     """Frames a second of `read(clip, start, stop)` at random places."""
     rng, began, frames = np.random.default_rng(0), time.perf_counter(), 0
-    while time.perf_counter() - began < SECONDS:
-        start = int(rng.integers(n_frames - window + 1))
-        read(f"c{rng.integers(n_clips)}", start, start + window)
-        frames += window
+    while time.perf_counter() - began < seconds:
+        start = int(rng.integers(N_FRAMES - WINDOW + 1))
+        read(f"c{rng.integers(N_CLIPS)}", start, start + WINDOW)
+        frames += WINDOW
     return frames / (time.perf_counter() - began)
 
 
-def bench_clips(size: tuple[int, int], n_clips: int = 8, n_frames: int = 40, window: int = 6) -> dict[str, list[float]]:
-    """Random windows of every array from a store on disk, and from plain arrays in memory, which is the floor."""
+def stored(folder: Path, size: tuple[int, int]) -> tuple[clips.Store, dict]:
+    """A store of surrogates with 12 labels in the folder, and its arrays in memory."""
     facts = clips.Facts(name="bench", title="bench", about="", standing="benchmark", fps=17.5, source="labels",
                         label_names=tuple("abcdefghijkl"), label_colours=((0, 0, 0),) * 12,
                         groups={"test": "test"}, origin="", licence="", size=size)
-    held = {f"c{i}": surrogate(size, n_frames, i) for i in range(n_clips)}
+    held, path = {f"c{i}": surrogate(size, N_FRAMES, i) for i in range(N_CLIPS)}, folder / f"{size[1]}x{size[0]}.zip"
+    clips.write(path, facts, ((dict(id=key, split="train"), arrays) for key, arrays in held.items()))
+    return clips.Store(path), held
+
+
+def bench_clips(size: tuple[int, int], seconds: float) -> str:
+    """Random windows of every array from a store on disk, and from plain arrays in memory, which is the floor."""
     rates = {"store": [], "memory": []}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bench.zip"
-        clips.write(path, facts, ((dict(id=key, split="train"), arrays) for key, arrays in held.items()))
-        store = clips.Store(path)
+        store, held = stored(Path(folder), size)
         for _ in range(ROUNDS):
-            rates["store"].append(rate(store.read, n_clips, n_frames, window))
+            rates["store"].append(rate(store.read, seconds))
             rates["memory"].append(rate(lambda clip, start, stop: {name: array[start:stop].copy() for name, array in held[clip].items()},
-                                        n_clips, n_frames, window))
-        rates["MB a frame on disk"] = [path.stat().st_size / 1e6 / n_clips / n_frames]
-    return rates
+                                        seconds))
+        frame_mb = store.path.stat().st_size / 1e6 / N_CLIPS / N_FRAMES
+    own = rates["store"]
+    return (f"clip store {size[1]}x{size[0]}, random {WINDOW}-frame windows of all arrays: {median(own):,.0f} frames/s "
+            f"({min(own):,.0f} to {max(own):,.0f}), {median(own) / median(rates['memory']):.3f} of a copy in memory; "
+            f"{frame_mb:.3f} MB a frame")
 
 
-def main() -> None:
-    """Print a table of rates with their spread."""
-    for size in ((64, 128), (256, 512)):
-        rates = bench_clips(size)
-        store, memory = sorted(rates["store"]), sorted(rates["memory"])
-        print(f"clip store {size[1]}x{size[0]}, random 6-frame windows of all arrays: {store[1]:,.0f} frames/s "
-              f"({store[0]:,.0f} to {store[-1]:,.0f}), {store[1] / memory[1]:.3f} of a copy in memory; "
-              f"{rates['MB a frame on disk'][0]:.3f} MB a frame", flush=True)
+def bench_models(only: str | None, seconds: float, with_compile: bool) -> None:
+    """Training steps, painted frames and options, each as a table."""
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, "
+          f"{torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'}; {ROUNDS} rounds, {seconds:g} s a measurement\n")
+    with tempfile.TemporaryDirectory() as folder:
+        stores = {size: stored(Path(folder), size)[0] for size in {setting["size"] for setting in models.SETTINGS}}
+        rows = models.steps(stores) if only in (None, "train") else []
+        rows += models.frames(stores) if only in (None, "synthesize") else []
+        if rows:
+            print(models.shown(models.race(rows, ROUNDS, seconds)) + "\n", flush=True)
+        if only in (None, "options"):
+            print(models.shown_options(*models.race([models.options(stores, with_compile)], ROUNDS, seconds)), flush=True)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print tables of rates with their spread."""
+    parser = argparse.ArgumentParser(prog="python -m v2vbench.bench", description=__doc__)
+    parser.add_argument("--only", choices=("clips", "train", "synthesize", "options"), help="one part; all of them otherwise")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="a measurement, of which each row has one a round (%(default)s)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile among the options: minutes more")
+    args = parser.parse_args(argv)
+    if args.only in (None, "clips"):
+        for size in SIZES:
+            print(bench_clips(size, args.seconds), flush=True)
+    if args.only != "clips":
+        bench_models(args.only, args.seconds, args.compile)
 
 
 if __name__ == "__main__":

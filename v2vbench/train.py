@@ -89,15 +89,16 @@ class Trainer:
             config.donated_buffer = False          # `update` goes through one graph once for each part
             for network in (part for child in raw.children() for part in (child if isinstance(child, torch.nn.ModuleList) else [child])):
                 network.compile()
+        self.module = raw
         self.model, *optimisers = self.fabric.setup(raw, *optimisers)
-        self.model.mark_forward_method("losses")
         self.optimisers = dict(zip(self.parts, optimisers))
 
     def update(self, clip: dict) -> dict[str, float]:
         """One step of every part on one batch; the parts' losses share one forward pass, so all are differentiated
         before any weight moves, each with respect to its own part alone."""
         share = lr_share(self.step, self.schedule.steps, self.schedule.constant_share)
-        losses = self.model.losses(clip)
+        with self.fabric.autocast():        # Fabric itself would see to it for `forward` alone
+            losses = self.module.losses(clip)
         for number, (name, part) in enumerate(self.parts.items()):
             self.optimisers[name].zero_grad()
             self.fabric.backward(losses[name], inputs=part, retain_graph=number + 1 < len(self.parts))

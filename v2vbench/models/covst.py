@@ -16,7 +16,7 @@ from v2vbench.losses import masked_l1
 from v2vbench.models._blocks import initialise, must_divide
 from v2vbench.models._image import generator
 from v2vbench.models._source import Source
-from v2vbench.params import Count, Natural, Weight
+from v2vbench.params import Count, Fault, Natural, Weight
 
 NEEDS_BASE = "a run of pix2pixhd whose generator has the same kwargs"
 
@@ -79,8 +79,15 @@ class Model(nn.Module):
         return self.G.paint(deep, seen)
 
     def losses(self, clip: dict) -> dict:
-        """The mask net's loss over a window: coherent where the last frame shows it, the frame's own where not; terms detached."""
+        """The mask net's loss over a window: coherent where the last frame shows it, the frame's own where not; terms detached.
+
+        raises    Fault where the data have no flow, or the window is of one frame
+        """
         n = clip["n_warmup"]                     # features of the frames before are made as they are in use, without gradient
+        if missing := [name for name in self.NEEDS if name not in clip]:
+            raise Fault(f"covst is carried by the data's own {' and '.join(missing)}, which are not to be had here")
+        if clip["source"].shape[1] - n < 2:
+            raise Fault("n_frames: a window of 1 leaves nothing to be coherent with")
         with torch.no_grad():
             seen, _ = self.source.joined({name: clip[name] for name in ("source", "instance") if name in clip})
             B, T = seen.shape[:2]
