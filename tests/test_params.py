@@ -76,6 +76,8 @@ WRONG = {
     "unknown first frames": ({"runs.vid2vid.first_frames": "painted"}, "runs.vid2vid.first_frames: no 'painted'; there are vid2vid,"),
     "first frames of another data set": (ELSEWHERE | {"runs.vid2vid.first_frames": "other"},
                                          "runs.vid2vid.first_frames: other is trained on other, not on freedoom"),
+    "first frames of a run with a past": ({"runs.vid2vid.first_frames": "copy_last"},
+                                          "runs.vid2vid.first_frames: copy_last needs first frames itself"),
     **{f"a run called {word}": ({f"runs.{word}": LINE}, f"a run cannot be called {word}; base and first_frames use the word")
        for word in ("none", "real", "self")},
     "a forecast called none": ({"forecasts.none": AHEAD}, "a run cannot be called none; base and first_frames use the word"),

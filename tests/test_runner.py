@@ -19,7 +19,7 @@ from v2vbench.notebook import sources
 
 TINY = params.load(Path(__file__).parent / "tiny.yaml")
 EMPTY = json.dumps({"suite": "t", "about": "t", "protocol": vars(TINY.protocol), "preference": [], "report": TINY.report} | dict.fromkeys(
-    ("datasets", "schedules", "metrics", "runs", "forecasts", "predictions"), {}))                # JSON is YAML
+    ("datasets", "schedules", "metrics", "runs", "forecasts", "predictions", "styles"), {}))                # JSON is YAML
 STARTED = []
 GROW = "import os, time\nfile = open('grows', 'a', buffering=1)\nwhile True:\n    file.write(f'{os.getpid()}\\n')\n    time.sleep(0.05)"
 NATIVE = "import os\nopen('grows', 'w').write(str(os.getpid()))\nsum(range(10**13))"          # holds the GIL: no Python thread can help

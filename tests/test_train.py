@@ -14,7 +14,7 @@ import torch
 from conftest import facts, sliding_clip
 from filelock import FileLock
 from safetensors.torch import load_file, save_file
-from test_models import SMALL, STYLES, build, fine, noise, window
+from test_models import SMALL, STYLES, build, fine, noise, watch, window
 
 from v2vbench import clips, params, synthesize, train
 from v2vbench.params import Fault, Forecast, Params, Run, Schedule
@@ -192,6 +192,24 @@ def test_each_optimiser_moves_its_own_part(store, name, changes):
 def test_local_enhancers_are_trained(store, n_local):
     model = build("pix2pixhd", n_local=n_local)
     assert convolutions(model, "G.") <= moved(model, store)
+
+
+@pytest.mark.parametrize("precision, dtype", [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
+@pytest.mark.parametrize("name, changes", [("vid2vid", dict(n_scales_spatial=2, n_down=1, n_scales_temporal=1, styles=STYLES)),
+                                           ("vid2vid", dict(from_nothing=True, n_scales_temporal=1, n_backprop=1)), ("covst", {}),
+                                           ("pix2pixhd", dict(styles=STYLES, styles_at="bottleneck")), ("pix2pixhd", dict(n_local=1)),
+                                           ("forecast", {})])
+def test_convolutions_have_the_schedules_precision(store, name, changes, precision, dtype):
+    """And the losses float32."""
+    model = build(name, **changes)
+    calls = watch(*(layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)))
+    trainer = train.Trainer(model, few(precision=precision))
+    update = trainer.module.losses
+    seen = []
+    trainer.module.losses = lambda clip: seen.append(update(clip)) or seen[0]
+    rows = trainer.update(trainer.fabric.to_device(window(store, 5)))
+    assert {out.dtype for own in calls for _, out in own} == {dtype} and {value.dtype for value in seen[0].values()} == {torch.float32}
+    assert np.isfinite(list(rows.values())).all() and {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
 @pytest.mark.slow          # minutes of compiling

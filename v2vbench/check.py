@@ -36,6 +36,8 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
                 line = choose(lines | dict.fromkeys(imported), other, where)
                 if line and line.dataset != run.dataset:
                     raise Fault(f"{where}: {other} is trained on {line.dataset}, not on {run.dataset}")
+                if line and field == "first_frames" and line.first_frames != "none":
+                    raise Fault(f"{where}: {other} needs first frames itself; name a run that makes each frame alone")
             seen = [key]
             while seen[-1] in lines:
                 seen.append(lines[seen[-1]].base)

@@ -42,7 +42,8 @@ class Model(nn.Module):
     n_scales_spatial     1 to 3 in the paper: G0, G0 + G1, ... (section 3.4)
     n_blocks_local       residual blocks of the branches of G1, ...
     n_frozen_steps       steps for which the coarser scales, taken from a `base`, are not trained
-    n_backprop           past frames that a frame's loss reaches back to; 0 is the reference code's setting
+    n_backprop           past frames that a frame's loss reaches back to, at most: the past is cut off after every n_backprop + 1 frames;
+                         0 is the reference code's setting
     from_nothing         the model paints its first frames as well, from a black past and without a warp (first_frames: self)
     norm                 of all nets; statistics are those of the present frames; "batch" is the paper's, with one clip a batch, where it
                          equals "instance_affine"
