@@ -153,6 +153,14 @@ def test_sentences(tmp_path):
     assert "prefers A to B on 1.00 / 0.00 of the clips (0.63 to 1.00); metrics vote here, not people." in text[-1]
 
 
+def test_of_many_methods_only_the_undecided_are_named(tmp_path):
+    """And votes are told of the first method alone: 21 pairs would be read by nobody."""
+    text = told(tmp_path, {"a": good()} | {name: bad() for name in "bcdef"} | {"g": good()})
+    assert "Maps never seen, 8 clips: A has the lowest warp_error, better than 5 of the 6 others, not distinguishable from G." in text
+    votes = [t for t in text if "prefers" in t]
+    assert len(votes) == 6 and all(" A " in t for t in votes)
+
+
 def test_a_frozen_winner_earns_a_warning(tmp_path):
     frozen = bad(warp_error=np.full(N, 0.1), motion_ratio=np.zeros(N))
     warning, = [t for t in told(tmp_path, {"a": good(), "frozen": frozen}) if "beware" in t]

@@ -12,6 +12,7 @@ from v2vbench.params import Fault, Params
 
 COST = {"lower": lambda v: v, "higher": lambda v: -v,      # BETTER: what is less in a better video
         "one": lambda v: np.abs(np.log(np.maximum(v, 1e-9)))}
+SPELT_OUT = 5          # other methods, at most, of which each is told in words
 
 
 def compare(params: Params, root: Path) -> dict:
@@ -128,7 +129,8 @@ def _told(table: dict, raw: dict, titles: dict, params: Params) -> list[str]:
             told += _best_told(metric, raw[label], titles, params.protocol.confidence)
     told += _warnings(table["metrics"], titles, params.protocol.far_from_one) if len(titles) > 1 else []
     voters = _list([table["metrics"][label]["title"] for label in table["preference"]["metrics"]])
-    for pair in table["preference"]["pairs"]:
+    pairs, first = table["preference"]["pairs"], next(iter(titles))
+    for pair in pairs if len(titles) <= SPELT_OUT + 1 else [pair for pair in pairs if first in (pair["a"], pair["b"])]:
         a, b, won, low, high = (pair[name] for name in ("a", "b", "share", "low", "high"))
         if won < 0.5:
             a, b, won, low, high = b, a, 1 - won, 1 - high, 1 - low
@@ -140,12 +142,20 @@ def _told(table: dict, raw: dict, titles: dict, params: Params) -> list[str]:
 
 
 def _best_told(metric: dict, raw: dict, titles: dict, confidence: float) -> list[str]:
-    """How far the best run is from each other one: as a ratio where that has an interval, else as a difference."""
+    """How far the best run is from each other one: as a ratio where that has an interval, else as a difference.
+
+    Of more than SPELT_OUT others, only how many are worse and which cannot be told apart: the table has the rest.
+    """
     best, parts = next(run for run, row in metric["rows"].items() if row["best"]), []
     lower, unit = metric["better"] == "lower", f" {metric['unit']}" if metric["unit"] else ""
     (value, replicates), others = raw[best], [run for run in raw if run != best]
     if len(replicates) < 2:
         return []
+    tied = [titles[run] for run in others if metric["rows"][run]["tied"] or metric["rows"][run]["best"]]
+    if len(others) > SPELT_OUT:
+        worse = f"better than {len(others) - len(tied)} of the {len(others)} others"
+        return [f"{titles[best]} has the {'lowest' if lower else 'highest'} {metric['title']}, {worse}"
+                f"{', not distinguishable from ' * bool(tied)}{_list(tied) if tied else ''}."]
     for run in others:
         if lower and (times := ratio(raw[best], raw[run], confidence)):
             part = f"{_number(times[0])} times ({_number(times[1])} to {_number(times[2])}) that of {titles[run]}"
