@@ -48,8 +48,11 @@ def peak_mb(folder, n_frames, size) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size, few, many", [((128, 256), 50, 500), ((1024, 2048), 40, 80)])
+@pytest.mark.parametrize("size, few, many", [((256, 512), 50, 250), ((1024, 2048), 40, 80)])
 def test_memory_does_not_grow_with_the_clip(tmp_path, size, few, many):
-    """500 frames are 30 s at 17 fps; they would be 3 GB at 2048 x 1024, where 40 frames more are 250 MB of pixels."""
+    """It grows by less than half the pixels of the frames added, 250 MB at 2048 x 1024; as floats they would be four times that.
+
+    Peaks of equal runs differ by some 50 MB of 2 GB there, from what malloc keeps.
+    """
     peaks = [peak_mb(tmp_path / str(n), n, size) for n in (few, many)]
-    assert peaks[1] < peaks[0] + 60, peaks
+    assert peaks[1] < peaks[0] + (many - few) * size[0] * size[1] * 3 / 2 / 2 ** 20, peaks
