@@ -1,11 +1,11 @@
 """The command `v2vbench`: what dvc.yaml calls, and the few things a person types."""
 import argparse
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from v2vbench import __version__
+from v2vbench.files import write_whole
 from v2vbench.params import Fault, load, root
 
 
@@ -46,9 +46,7 @@ def use(suite: str, force: bool, folder: Path) -> None:
     git = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", target.name], check=False, cwd=folder, capture_output=True)
     if own and git.returncode and not force:
         raise Fault("use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them")
-    partial = target.with_name("params.yaml.partial")
-    partial.write_bytes(path.read_bytes())
-    os.replace(partial, target)
+    write_whole(target, path.read_bytes())
     print(f"params.yaml is now the suite {suite}; `make repro` runs it")
 
 

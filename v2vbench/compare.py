@@ -89,9 +89,14 @@ def _table(scored: dict, raw: dict, title: str, params: Params) -> dict:
             "real": interval(real["value"], without_each(real["per_clip"]), confidence) if real else None,
             "rows": _rows(scored, raw[label], COST[about["better"]], confidence)}
     pairs = [{"a": a, "b": b} | share(_votes(scored[a], scored[b], params), confidence)
-             for a, b in combinations(scored, 2) if params.preference]
+             for a, b in _pairs(list(scored)) if params.preference]
     return {"title": title, "clips": first["clips"], "n_clips": len(first["clips"]), "metrics": metrics,
             "preference": {"metrics": list(params.preference), "pairs": pairs}}
+
+
+def _pairs(runs: list[str]) -> list[tuple[str, str]]:
+    """Who votes are held between: each two, or of more than SPELT_OUT + 1 the first, which is the suite's own method, and each other."""
+    return [(a, b) for a, b in combinations(runs, 2) if len(runs) <= SPELT_OUT + 1 or a == runs[0]]
 
 
 def _rows(runs, raw: dict, cost, confidence: float) -> dict:
@@ -129,8 +134,7 @@ def _told(table: dict, raw: dict, titles: dict, params: Params) -> list[str]:
             told += _best_told(metric, raw[label], titles, params.protocol.confidence)
     told += _warnings(table["metrics"], titles, params.protocol.far_from_one) if len(titles) > 1 else []
     voters = _list([table["metrics"][label]["title"] for label in table["preference"]["metrics"]])
-    pairs, first = table["preference"]["pairs"], next(iter(titles))
-    for pair in pairs if len(titles) <= SPELT_OUT + 1 else [pair for pair in pairs if first in (pair["a"], pair["b"])]:
+    for pair in table["preference"]["pairs"]:
         a, b, won, low, high = (pair[name] for name in ("a", "b", "share", "low", "high"))
         if won < 0.5:
             a, b, won, low, high = b, a, 1 - won, 1 - high, 1 - low

@@ -207,7 +207,7 @@ def bring(path: Path, name: str, root: Path, *, dataset: str, epoch: str, foregr
     if not re.fullmatch(SLUG, name) or name in NO_RUN:
         raise Fault(f"import-checkpoint: a run cannot be called {name!r}; take a-z, 0-9, _ and -, and none of {', '.join(NO_RUN)}")
     for key in (name, folder.name):
-        if key in params.runs | params.forecasts | params.predictions or (root / "runs" / key).exists():
+        if key in params.runs | params.forecasts | params.predictions | params.styles or (root / "runs" / key).exists():
             raise Fault(f"import-checkpoint: {key} is there already, in params.yaml or runs/; take another name or remove it")
     choose(params.datasets, dataset, "import-checkpoint: --dataset")
     facts = Store(root / "data" / f"{dataset}.zip").facts

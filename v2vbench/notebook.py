@@ -89,10 +89,7 @@ def write(nb: nbformat.NotebookNode, path: Path) -> None:
     content = (nbformat.writes(nb).rstrip("\n") + "\n").encode()
     if path.is_file() and path.read_bytes() == content:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    write_whole(path, content)
 
 
 def sources(root: Path, folder: str) -> None:
