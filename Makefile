@@ -36,13 +36,14 @@ bench: $(VENV)/.ready
 	python -m v2vbench.bench
 
 # uv installs the 248 locked packages by hard links in seconds where pip takes minutes.
+# --python: it would otherwise fill whatever environment is active where make was called.
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "v2vbench needs Python 3.11 or newer: make PYTHON=/path/to/python3.12 repro" >&2; exit 1; }
 	@echo "Setting up $(VENV) with $(PYTHON) from requirements.lock: about 6 GB, once"
 	@$(PYTHON) -m venv $(VENV)
 	@python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
-	@uv pip sync --quiet --require-hashes requirements.lock
-	@uv pip install --quiet --no-deps --editable .
+	@uv pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements.lock
+	@uv pip install --quiet --python $(VENV)/bin/python --no-deps --editable .
 	@touch $@
 
 lock:
