@@ -1,5 +1,6 @@
 """The contract for every model found, gradients that reach what they should, and what each setting of a model does."""
 import copy
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import v2vbench
-from v2vbench import clips, find, losses, params, styles, synthesize
+from v2vbench import clips, find, losses, params, styles, synthesize, weights
 from v2vbench.models import _blocks, forecast, vid2vid
 
 SMALL = {
@@ -498,18 +499,19 @@ def test_weights_of_the_perceptual_net_are_the_file_its_name_says(tmp_path, monk
             super().__init__()
             self.features = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(inplace=True))
     monkeypatch.setattr("torchvision.models.vgg19", Net)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    path = tmp_path / "checkpoints" / "vgg19-dcbb9e9d.pth"
-    with pytest.raises(params.Fault, match=f"needs {path}; fetch it from https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"):
+    for variable in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.delenv("V2VBENCH_WEIGHTS", raising=False)
+    path = tmp_path / "hub" / "checkpoints" / "vgg19-dcbb9e9d.pth"
+    with pytest.raises(params.Fault, match=f"perceptual: weights absent: vgg19.*{path.name}.*fetch weights.*perceptual: none"):
         build("pix2pixhd", perceptual="vgg19")
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     other = Net()
     torch.save(other.state_dict(), path)
-    with pytest.raises(params.Fault, match=f"{path}: not the file its name says"):
+    with pytest.raises(params.Fault, match=f"perceptual: {path}: not the file its name says"):
         losses.perceptual_loss("vgg19", 1.0)
-    url = f"https://example.org/vgg19-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth"
-    monkeypatch.setattr(losses, "VGG19", url)
-    path.rename(path.with_name(url.rsplit("/", 1)[1]))
+    entry = dataclasses.replace(weights.TABLE["vgg19"], sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setitem(weights.TABLE, "vgg19", entry)
     held = losses.perceptual_loss("vgg19", 1.0)
     assert torch.equal(held.net[0].weight, other.features[0].weight) and not held.net[1].inplace
     assert losses.perceptual_loss("none", 1.0) is None

