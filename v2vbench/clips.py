@@ -291,9 +291,11 @@ class Windows:
     double_every steps after which clips of n_frames + n_warmup frames, which start at n_frames, have twice as many; 0 = at once
     drop_parts   chance that a droppable channel of the maps is blank in a window
     batch_size   windows a batch
+    arrays       those of the store that are read, which its clips must have; None: all but depth and keypoints
     """
 
-    def __init__(self, store: Store, *, n_frames: int, n_warmup: int, batch_size: int, seed: int, double_every: int, drop_parts: float):
+    def __init__(self, store: Store, *, n_frames: int, n_warmup: int, batch_size: int, seed: int, double_every: int, drop_parts: float,
+                 arrays: tuple[str, ...] | None = None):
         self.store, self.n_frames, self.batch_size, self.seed = store, n_frames, batch_size, seed
         self.double_every, self.drop_parts = double_every, drop_parts
         self.droppable = [store.facts.label_names.index(name) for name in store.facts.droppable]
@@ -302,7 +304,10 @@ class Windows:
             raise Fault(f"{store.path}: no training clip has {n_frames} frames, the schedule's n_frames")
         self.ends = [(key, end) for key, length in lengths.items() for end in range(n_frames, length + 1)]
         self.n_warmup = min(n_warmup, max(lengths.values()) - n_frames)
-        self.arrays = [name for name in store.clips[self.ends[0][0]]["arrays"] if name not in ("depth", "keypoints")]
+        there = store.clips[self.ends[0][0]]["arrays"]
+        if missing := set(arrays or ()) - set(there):
+            raise Fault(f"{store.path}: its clips have no {' and no '.join(sorted(missing))}, which the model is trained on")
+        self.arrays = list(arrays or (name for name in there if name not in ("depth", "keypoints")))
 
     def batch(self, step: int) -> dict:
         """The clip of step `step`: tensors (B, n_warmup + n_frames, ...), `n_warmup` of this batch, and `step`."""
@@ -315,7 +320,7 @@ class Windows:
         windows = [tensors(self.store.read(key, end - n, end, self.arrays))
                    for key, end in (ends[i] for i in rng.integers(len(ends), size=self.batch_size))]
         clip = {name: torch.stack([window[name] for window in windows]) for name in windows[0]}
-        if self.drop_parts and self.droppable:
+        if self.drop_parts and self.droppable and "source" in clip:
             blank = rng.random((self.batch_size, len(self.droppable))) < self.drop_parts
             clip["source"][:, :, self.droppable] *= torch.from_numpy(~blank)[:, None, :, None, None]
         return clip | {"n_warmup": n - self.n_frames, "step": step}

@@ -23,13 +23,11 @@ def warp(image: torch.Tensor, flow: torch.Tensor, mode: str = "bilinear") -> tor
         return out.masked_fill(grid.isnan().any(-1)[:, None], torch.nan)
 
 
-def estimate(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def estimate(previous: np.ndarray, current: np.ndarray) -> np.ndarray:
     """Dense flow between two frames of a camera, where no exact one is known: OpenCV's DIS (Kroeger et al. 2016).
 
     previous, current    (H, W, 3) uint8
-    returns              flow (H, W, 2) float32, px, from `current` back to `previous`;
-                         occluded (H, W) uint8, 1 where the ways back and forth disagree or leave the frame
-    They disagree where |b + f|^2 > 0.01 (|b|^2 + |f|^2) + 0.5, in px (Sundaram et al. 2010, eq. 5).
+    returns              (H, W, 2) float32, px, from `current` back to `previous`
     """
     import cv2
     H, W, _ = current.shape
@@ -37,8 +35,17 @@ def estimate(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.
     first, second = (cv2.cvtColor(cv2.resize(frame, large, interpolation=cv2.INTER_CUBIC), cv2.COLOR_RGB2GRAY)
                      for frame in (previous, current))
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)      # the same on any number of threads
-    back, forth = (cv2.resize(dis.calc(a, b, None), (W, H), interpolation=cv2.INTER_AREA) / 2
-                   for a, b in ((second, first), (first, second)))
+    return cv2.resize(dis.calc(second, first, None), (W, H), interpolation=cv2.INTER_AREA) / 2
+
+
+def estimate_checked(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flow as `estimate` has it, and occluded (H, W) uint8: 1 where the ways back and forth disagree or leave the frame.
+
+    They disagree where |b + f|^2 > 0.01 (|b|^2 + |f|^2) + 0.5, in px (Sundaram et al. 2010, eq. 5).
+    """
+    import cv2
+    H, W, _ = current.shape
+    back, forth = estimate(previous, current), estimate(current, previous)
     y, x = np.mgrid[:H, :W].astype(np.float32)
     x, y = x + back[..., 0], y + back[..., 1]
     forth = cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

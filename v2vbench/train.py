@@ -15,7 +15,7 @@ from safetensors.torch import load, load_file, save
 from v2vbench import clips, flow, losses, styles
 from v2vbench import params as parameters
 from v2vbench.files import write_whole
-from v2vbench.models import _blocks, _composite, _image, _source
+from v2vbench.models import _blocks, _composite, _image, _source, _unet
 from v2vbench.params import Fault, Params
 from v2vbench.progress import progress, say
 
@@ -30,8 +30,8 @@ def build(params: Params, key: str, facts: clips.Facts) -> torch.nn.Module:
 
 
 def trained(params: Params, key: str, root: Path, facts: clips.Facts) -> torch.nn.Module:
-    """The model of run `key` with the weights that `train` left in runs/<key>/model.safetensors."""
-    path = root / "runs" / key / "model.safetensors"
+    """The model of run, forecast or judge `key` with the weights that `train` left in its folder."""
+    path = root / params.folder(key) / "model.safetensors"
     if not path.is_file():
         raise Fault(f"{path}: no such weights; `dvc repro` trains them")
     model = build(params, key, facts)
@@ -61,7 +61,7 @@ def begin(model: torch.nn.Module, base: str, root: Path) -> str:
 def fingerprint(params: Params, key: str, store: clips.Store, model: torch.nn.Module, base_sha256: str | None) -> str:
     """Names the resumable state of a run: a hash of everything that determines its weights."""
     run, own = params.run(key), [inspect.getmodule(type(model)), inspect.getmodule(fingerprint)]
-    code = [clips, flow, losses, styles, _blocks, _composite, _image, _source, *own]
+    code = [clips, flow, losses, styles, _blocks, _composite, _image, _source, _unet, *own]
     content = [run.dataset, run.model, run.base, base_sha256, run.kwargs, vars(params.schedules[run.schedule]), torch.__version__,
                [clip["sha256"] for clip in store.clips.values()], [Path(module.__file__).read_text() for module in code]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -127,7 +127,7 @@ class Trainer:
 
 
 def train(params: Params, key: str, root: Path) -> Path:
-    """Train run `key` and write runs/<key>/model.safetensors and curves.csv; returns the folder.
+    """Train run, forecast or judge `key` and write model.safetensors and curves.csv in its folder, runs/<key> or judges/<key>.
 
     It starts from the weights of `base`, where the run has one. A checkpoint is left in .cache/runs/<fingerprint>/ every
     `checkpoint_every` steps and taken up again by the next call.
@@ -144,7 +144,7 @@ def train(params: Params, key: str, root: Path) -> Path:
     try:
         with FileLock(state / "lock", timeout=WAIT_S):
             weights, rows = fit(model, schedule, store, key, state / "checkpoint.pt")
-            out = root / "runs" / key
+            out = root / params.folder(key)
             write_whole(out / "curves.csv", table(rows))
             write_whole(out / "model.safetensors", save({name: value.contiguous() for name, value in weights.items()}))
     except Timeout:
@@ -162,7 +162,8 @@ def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, chec
         trainer.load(checkpoint)
         say(f"train {key}: going on from step {trainer.step} of {schedule.steps}")
     windows = clips.Windows(store, n_frames=schedule.n_frames, n_warmup=schedule.n_warmup, batch_size=schedule.batch_size,
-                            seed=schedule.seed, double_every=schedule.double_every, drop_parts=schedule.drop_parts)
+                            seed=schedule.seed, double_every=schedule.double_every, drop_parts=schedule.drop_parts,
+                            arrays=getattr(model, "READS", None))
     sums, n = {}, 0
     for step in progress(range(trainer.step, schedule.steps), f"train {key}", unit="frame", start=trainer.step,
                          scale=schedule.batch_size * schedule.n_frames, note=lambda: f"G {trainer.loss:.2f}"):

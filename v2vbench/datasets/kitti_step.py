@@ -105,7 +105,7 @@ def prepare(out: Path, *, name: str, cache: Path, size: Size, n_frames: Count, i
     def cut() -> Iterator[tuple[dict, dict]]:
         for split, drive, first, files in progress(starts, f"prepare {name}", unit="frame", scale=n_frames):
             real, label, instance = map(np.stack, zip(*(read(*pair, size) for pair in files)))
-            motion, occluded = map(np.stack, zip(*(flow.estimate(*real[t - 1:t + 1]) for t in range(1, n_frames))))
+            motion, occluded = map(np.stack, zip(*(flow.estimate_checked(*real[t - 1:t + 1]) for t in range(1, n_frames))))
             clip = {"id": f"{drive:04d}-{first:06d}", "split": split, "licence": LICENCE,
                     "images_sha256": hashes[0], "labels_sha256": hashes[1],
                     "origin": f"KITTI-STEP, drive {drive:04d}, frames {first} to {first + n_frames - 1}"}

@@ -1,0 +1,306 @@
+"""Metrics of single clips beyond PSNR and SSIM: other libraries, closed forms, order of damage, and what they refuse."""
+import types
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import sliding_clip
+from scipy.ndimage import gaussian_filter
+from skimage.metrics import structural_similarity
+from torchvision import models
+
+from v2vbench import clips, weights
+from v2vbench.metrics import _networks, dists, flicker, flow_error, identity, lpips, ms_ssim, ssim, tlp, tof
+from v2vbench.params import Fault
+
+BETAS = [0.0448, 0.2856, 0.3001]
+ORDER = [3, 7, 0, 5, 1, 8, 2, 6, 4]      # no frame keeps its neighbour
+
+
+def smooth_world(n_frames=9, size=(64, 64), seed=0):
+    """The sliding world, its texture coarse enough for an estimator of motion."""
+    clip = sliding_clip(seed, n_frames, size)
+    rng, (H, W) = np.random.default_rng(seed), size
+    dx, dy = clip["flow"][0, 0, 0].astype(int)
+    wall = gaussian_filter(rng.normal(0, 400, (H + 40, W + 40, 3)), (2, 2, 0)) + 128
+    starts = [(20 + dy * t, 20 + dx * t) for t in range(n_frames)]
+    clip["real"] = np.stack([wall[top:top + H, left:left + W] for top, left in starts]).clip(0, 255).astype(np.uint8)
+    clip["flow"][:] = (dx, dy)
+    y, x = np.mgrid[:H, :W]
+    clip["occluded"][:] = (y + dy < 0) | (y + dy >= H) | (x + dx >= W)
+    return clips.tensors(clip)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return smooth_world()
+
+
+@pytest.fixture(scope="session")
+def backbones(tmp_path_factory):
+    """Random AlexNet and VGG16, in files as torchvision publishes its own, and their `features`."""
+    folder, nets = tmp_path_factory.mktemp("weights"), {}
+    for name in ("alexnet", "vgg16"):
+        with torch.device("meta"):
+            net = getattr(models, name)(weights=None).features
+        net, rng = net.to_empty(device="cpu").eval(), torch.Generator().manual_seed(0)
+        for layer in net:
+            if isinstance(layer, torch.nn.Conv2d):
+                torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=rng)
+                torch.nn.init.normal_(layer.bias, 0, 0.1, generator=rng)
+        torch.save({f"features.{key}": value for key, value in net.state_dict().items()} | {"classifier.1.bias": torch.zeros(3)},
+                   folder / f"{name}.pth")
+        nets[name] = net
+    return folder, nets
+
+
+@pytest.fixture
+def random_weights(backbones, monkeypatch):
+    folder, nets = backbones
+    monkeypatch.setattr(weights, "path", lambda name: folder / f"{name}.pth")
+    return nets
+
+
+@pytest.fixture
+def pair():
+    rng = torch.Generator().manual_seed(0)
+    real = torch.rand(3, 3, 40, 56, generator=rng) * 2 - 1
+    return (real + 0.3 * torch.randn(real.shape, generator=rng)).clamp(-1, 1), real
+
+
+def blurred(frames, sigma):
+    return torch.from_numpy(gaussian_filter(frames.numpy(), (0, 0, sigma, sigma)))
+
+
+def ms(fake, real, betas=BETAS):
+    return ms_ssim.compute(fake, real, data_range=2, sigma=1.5, betas=betas)
+
+
+def ms_of_scikit_image(x, y, betas):
+    """With a huge K1 the first fraction of SSIM is 1, and what scikit-image returns is contrast and structure."""
+    product = np.ones(3)
+    for scale, beta in enumerate(betas):
+        if scale:
+            x, y = (a.reshape(3, a.shape[1] // 2, 2, a.shape[2] // 2, 2).mean((2, 4)) for a in (x, y))
+        k1 = 0.01 if scale + 1 == len(betas) else 1e7
+        product *= [structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=2,
+                                          K1=k1).clip(0) ** beta for a, b in zip(x, y)]
+    return product.mean()
+
+
+def test_ms_ssim_is_the_published_formula():
+    rng = torch.Generator().manual_seed(0)
+    real = torch.randn(3, 3, 48, 88, generator=rng) * torch.tensor([0.3, 0.01, 0.3])[:, None, None, None]
+    fake = real + 0.2 * torch.randn(real.shape, generator=rng) * torch.tensor([1, 0.05, 1])[:, None, None, None]
+    fake[2] = -real[2]                                             # contrast below 0, which has no power
+    want = [ms_of_scikit_image(a.double().numpy(), b.double().numpy(), BETAS) for a, b in zip(fake, real)]
+    assert np.abs(ms(fake, real).numpy() - want).max() < 1e-9 and want[2] == 0
+    assert torch.allclose(ms(fake, real, [1.0]), ssim.compute(fake, real, data_range=2, sigma=1.5), atol=1e-12)
+    assert (ms(real, real) == 1).all()
+
+
+def test_ms_ssim_is_not_torchmetrics(pair):
+    """Whose last scale averages over a reflected border as well, which is most of what a small frame has there."""
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as theirs
+    fake, real = pair[0].repeat(1, 1, 2, 2).double(), pair[1].repeat(1, 1, 2, 2).double()
+    there = theirs(fake, real, data_range=2.0, betas=tuple(BETAS), reduction="none")
+    assert (ms(fake, real) - there).abs().max() > 5e-3
+
+
+@pytest.mark.parametrize("size, n", [((64, 128), 3), ((96, 128), 4), ((21, 43), 2), ((10, 99), 0)])
+def test_ms_ssim_says_how_many_scales_fit(size, n):
+    frames = torch.rand(1, 3, *size)
+    if n:
+        assert ms(frames, frames, [1 / n] * n) == 1
+    with pytest.raises(ValueError, match=f"hold {n} scales of a window of 11, and there are {n + 1} betas"):
+        ms(frames, frames, [1 / (n + 1)] * (n + 1))
+
+
+@pytest.mark.parametrize("backbone", ["alex", "vgg"])
+def test_lpips_is_the_lpips_packages(backbone, random_weights, pair, monkeypatch):
+    fake, real = pair
+    net = types.SimpleNamespace(features=random_weights[_networks.NAMES[backbone]])
+    with warnings.catch_warnings(), monkeypatch.context() as patch:
+        warnings.simplefilter("ignore")
+        import lpips as package
+        patch.setattr(models, _networks.NAMES[backbone], lambda pretrained: net)
+        reference = package.LPIPS(net=backbone, pnet_rand=True, verbose=False)
+    with torch.no_grad():
+        want = reference(fake, real).flatten()
+    own = lpips.compute(fake, real, backbone=backbone)
+    assert (want > 1e-3).all() and torch.allclose(own, want, rtol=1e-5, atol=0)
+    assert torch.equal(lpips.compute(real, real.clone(), backbone=backbone), torch.zeros(3))
+    assert torch.equal(lpips.compute(fake[[2, 0]], real[[2, 0]], backbone=backbone), own[[2, 0]])      # no frame sees another
+
+
+def test_dists_is_torchmetrics(random_weights, pair, monkeypatch):
+    from torchmetrics.functional.image import dists as theirs
+    fake, real = pair
+    monkeypatch.setattr(theirs, "vgg16", lambda weights: types.SimpleNamespace(features=random_weights["vgg16"]))
+    want, own = theirs.DISTSNetwork()((fake + 1) / 2, (real + 1) / 2), dists.compute(fake, real)
+    assert (want > 1e-3).all() and torch.allclose(own, want, rtol=0, atol=1e-6)
+    assert torch.equal(dists.compute(real, real.clone()), torch.zeros(3))
+    assert torch.equal(dists.compute(fake[[2, 0]], real[[2, 0]]), own[[2, 0]])
+
+
+def test_tlp_is_a_difference_of_lpips(random_weights, pair):
+    fake, real = pair
+    own, wanted = (lpips.compute(frames[:-1], frames[1:], backbone="alex").double() for frames in (fake, real))
+    assert torch.equal(tlp.compute(fake, real), 100 * (own - wanted).abs())
+    assert torch.equal(tlp.compute(real[:1].expand_as(real), real), 100 * wanted)      # frozen: the real one's change is missing
+    assert (tlp.compute(real, real) == 0).all()
+
+
+def test_networks_refuse_small_frames_and_missing_weights(backbones, monkeypatch, tmp_path):
+    frames = torch.zeros(2, 3, 40, 56)
+    for module, settings in ((lpips, {"backbone": "vgg"}), (dists, {}), (tlp, {})):
+        assert all(name in weights.TABLE for name in module.weights(**settings))
+        with pytest.raises(Fault, match=r"weights absent: .* `v2vbench fetch weights` brings it"):
+            module.compute(frames, frames, **settings)
+    monkeypatch.setattr(weights, "path", lambda name: backbones[0] / f"{name}.pth")
+    for backbone, least in (("alex", 31), ("vgg", 16)):
+        assert lpips.compute(frames[..., :least], frames[..., :least], backbone=backbone).tolist() == [0, 0]
+        with pytest.raises(ValueError, match=rf"\(40, {least - 1}\) px are smaller than the {least} px"):
+            lpips.compute(frames[..., :least - 1], frames[..., :least - 1], backbone=backbone)
+    with pytest.raises(ValueError, match="smaller than the 16 px"):
+        dists.compute(frames[..., :15], frames[..., :15])
+    torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "vgg16.pth")
+    monkeypatch.setattr(weights, "path", lambda name: tmp_path / f"{name}.pth")
+    with pytest.raises(Fault, match="vgg16.pth: not torchvision's vgg16"):
+        dists.compute(frames, frames)
+
+
+def test_tof_is_tecogans_formula(world):
+    rng = torch.Generator().manual_seed(0)
+    real, fake = world["real"], (world["real"] + 0.2 * torch.randn(world["real"].shape, generator=rng)).clamp(-1, 1)
+    grey = [[cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clips.pixels(video)] for video in (fake, real)]
+    ours, theirs = ([cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 3, 15, 3, 5, 1.2, 0) for a, b in zip(g, g[1:])] for g in grey)
+    want = [np.sqrt(((a.astype(float) - b) ** 2).sum(-1)).mean() for a, b in zip(ours, theirs)]
+    assert np.abs(tof.compute(fake, real).numpy() - want).max() < 1e-12 and min(want) > 0.1
+    assert (tof.compute(real, real) == 0).all()
+
+
+def test_tof_of_a_slide_against_a_still_is_its_length():
+    rng = np.random.default_rng(0)
+    wall = gaussian_filter(rng.normal(0, 600, (96, 160, 3)), (3, 3, 0)).clip(-120, 120) + 128
+    slide = clips.image(np.stack([wall[:, 3 * t:128 + 3 * t] for t in range(4)]).astype(np.uint8))
+    assert tof.compute(slide, slide[:1].expand_as(slide)).numpy() == pytest.approx([3, 3, 3], rel=0.1)
+    assert torch.equal(tof.compute(slide, slide[:1].expand_as(slide)), tof.compute(slide[:1].expand_as(slide), slide))
+
+
+def test_flicker_closed_form(world):
+    real = world["real"] * 0.5
+    value = lambda fake: flicker.compute(fake, real, block_px=8)      # noqa: E731
+    sign = (-1.0) ** torch.arange(len(real))[:, None, None, None]
+    assert torch.allclose(value(real + 0.1 * sign), torch.full((8,), 0.2 * 127.5, dtype=torch.float64), atol=1e-5)
+    assert value(real + 0.1).max() < 1e-5 and (value(real) == 0).all()                     # wrong all the time is no flicker
+    frozen = flicker.change(real, 8).abs().mean((1, 2))
+    assert frozen.min() > 1 and torch.allclose(value(real[:1].expand_as(real)), frozen, atol=1e-12)
+    green = torch.zeros_like(real)
+    green[:, 1] = 0.1 * sign[:, 0]
+    assert torch.allclose(value(real + green), torch.tensor(0.587 * 0.2 * 127.5).double(), atol=1e-5)
+
+
+def test_flow_error_closed_form(world):
+    flow, occluded, real = world["flow"], world["occluded"], world["real"]
+    assert flow_error.compute(real, flow, occluded).max() < 0.1                            # the estimator's own error
+    frozen = flow_error.compute(real[:1].expand_as(real), flow, occluded)
+    assert torch.allclose(frozen, flow[:, :, 0, 0].double().norm(dim=1), atol=1e-6)        # no motion: what is missing
+    wrong = torch.where(occluded > 0, 1e3, flow)
+    assert torch.equal(flow_error.compute(real, wrong, occluded), flow_error.compute(real, flow, occluded))
+    with pytest.raises(ValueError, match="every pixel of frame 1 is occluded"):
+        flow_error.compute(real, flow, torch.ones_like(occluded))
+
+
+def test_more_damage_more_distance(world, random_weights):
+    real, rng = world["real"], torch.Generator().manual_seed(0)
+    noise = torch.randn(real.shape, generator=rng)
+    noisy, blurry = [(real + s * noise).clamp(-1, 1) for s in (0.02, 0.1, 0.4)], [blurred(real, s) for s in (1, 2, 4)]
+    shaking = [torch.stack([frame.roll(px * (t % 2), -1) for t, frame in enumerate(real)]) for px in (1, 2, 3)]
+    distances = {"ms_ssim": lambda fake: -ms(fake, real), "lpips": lambda fake: lpips.compute(fake, real, backbone="alex"),
+                 "dists": lambda fake: dists.compute(fake, real), "tof": lambda fake: tof.compute(fake, real),
+                 "flicker": lambda fake: flicker.compute(fake, real, block_px=8),
+                 "flow_error": lambda fake: flow_error.compute(fake, world["flow"], world["occluded"])}
+    for name, ladders in {"ms_ssim": (noisy, blurry), "lpips": (noisy, blurry), "dists": (noisy[1:], blurry), "tof": (noisy, shaking),
+                          "flicker": (noisy, shaking), "flow_error": (noisy, shaking)}.items():
+        for ladder in ladders:
+            values = [float(distances[name](fake).mean()) for fake in (real, *ladder)]
+            assert (np.diff(values) > 0).all(), (name, values)
+
+
+def test_shuffling_frames_moves_temporal_metrics_alone(world, random_weights):
+    real, rng = world["real"], torch.Generator().manual_seed(0)
+    fake = (real + 0.1 * torch.randn(real.shape, generator=rng)).clamp(-1, 1)
+    for frame_metric in (ms, lambda a, b: lpips.compute(a, b, backbone="alex"), dists.compute):
+        assert torch.equal(frame_metric(fake, real)[ORDER], frame_metric(fake[ORDER], real[ORDER]))
+    for temporal in (lambda f: tof.compute(f, real), lambda f: flicker.compute(f, real, block_px=8),
+                     lambda f: flow_error.compute(f, world["flow"], world["occluded"])):
+        assert temporal(fake[ORDER]).mean() > 1.5 * temporal(fake).mean()
+
+
+def test_motion_refuses_one_frame_and_what_is_not_finite(world):
+    real, flow, occluded = world["real"], world["flow"], world["occluded"]
+    for name, compute in {"tof": lambda f: tof.compute(f, real[:len(f)]), "flow": lambda f: flow_error.compute(f, flow, occluded),
+                          "flicker": lambda f: flicker.compute(f, real, block_px=8), "tlp": lambda f: tlp.compute(f, f)}.items():
+        with pytest.raises(ValueError, match="1 frame, and it takes 2"):
+            compute(real[:1])
+        broken = real.clone()
+        broken[4, 0, 0, 0] = torch.nan
+        if name in ("tof", "flow"):                                # 8 bits would make a number of it
+            with pytest.raises(ValueError, match="frame 4 has values that are not finite"):
+                compute(broken)
+        elif name == "flicker":
+            assert compute(broken).isnan().any()
+
+
+
+def faces(seen, where):
+    """Networks in place of dlib's: a face is at the column where the frame is brightest, and described by the colours there."""
+    def run(frame, n_times, threshold):
+        column = int(frame.sum((0, 2)).argmax())
+        return ([], [], []) if frame.max() < 200 else ([column, column], [0.1, 0.2], [0, 0])
+
+    def describe(frame, place):
+        seen.append((frame.shape, place))
+        return frame[0, place] / 255
+    describer = types.SimpleNamespace(compute_face_descriptor=describe)
+    return types.SimpleNamespace(run=run), lambda frame, box: where.append(box) or box, describer
+
+
+def test_identity_looks_where_the_real_face_is(monkeypatch):
+    seen, where = [], []
+    monkeypatch.setattr(identity, "_networks", lambda: faces(seen, where))
+    real = torch.full((3, 3, 8, 16), -1.0)
+    for t in range(3):
+        real[t, :, :, 4 * t] = 1
+    fake = real.roll(1, 3)                                         # the generated face is elsewhere: it must not be looked for
+    values = identity.compute(fake, real, enlarge=1, threshold=-0.5)
+    assert values.tolist() == pytest.approx([3 ** 0.5] * 3) and where == [0, 4, 8]
+    assert seen == [((8, 16, 3), place) for place in (0, 0, 4, 4, 8, 8)]
+    assert identity.compute(real, real, enlarge=1, threshold=-0.5).tolist() == [0, 0, 0]
+    real[1] = -1
+    with pytest.raises(ValueError, match="no face in real frame 1; lower the threshold, -0.5, or raise enlarge, 1"):
+        identity.compute(fake, real, enlarge=1, threshold=-0.5)
+    fake[2, 0, 0, 0] = torch.inf
+    with pytest.raises(ValueError, match="frame 2 has values that are not finite"):
+        identity.compute(fake, real, enlarge=1, threshold=-0.5)
+
+
+def test_identity_without_dlib_is_refused(monkeypatch):
+    assert identity.weights(enlarge=3, threshold=-0.5) == ("dlib_faces",)
+    monkeypatch.setattr(weights, "find", lambda name: None)
+    identity._networks.cache_clear()
+    with pytest.raises(Fault, match=r"weights absent: dlib_faces .*v2vbench\[faces\]"):
+        identity.compute(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8), enlarge=1, threshold=0)
+
+
+@pytest.mark.weights
+def test_identity_of_carphone():
+    if weights.find("dlib_faces") is None:
+        pytest.skip(weights.absent(["dlib_faces"]))
+    from v2vbench.datasets import carphone
+    real = clips.image(carphone.video()[90::8])
+    values = [identity.compute(fake, real, enlarge=2, threshold=-0.5) for fake in (real, *(blurred(real, s) for s in (1, 2, 4, 8)))]
+    assert (values[0] == 0).all() and (np.diff([float(v.mean()) for v in values]) > 0).all() and values[-1].min() > 0.6

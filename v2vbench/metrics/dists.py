@@ -1,0 +1,40 @@
+"""Distance of each frame to the real one in structure and texture: grass that is other grass costs little."""
+import torch
+
+from v2vbench.metrics._dists import alike, counts, pool
+from v2vbench.metrics._networks import large_enough, stages
+from v2vbench.passes import passes
+
+TITLE, UNIT, BETTER = "DISTS", "", "lower"
+PROTOCOL = "dists/1:vgg16:rgb:range0to1:no-resize:mean-of-frames"
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)      # ImageNet's, of the input
+
+
+def weights() -> tuple[str, ...]:
+    """Names in v2vbench.weights.TABLE."""
+    return ("vgg16",)
+
+
+def compute(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """The weighted mean, over the channels of the frame and of five stages of VGG16, of 1 - how alike means and patterns are.
+
+    fake, real    (T, 3, H, W) in [-1, 1]
+    returns       (T,); frames are taken as they are: the authors shrink those above 256 px to 256
+    raises        ValueError where frames are smaller than 16 px; Fault where the weights are missing
+    source        Ding et al. 2020, eq. 5 to 7
+    """
+    large_enough(fake, "vgg")
+    parts, (texture, structure) = list(stages("vgg")), counts()
+    mean, deviation = (torch.tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
+
+    def one(at: torch.Tensor) -> torch.Tensor:
+        x = (torch.cat([fake[at], real[at]]).float() + 1) / 2                                      # (2, 3, H, W)
+        seen = [alike(x)]
+        x = (x - mean) / deviation
+        for number, part in enumerate(parts):
+            x = part[1:](pool(x)) if number else part(x)                                           # pool for VGG's maximum
+            seen.append(alike(x))
+        same_mean, same_shape = torch.cat(seen, 1)
+        return (texture * (1 - same_mean) + structure * (1 - same_shape)).sum()[None]
+
+    return passes(one, torch.arange(len(fake)), 1)

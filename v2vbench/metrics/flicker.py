@@ -1,0 +1,30 @@
+"""Brightness that jumps from frame to frame where the real video's does not."""
+import torch
+from torch.nn import functional as F
+
+from v2vbench.params import Count
+
+TITLE, UNIT, BETTER = "flicker", "levels of 255", "lower"
+PROTOCOL = "flicker/1:luma601:block{block_px}px:change-beyond-real:mean-abs:mean-of-pairs"
+LUMA = (0.299, 0.587, 0.114)      # ITU-R BT.601's weights of R, G and B
+
+
+def change(frames: torch.Tensor, block_px: int) -> torch.Tensor:
+    """Frame-to-frame change of the mean luma of each block, (T-1, h, w), in grey levels."""
+    luma = sum(weight * frames[:, c].double() for c, weight in enumerate(LUMA)) * 127.5      # [-1, 1] is 255 levels
+    return F.avg_pool2d(luma[:, None], block_px, ceil_mode=True)[:, 0].diff(dim=0)
+
+
+def compute(fake: torch.Tensor, real: torch.Tensor, *, block_px: Count) -> torch.Tensor:
+    """Mean over blocks of |change of the generated video - change of the real one|.
+
+    A frozen video scores the real one's own change, a video that is wrong by the same in every frame 0.
+
+    fake, real    (T, 3, H, W) in [-1, 1]
+    block_px      side of the squares over which luma is averaged first, so that texture a pixel away is no flicker
+    returns       (T-1,) grey levels of 255
+    raises        ValueError for a single frame
+    """
+    if len(fake) < 2:
+        raise ValueError(f"{len(fake)} frame, and it takes 2")
+    return (change(fake, block_px) - change(real, block_px)).abs().mean((1, 2))

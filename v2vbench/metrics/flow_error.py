@@ -1,0 +1,29 @@
+"""How far the motion seen in generated frames is from the motion that the data set knows."""
+import numpy as np
+import torch
+
+from v2vbench import flow as motion
+from v2vbench.metrics._pictures import pictures
+
+TITLE, UNIT, BETTER = "flow error", "px", "lower"
+PROTOCOL = "flow-error/1:dis-medium-at-2x:store-flow:store-occlusion:endpoint:mean-of-pairs"
+
+
+def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor) -> torch.Tensor:
+    """Mean distance between estimated and true flow, from frame t back to t-1, over the pixels that are not occluded.
+
+    fake        (T, 3, H, W) in [-1, 1]; its flow is estimated by v2vbench.flow.estimate
+    flow        (T-1, 2, H, W) px, of the data set
+    occluded    (T-1, 1, H, W), 1 where that flow points to nothing
+    returns     (T-1,) px; the real video's own value is the estimator's error, and the least that can be had
+    raises      ValueError for a single frame, a value that is not finite, or a pair without a visible pixel
+    """
+    frames, values = pictures(fake, at_least=2), []
+    for t, (truth, hidden) in enumerate(zip(flow.double(), occluded[:, 0])):
+        seen = motion.estimate(frames[t], frames[t + 1])                                 # (H, W, 2)
+        apart = np.linalg.norm(seen - truth.permute(1, 2, 0).numpy(), axis=-1)
+        visible = (hidden == 0).numpy()
+        if not visible.any():
+            raise ValueError(f"every pixel of frame {t + 1} is occluded")
+        values.append(apart[visible].mean())
+    return torch.tensor(np.array(values))

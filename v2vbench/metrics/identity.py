@@ -1,0 +1,57 @@
+"""Whether the face is still the same person's: the distance of its descriptor from the real frame's."""
+from functools import cache
+from threading import Lock
+from typing import Annotated
+
+import cv2
+import numpy as np
+import torch
+
+from v2vbench import weights as table
+from v2vbench.metrics._pictures import pictures
+from v2vbench.params import Count, Range
+
+TITLE, UNIT, BETTER = "identity", "", "lower"
+PROTOCOL = "identity/1:dlib-resnet-v1:real-face:landmarks68:enlarge{enlarge}:threshold{threshold:g}:L2:mean-of-frames"
+ONE_AT_A_TIME = Lock()      # clips are scored side by side, and dlib's networks keep what they see in themselves
+
+
+def weights(*, enlarge: Count, threshold: Annotated[float, Range(-1, 1)]) -> tuple[str, ...]:
+    """Names in v2vbench.weights.TABLE."""
+    return ("dlib_faces",)
+
+
+@cache
+def _networks() -> tuple:
+    """What finds faces, what finds 68 landmarks in one, and what describes it by 128 numbers; Fault where they are missing."""
+    folder = table.path("dlib_faces") / "models"
+    import dlib
+    return (dlib.get_frontal_face_detector(), dlib.shape_predictor(str(folder / "shape_predictor_68_face_landmarks.dat")),
+            dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat")))
+
+
+def compute(fake: torch.Tensor, real: torch.Tensor, *, enlarge: Count, threshold: Annotated[float, Range(-1, 1)]) -> torch.Tensor:
+    """Euclidean distance of dlib's descriptors of the real frame's most certain face and of the same place of the generated frame.
+
+    The face is looked for in the real frame alone, so that a ruined one cannot drop out: it is described as it is.
+    fake, real    (T, 3, H, W) in [-1, 1]
+    enlarge       times, before anything is looked for; the detector knows no face under 80 px
+    threshold     of the detector's certainty; its own is 0, below it finds more
+    returns       (T,); 0.6 is where dlib's author draws the line between two people
+    raises        ValueError naming a real frame without a face, or values that are not finite; Fault where dlib is missing
+    source        King 2009 (dlib), dlib_face_recognition_resnet_model_v1
+    """
+    pairs = zip(pictures(fake, at_least=1), pictures(real, at_least=1))
+    with ONE_AT_A_TIME:
+        values = [_apart(t, *pair, enlarge, threshold) for t, pair in enumerate(pairs)]
+    return torch.tensor(np.array(values))
+
+
+def _apart(t: int, made: np.ndarray, true: np.ndarray, enlarge: int, threshold: float) -> float:
+    detect, predict, describe = _networks()
+    made, true = (cv2.resize(frame, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_CUBIC) for frame in (made, true))
+    faces, certainty, _ = detect.run(true, 0, threshold)
+    if not faces:
+        raise ValueError(f"no face in real frame {t}; lower the threshold, {threshold:g}, or raise enlarge, {enlarge}")
+    place = predict(true, faces[int(np.argmax(certainty))])
+    return np.linalg.norm(np.subtract(*(describe.compute_face_descriptor(frame, place) for frame in (made, true))))

@@ -1,0 +1,103 @@
+"""A judge: where is each keypoint in a frame? A small U-Net that the suite trains on real training frames."""
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from v2vbench.clips import Facts, Store
+from v2vbench.models._blocks import must_divide
+from v2vbench.models._unet import UNet, disturb
+from v2vbench.params import Count, Fault, Share, Weight
+from v2vbench.passes import passes
+
+MAKES_VIDEO = False      # a run of this model has no clips of its own to score
+BATCH = 4                # frames a pass
+
+
+def known(points: torch.Tensor) -> torch.Tensor:
+    """Which keypoints (..., P, D) are there, (..., P) bool: x and y are finite and, where D is 3, the confidence is above 0."""
+    found = points[..., :2].isfinite().all(-1)
+    return found & (points[..., 2] > 0) if points.shape[-1] > 2 else found
+
+
+class Model(nn.Module):
+    """Frames to keypoints: the mean of a heat map each, which is learned as a Gaussian around the point.
+
+    n_points                   keypoints of a frame in the data set
+    n_filters                  of the first layer; they double with every halving
+    n_down                     halvings
+    spread                     sigma of that Gaussian, px
+    shift, zoom                by how much training frames are moved, px, and enlarged or shrunk, at most
+    blur, noise, brightness    of training frames at most, see _unet.disturb
+    The buffer `prior` is the mean place of each point in the training clips, which knows no frame at all.
+    """
+    READS = ("real", "keypoints")
+
+    def __init__(self, facts: Facts, *, n_points: Count, n_filters: Count, n_down: Count, spread: Weight, shift: Weight, zoom: Share,
+                 blur: Weight, noise: Weight, brightness: Weight):
+        super().__init__()
+        must_divide(facts, 2 ** n_down, "locator")
+        self.name, self.n_points, self.spread, self.shift, self.zoom = facts.name, n_points, spread, shift, zoom
+        self.disturbances = dict(blur=blur, noise=noise, brightness=brightness)
+        self.net = UNet(n_points, n_filters, n_down)
+        self.register_buffer("prior", torch.full((n_points, 2), torch.nan))
+
+    def parts(self) -> dict:
+        """{part: its parameters}."""
+        return {"G": list(self.net.parameters())}
+
+    def losses(self, clip: dict) -> dict:
+        """Cross-entropy of heat maps, nats a point, and how far off the points are, px; unknown ones do not count."""
+        frames, points = clip["real"].flatten(0, 1), clip["keypoints"].flatten(0, 1)
+        self._fits(points)
+        there, step = known(points), clip["step"]
+        frames, points = self._move(disturb(frames, step, **self.disturbances), points[..., :2], step)
+        H, W = frames.shape[-2:]
+        there = there & ((points >= 0) & (points <= points.new_tensor([W - 1, H - 1]))).all(-1)
+        heat = self.net(frames).float()
+        x, y = centres(heat)
+        target = torch.einsum("bpy,bpx->bpyx", *(self._bell(points[..., i], at) for i, at in ((1, y), (0, x))))
+        entropy = -(target * heat.flatten(2).log_softmax(-1).view_as(heat)).sum((2, 3))                       # (B, P)
+        apart = (mean_place(heat) - points).norm(dim=-1).detach()
+        entropy, apart = (value.where(there, 0).sum() / there.sum().clamp_min(1) for value in (entropy, apart))
+        return {"G": entropy, "G_px": apart}
+
+    def _fits(self, points) -> None:
+        if points.shape[-2] != self.n_points:
+            raise Fault(f"n_points: {self.n_points}, and {self.name} has {points.shape[-2]} keypoints a frame")
+
+    def _bell(self, place: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+        """A Gaussian around each place (B, P) over the cells at (n,), which sums to 1: (B, P, n)."""
+        return (-(at - place.nan_to_num()[..., None]) ** 2 / (2 * self.spread ** 2)).softmax(-1)
+
+    def _move(self, frames: torch.Tensor, points: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Frames (B, 3, H, W) and points (B, P, 2) shifted and scaled about the middle by chance; edges are repeated."""
+        chance = 2 * torch.rand(len(frames), 3, generator=torch.Generator().manual_seed(step)).to(frames.device) - 1
+        by, scale = self.shift * chance[:, None, :2], 1 + self.zoom * chance[:, 2, None, None]
+        last = frames.new_tensor([frames.shape[-1] - 1, frames.shape[-2] - 1])
+        y, x = (torch.arange(n, device=frames.device) for n in frames.shape[-2:])
+        to = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)                               # (H W, 2) px
+        grid = 2 * ((to - last / 2 - by) / scale + last / 2) / last - 1                                       # (B, H W, 2)
+        moved = F.grid_sample(frames, grid.unflatten(1, frames.shape[-2:]), padding_mode="border", align_corners=True)
+        return moved, (points - last / 2) * scale + last / 2 + by
+
+    def finish(self, store: Store) -> None:
+        """The mean of every training frame's points; the middle of the frame for one that is in none."""
+        points = torch.cat([torch.from_numpy(store.read(clip, arrays=["keypoints"])["keypoints"]) for clip in store.split("train")])
+        there, H, W = known(points)[..., None], *store.facts.size
+        mean = points[..., :2].double().where(there, 0).sum(0) / there.sum(0).clamp_min(1)
+        self.prior.copy_(mean.where(there.any(0), mean.new_tensor([(W - 1) / 2, (H - 1) / 2])))
+
+    def predict(self, frames: torch.Tensor) -> torch.Tensor:
+        """(T, 3, H, W) in [-1, 1] to (T, P, 2) px (x, y); no frame's depend on the others or on the number of cores."""
+        return passes(lambda batch: mean_place(self.net(batch).float()), frames.float(), BATCH)
+
+
+def centres(heat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the columns and the rows of cells of half the frame's size lie in the frame, px."""
+    return tuple(2 * torch.arange(heat.shape[i], device=heat.device) + 0.5 for i in (-1, -2))
+
+
+def mean_place(heat: torch.Tensor) -> torch.Tensor:
+    """The mean of each heat map (B, P, H / 2, W / 2), unnormalised, in px of the frame: (B, P, 2)."""
+    share, (x, y) = heat.flatten(2).softmax(-1).view_as(heat), centres(heat)
+    return torch.stack([(share.sum(2) * x).sum(-1), (share.sum(3) * y).sum(-1)], -1)
