@@ -23,6 +23,16 @@ def interval(value: float, replicates: np.ndarray, confidence: float) -> dict:
     return {"value": float(estimate), "low": float(estimate - half), "high": float(estimate + half)}
 
 
+def pseudo_values(value: float, replicates: np.ndarray) -> np.ndarray:
+    """What each clip alone says, (n,): their mean is the jackknife's estimate, their s / sqrt(n) its error. A mean's are its terms.
+
+    value         of all n clips
+    replicates    (n,), the value without each clip in turn
+    source        Tukey 1958
+    """
+    return len(replicates) * value - (len(replicates) - 1) * np.asarray(replicates)
+
+
 def without_each(per_clip: list[float]) -> np.ndarray:
     """The mean of the others, for each clip: the replicates of a mean. Empty for one clip."""
     values = np.array(per_clip)
