@@ -7,8 +7,9 @@ import numpy as np
 from IPython.display import HTML, Image
 
 from v2vbench import clips
+from v2vbench.damage import damaged
 from v2vbench.metrics.warp_error import compute as warp_error
-from v2vbench.show import curves
+from v2vbench.show import curves, strip
 
 
 def table(rows: list[dict], caption: str) -> HTML:
@@ -123,3 +124,59 @@ def preference(result: dict, dataset: str, group: str) -> HTML | str:
     if not rows:
         return "One run: no pair to compare."
     return table(rows, f"Share of clips on which {', '.join(about['metrics'])} prefer the first")
+
+
+def spoiled(store: clips.Store, result: dict, key: str) -> Image:
+    """One frame of a clip at the mildest, a middle and the worst level of each ladder that changes what frames look like."""
+    about, seed, rows = result["groups"][store.clips[key]["split"]], result["settings"]["seed"], {}
+    frames = store.read(key, stop=about["n_frames"], arrays=["real"])["real"]
+    t = len(frames) // 2
+    for name, ladder in about["ladders"].items():
+        if ladder["kind"] != "time":
+            levels = [0, ladder["levels"][1], ladder["levels"][len(ladder["levels"]) // 2], ladder["levels"][-1]]
+            rows[f"{name} {', '.join(f'{level:g}' for level in levels[1:])}"] = np.stack(
+                [damaged(frames, name, level, key, seed)[t] for level in levels])
+    return strip(rows, ["untouched", "mild", "middle", "worst"], f"{store.facts.title}, clip {key}, frame {t}")
+
+
+def misplaced(store: clips.Store, result: dict, key: str, n: int) -> Image:
+    """The first `n` frames of a clip, and what stands in their place at the worst level of each ladder of whole frames."""
+    about, seed = result["groups"][store.clips[key]["split"]], result["settings"]["seed"]
+    frames = store.read(key, stop=about["n_frames"], arrays=["real"])["real"]
+    rows = {"untouched": frames[:n]} | {
+        f"{name} {ladder['levels'][-1]:g}": damaged(frames, name, ladder["levels"][-1], key, seed)[:n]
+        for name, ladder in about["ladders"].items() if ladder["kind"] == "time"}
+    return strip(rows, [f"frame {t}" for t in range(min(n, len(frames)))], f"{store.facts.title}, clip {key}")
+
+
+def climbs(result: dict, group: str, kind: str) -> Image | str:
+    """Each metric along the ladders of one kind, a line a ladder; the rungs are numbered, since their units differ."""
+    ladders, panels = result["groups"][group]["ladders"], {}
+    for label, about in result["metrics"].items():
+        for ladder in ladders.values():
+            if ladder["kind"] == kind and label in ladder["metrics"]:
+                values = ladder["metrics"][label]["values"]
+                panels.setdefault(about["title"], {})[ladder["title"]] = range(len(values)), values
+    return curves(panels, "rung, 0 is untouched", f"Real clips of {group}, damaged") if panels else f"No ladder of kind {kind}."
+
+
+def senses(result: dict, group: str) -> HTML:
+    """What each metric sees, and which ladders it does not climb: where a worse video did not score worse."""
+    about, rows = result["groups"][group], []
+    for label, sees in about["sees"].items():
+        odd = [name for name, ladder in about["ladders"].items() if not ladder["metrics"][label]["monotone"]]
+        rows.append({"metric": result["metrics"][label]["title"], "sees": sees["word"], "space": sees["space"], "order": sees["order"],
+                     "shake": sees["shake"], "climbs": f"{len(about['ladders']) - len(odd)} of {len(about['ladders'])}",
+                     "not": ", ".join(odd) or None})
+    return table(rows, f"{group}: the strongest response to a damage of all frames alike (space), to frames in another order, and to "
+                       "another warp in each frame beyond one and the same, as shares of the strongest response to any ladder")
+
+
+def cheats(result: dict, group: str) -> HTML:
+    """What each metric gives to videos that were made without a method."""
+    own = result["groups"][group]["cheats"]
+    rows = [{"metric": about["title"], "better": {"one": "near 1"}.get(about["better"], about["better"])} | {
+        cheat["title"]: cheat["metrics"][label]["value"] if label in cheat["metrics"] else None for cheat in own.values()}
+        for label, about in result["metrics"].items() if not about["absent"]]
+    told = " ".join(f"{cheat['title'].capitalize()}: {cheat['about']}" for cheat in own.values())
+    return table(rows, f"{group}. {told}")
