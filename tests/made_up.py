@@ -11,7 +11,14 @@ from v2vbench import clips, params
 ODD = '<b>"copy" & last</b>'
 METHODS = {"vid2vid": (2, 2.0), "pix2pixHD": (0, 8.0), ODD: (2, 30.0)}    # title: frames given, grey levels of noise
 METRICS = {"psnr": ("clip", "PSNR", "dB", "higher", 28.0), "warp_error": ("clip", "warp error", "", "lower", 0.0021),
-           "motion": ("clip", "motion ratio", "", "one", 0.93), "fed": ("set", "FED-Lite0 frames", "", "lower", 41.0)}
+           "motion": ("clip", "motion ratio", "", "one", 0.93), "fed": ("set", "FED-Lite0 frames", "", "lower", 41.0),
+           "fid": ("set", "FID", "", "lower", None), "lpips": ("clip", "LPIPS <alex>", "", "lower", None)}     # None: absent weights
+ABSENT = "weights absent: inception2015 (pt_inception.pth, 91 MB): `v2vbench fetch weights` brings <them>"
+SEES = ("space", "both", "time", "neither")
+CHEATS = (("frozen", "frozen", "the first <real> frame, held"), ("blurred", "blur<red>", "the real video, blurred."))
+WINS = {("blurred", "psnr"), ("frozen", "fed"), ("blurred", "fed")}       # (cheat, label)
+LADDERS = (("blur", "σ {} px", "space"), ("<jpeg>", "quality {}", "space"), ("shuffle", "in blocks of {} frames", "time"),
+           ("freeze", "frames", "time"), ("flicker", "", "both"))
 VOTES = ((0.87, 0.8, 0.93), (0.4, 0.3, 0.55), (0.1, 0.02, 0.2))           # share, low, high of each pair
 
 
@@ -35,31 +42,102 @@ def _run(root, store, run, title, given, noise, rng):
     (root / "runs" / run / "curves.csv").write_text(text)
 
 
-def _group(store, group, own, metrics, scored, rng):
-    """One group of compare.json; fills `scored`, what metrics/runs/ holds of it."""
+def _row(i, run, first, value, label, better, n, rng):
+    """One method's row of a metric: the second is worse than the first, the third cannot be told from it, and so on in turn."""
+    row = interval(value, rng) if n > 1 else {"value": value, "low": None, "high": None}
+    word = ("worse", "not distinguishable", "better")[(i - 1) % 3]
+    verdict = {"against": first, "word": word, "p": (0.0004, 0.31, 0.02)[(i - 1) % 3], "clips_needed": 41 if i % 3 == 2 else None}
+    equivalent = {"text": f"as bad as {ODD} σ {i}.8 px" if label == "psnr" else "worse than the worst blur", "ladder": "blur",
+                  "level": i + 0.8, "low": i + 0.5 if n > 1 else None, "high": i + 1.0 if n > 1 else None}
+    return row | {"best": i == 0, "verdict": verdict if i and n > 1 else None, "equivalent": equivalent if better == "higher" else None}
+
+
+def _group(store, group, own, metrics, scored, rng, full):
+    """One group of compare.json; fills `scored`, what metrics/runs/ holds of it. `full`: with cheats, calibration and chances."""
     ids, about, keys = store.split(group), {}, list(own)
     n, n_frames = len(ids), max(store.clips[clip]["n_frames"] for clip in ids)
     for label, (kind, name, unit, better, scale) in metrics.items():
         fixed = {"kind": kind, "title": name, "unit": unit, "better": better, "protocol": f"{label}/1:made-up"}
-        real = interval(scale * 0.9, rng) if better == "lower" and kind == "clip" else None
-        about[label] = fixed | {"rows": {}, "real": real}
+        absent = ABSENT if scale is None else None
+        real = interval(scale * 0.9, rng) if better == "lower" and kind == "clip" and not absent else None
+        about[label] = fixed | {"rows": {}, "real": real, "absent": absent, "floor": {"value": 2 * scale} if real else None,
+                                "sees": SEES[len(about) % len(SEES)] if full else None, "unsafe": []}
         for i, run in enumerate(own):
-            value = scale * (1 + 0.08 * i * (-1 if better == "higher" else 1))
-            row = interval(value, rng) if n > 1 else {"value": value, "low": None, "high": None}
-            about[label]["rows"][run] = row | {"best": i == 0, "tied": i == 1 and label == "psnr"}
-            curve = value * (1 - 0.01 * np.arange(n_frames - 2)) + rng.normal(0, scale / 50, n_frames - 2)
-            held = {"per_clip": rng.uniform(0.5, 2, n).tolist(), "curve": curve.tolist()} if kind == "clip" else {
-                "leave_one_out": [value] * n, "n": 30, "n_clips": n, "rank": 29}
             groups = scored[run]["groups"].setdefault(group, {"clips": ids, "metrics": {}})
+            held = {"per_clip": [], "curve": []} if kind == "clip" else {"leave_one_out": [], "n": 30, "n_clips": n, "rank": 29}
+            if absent or kind == "set" and n < 2:
+                nothing = {"value": None, "low": None, "high": None, "best": False, "verdict": None, "equivalent": None}
+                about[label]["rows"][run] = nothing
+                groups["metrics"][label] = fixed | held | {"value": None} | ({"absent": absent} if absent else {"note": "one clip"})
+                continue
+            value = scale * (1 + 0.08 * i * (-1 if better == "higher" else 1))
+            about[label]["rows"][run] = _row(i, run, keys[0], value, label, better, n, rng)
+            curve = value * (1 - 0.01 * np.arange(n_frames - 2)) + rng.normal(0, scale / 50, n_frames - 2)
+            held |= {"per_clip": rng.uniform(0.5, 2, n).tolist(), "curve": curve.tolist()} if kind == "clip" else {
+                "leave_one_out": [value] * n}
             groups["metrics"][label] = fixed | {"value": value} | held
     pairs = [{"a": keys[i], "b": keys[(i + 1) % len(keys)], "share": share, "low": low, "high": high, "n_clips": n}
              for i, (share, low, high) in enumerate(VOTES[:len(keys) if len(keys) > 2 else len(keys) - 1])]
-    preference = {"metrics": [label for label in ("psnr", "warp_error") if label in metrics], "pairs": pairs}
-    return {"title": store.facts.groups[group], "clips": ids, "n_clips": n, "metrics": about, "preference": preference}
+    preference = {"metrics": [label for label in ("psnr", "warp_error") if label in metrics], "pairs": pairs, "ranking": None, "win": None}
+    present = {label: metrics[label] for label, metric in about.items() if any(row["value"] is not None for row in metric["rows"].values())}
+    cheats = {key: {"title": title, "about": what, "metrics": {label: {"value": metric[-1] * 1.01, "wins": (key, label) in WINS}
+              for label, metric in present.items()}} for key, title, what in CHEATS} if full else {}
+    for label in present:
+        about[label]["unsafe"] = [key for key in cheats if (key, label) in WINS]
+    if full and n > 1:
+        preference |= {"ranking": _ranking(keys, rng), "win": _win(pairs)}
+    return {"title": store.facts.groups[group], "clips": ids, "n_clips": n, "metrics": about, "preference": preference, "cheats": cheats,
+            "calibration": _ladders(present) if full else None, "reference": keys[0], "n_tests": len(present) * (len(own) - 1),
+            "alpha": 0.05}
 
 
-def project(root, names, methods=METHODS, metrics=METRICS):
-    """Everything that the report reads, beside the stores that are in data/ already; returns the parameters."""
+def _ranking(keys, rng):
+    rows = [{"run": run, "strength": -20.0 * i, "low": -20.0 * i - 9, "high": -20.0 * i + rng.uniform(5, 9)} for i, run in enumerate(keys)]
+    return {"model": "Bradley-Terry with ties", "votes": 27, "connected": len(keys) < 4, "runs": rows, "note": "Ties are <half>."}
+
+
+def _win(pairs):
+    """Chances that a made-up teacher foretells: as the votes, and one clip of each pair about which it says nothing."""
+    curve = [{"predicted": p, "observed": p * p, "low": p * p - 0.1, "high": min(1, p * p + 0.1), "n": 40} for p in (0.1, 0.35, 0.6, 0.9)]
+    chances = [{key: pair[key] for key in ("a", "b", "low", "high", "n_clips")} | {"p": pair["share"], "n_no_evidence": 1}
+               for pair in pairs]
+    chances[-1] |= {"p": None, "low": None, "high": None, "n_no_evidence": pairs[-1]["n_clips"]}
+    return {"learned_from": "damages of known order", "accuracy": 0.91, "log_loss": 0.23, "curve": curve, "pairs": chances,
+            "note": "of <3> metrics"}
+
+
+def _ladders(metrics):
+    """One ladder of each of LADDERS, every second one not monotone; the first says nothing of the warp error."""
+    made = {}
+    for i, (title, unit, kind) in enumerate(LADDERS):
+        own = {label: {"values": [scale * (1 - 0.1 * level * (-1) ** (i * level)) for level in range(5)], "monotone": i % 2 == 0}
+               for label, (_, _, _, _, scale) in metrics.items() if i or label != "warp_error"}
+        made[f"ladder{i}"] = {"title": title, "unit": unit, "kind": kind, "levels": [0, 0.5, 1, 2, 4], "metrics": own}
+    return {"ladders": made, "n_frames": 7}
+
+
+def ledger(dataset, groups):
+    """Four entries of each group: one found, one found by a stand-in, one whose weights are absent, and one that no run is like."""
+    both, told = ["vid2vid", "pix2pixHD"], []
+    ours = {"vid2vid": {"value": 41.2, "low": 39.0, "high": 43.1}, "pix2pixHD": {"value": 50.1, "low": 47.7, "high": 53.0}}
+    for group in groups:
+        first = {"table": "Table 1", "what": "video FID, <I3D>", "dataset": dataset, "group": group, "methods": both, "label": "fed",
+                 "published": dict(zip(both, (4.66, 5.57))), "published_ratio": 0.84, "ours": ours, "absent": None, "stand_in": False,
+                 "ratio": {"value": 0.82, "low": 0.77, "high": 0.88}, "agrees": "the same one leads", "within": True,
+                 "difference": f"Other <clips>, of {group}: `lite0`."}
+        nothing = first | {"ours": None, "agrees": None, "within": None, "ratio": None}
+        told += [first, first | {"what": "in its place", "published": {}, "published_ratio": None, "within": None, "stand_in": True},
+                 nothing | {"label": "fid", "absent": ABSENT},
+                 nothing | {"table": "Table 3", "methods": ["vid2vid", "PredNet"], "published": {"vid2vid": 3.44, "PredNet": 11.18},
+                            "label": None, "absent": "not run in this suite: PredNet", "difference": "Never shown."}]
+    return told
+
+
+def project(root, names, methods=METHODS, metrics=METRICS, full=True):
+    """Everything that the report reads, beside the stores that are in data/ already; returns the parameters.
+
+    full    with all that compare.json may leave out
+    """
     rng = np.random.default_rng(5)
     runs, scored, compare = {}, {}, {"confidence": 0.95, "datasets": {}, "runs": {}, "sentences": []}
     for dataset in names:
@@ -72,12 +150,13 @@ def project(root, names, methods=METHODS, metrics=METRICS):
             compare["runs"][run] = about | {"first_frames": f"{given} real frames" if given else "none"}
             _run(root, store, run, title, given, noise, rng)
             scored[run] = {"groups": {}}
-        groups = {group: _group(store, group, own, metrics, scored, rng) for group in facts.groups}
+        groups = {group: _group(store, group, own, metrics, scored, rng, full) for group in facts.groups}
         compare["datasets"][dataset] = {"title": facts.title, "about": facts.about, "standing": facts.standing,
                                         "fps": facts.fps, "size": facts.size, "groups": groups}
         for group, title in facts.groups.items():
             text = f"{title.capitalize()}, {len(store.split(group))} clips: beware of {group}."
             compare["sentences"].append({"dataset": dataset, "group": group, "text": text})
+    compare["ledger"] = ledger(names[0], compare["datasets"][names[0]]["groups"]) if full else []
     for folder in ("future", "runs"):
         (root / "metrics" / folder).mkdir(parents=True)
     for name, content in {"compare": compare, **{f"runs/{run}": content for run, content in scored.items()}}.items():
@@ -85,7 +164,7 @@ def project(root, names, methods=METHODS, metrics=METRICS):
     shipped = params.load(Path(__file__).parents[1] / "params.yaml")
     return replace(
         shipped, suite="made-up", about="Numbers <made up> by a test.", datasets={name: {} for name in names},
-        protocol=replace(shipped.protocol, skip_frames=2), preference=[], forecasts={}, predictions={}, styles={},
+        protocol=replace(shipped.protocol, skip_frames=2), judges={}, forecasts={}, predictions={}, styles={},
         metrics={label: shipped.metrics[label] for label in ("psnr", "warp_error")},
         schedules={"short": replace(next(iter(shipped.schedules.values())), seed=0)},
         runs={run: params.bind(params.Run, line, "test") for run, line in runs.items()},

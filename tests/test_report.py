@@ -17,11 +17,11 @@ from v2vbench.report import charts, players, tables
 
 
 class Page(HTMLParser):
-    """Tags of a page as (name, attributes), the words of each cell, and what each svg says of itself."""
+    """Tags of a page as (name, attributes), the words of each table's cells by rows, and what each svg says of itself."""
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.svgs, self.cells = [], [], []
+        self.tags, self.svgs, self.tables, self.inside = [], [], [], False
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -30,12 +30,30 @@ class Page(HTMLParser):
             self.svgs.append([dict(attrs)])
         elif tag in ("title", "desc") and self.svgs:
             self.svgs[-1].append(tag)
-        elif tag == "td":
-            self.cells.append((dict(attrs), []))
+        elif tag == "table":
+            self.tables.append((dict(attrs).get("class"), []))
+        elif tag == "tr":
+            self.tables[-1][1].append([])
+        elif tag in ("th", "td"):
+            self.tables[-1][1][-1].append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag not in ("th", "td")
 
     def handle_data(self, data):
-        if self.cells:
-            self.cells[-1][1].append(data)
+        if self.inside:
+            self.tables[-1][1][-1][-1] += data
+
+    def of(self, kind: str) -> list[list]:
+        """The rows of each table of a class."""
+        return [rows for own, rows in self.tables if own == kind]
+
+
+def told(words: str, value: float) -> bool:
+    """Whether a cell begins with a value, rounded."""
+    printed = re.match(r"[\d.]+", words.strip())[0]
+    return abs(float(printed) - value) <= 0.5 * 10 ** -len(printed.partition(".")[2]) + 1e-12
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +81,83 @@ def contents(folder):
 
 def test_every_method_metric_and_value_of_compare_is_printed(made, html):
     compare, page = json.loads((made[0] / "metrics" / "compare.json").read_text()), Page(html)
-    cells = {about["data-value"]: "".join(words) for about, words in page.cells if "data-value" in about}
     groups = [group for dataset in compare["datasets"].values() for group in dataset["groups"].values()]
-    metrics = [metric for group in groups for metric in group["metrics"].values()]
-    rows = [row for metric in metrics for row in metric["rows"].values()]
-    assert len(rows) == 3 * 3 * 4 and all(f" {metric['title']}" in html.replace(">", " ") for metric in metrics)
-    assert all(metric["protocol"] in html for metric in metrics)
-    for row in rows:
-        printed = re.match(r"[\d.]+", cells[str(row["value"])])[0]
-        assert abs(float(printed) - row["value"]) <= 0.5 * 10 ** -len(printed.partition(".")[2]) + 1e-12
-    assert html.count("<strong>0.87</strong> / 0.13</td>") == 2 and html.count(">0.60 / 0.40</td>") == 3
+    assert len(page.of("scores")) == len(groups) == 3
+    for group, rows in zip(groups, page.of("scores")):
+        assert [words.strip().split(" ")[0] for words in rows[1][1:4]] == ["vid2vid", "pix2pixHD", '<b>"copy"']
+        for label, metric in group["metrics"].items():
+            values = [row["value"] for row in metric["rows"].values()]
+            if values == [None] * 3:
+                assert not any(row[0].strip().startswith(metric["title"]) for row in rows)
+                continue
+            assert metric["protocol"] in html
+            row, = (row for row in rows if row[0].strip().startswith(metric["title"]))
+            values += [metric[name] and metric[name]["value"] for name in ("real", "floor")]
+            values += [cheat["metrics"][label]["value"] for cheat in group["cheats"].values()]
+            for value, words in zip(values, row[1:], strict=True):
+                assert words.strip() == "" if value is None else told(words, value), (metric["title"], words, value)
+    assert html.count("<strong>0.87</strong> / 0.13</td>") == 4 and html.count(">0.60 / 0.40</td>") == 5      # votes, and chances
     assert all(text in html for text in ("vid2vid", "pix2pixHD", "2 real frames", "Beware of seen.", "1 h 02 min"))
     assert "gone" not in html
+
+
+def test_verdicts_equivalents_and_cheats_are_told(html):
+    seen = html.split('id="sliding-seen"')[1].split('id="sliding-unseen"')[0]
+    rows = {row[0].partition(" ↑")[0].partition(" ↓")[0].strip(): row for row in Page(seen).of("scores")[0]}
+    psnr, warp, fed = rows["PSNR1"], rows["warp error2"], rows["FED-Lite0 frames3"]
+    assert "▼ worse than vid2vid, p < 0.001" in psnr[2] and "≈ not distinguishable from vid2vid, p 0.310" in psnr[3]
+    assert "41 clips to decide" in psnr[3] and "clips to decide" not in psnr[2] and not set("▲▼≈") & set(psnr[1])
+    assert "28.0 best" in psnr[1] and 'as bad as <b>"copy" & last</b> σ 1.8 px' in psnr[2] and "bad as" not in warp[2]
+    assert "unsafe: won by blur<red>" in psnr[0] and "unsafe: won by frozen, blur<red>" in fed[0] and "unsafe" not in warp[0]
+    assert [words.endswith("wins") for words in (*psnr[-2:], *warp[-2:], *fed[-2:])] == [False, True, False, False, True, True]
+    assert "sees frames" in psnr[0] and "sees frames and time" in warp[0] and "sees little of either" in fed[0]
+    kinds = re.findall(r'<th scope="rowgroup">([^<]+)</th>', seen)
+    assert [kind.split(" ")[0] for kind in kinds] == ["Against", "Of", "Distances"] and "cheats, not methods" in seen
+    assert all(text in seen for text in ("corrected (Holm) for the 8 comparisons", "<i>frozen</i>: the first &lt;real&gt; frame, held."))
+
+
+def test_absent_metrics_fold_and_print_no_number(html):
+    folds = re.findall(r'<details class="wide missing">(.*?)</details>', html, re.DOTALL)
+    assert ["; 1 metric has no value on these clips" in fold for fold in folds[:3]] == [False, False, True]
+    for fold in folds[:3]:
+        assert "2 metrics need weights that are not here" in fold and "FID; LPIPS &lt;alex&gt;" in fold
+        assert fold.count("weights absent: inception2015") == 1 and "<code>v2vbench fetch weights</code> brings &lt;them&gt;" in fold
+    assert "fid/1:made-up" not in html and "lpips/1:made-up" not in html
+
+
+def test_calibration_is_a_table_of_curves(html):
+    boards = re.findall(r'<details class="wide board">(.*?)</details>', html, re.DOTALL)
+    assert len(boards) == 3 and "5 ladders of damage, 4 metrics" in boards[0] and "their first 7 scored frames" in boards[0]
+    rows, = Page(boards[0]).of("ladders")
+    assert rows[1][1:] == ["blur σ 0.5 to 4 px", "<jpeg> quality 0.5 to 4", "flicker 0.5 to 4", "shuffle in blocks of 0.5 to 4 frames",
+                           "freeze 0.5 to 4 frames"]
+    assert [row[0] for row in rows[2:]] == ["PSNR", "warp error", "FED-Lite0 frames", "motion ratio"]
+    assert rows[3][1] == "–" and boards[0].count('class="rungs odd"') == boards[0].count("not monotone</span>") == 4 * 2
+    assert "PSNR (blur&lt;red&gt;); FED-Lite0 frames (frozen, blur&lt;red&gt;)" in boards[0] and "A cheat wins" not in boards[2]
+    falls = re.findall(r'<path d="M4 ([\d.]+)L.*?L52 ([\d.]+)"', boards[0])
+    assert float(falls[0][0]) < float(falls[0][1])               # PSNR under blur: a lower value stands lower
+
+
+def test_chances_say_who_taught_them(html):
+    assert html.count("<strong>Learned from damage, not from people.</strong>") == 2 and "Ties are &lt;half&gt;." in html
+    chances = Page(html.split('id="sliding-seen"')[1]).of("preference")[1]
+    assert chances[1][1:] == ["0.87 / 0.13", "", "0.80–0.93", "3", "1"] and "not known" in chances[-1][1]
+    assert html.count("Accuracy 0.91 (a coin has 0.50), log loss 0.23 (a coin has 0.69)") == 2 and "Of &lt;3&gt; metrics." in html
+    assert html.count("0.60 foretold, 0.36 observed in 40") == 2 and html.count("Bradley-Terry with ties, 27 votes") == 2
+
+
+def test_the_ledger_lays_ours_beside_the_papers(html):
+    part = html.split('<section id="ledger"')[1].split('<section id="future"')[0]
+    rows, = Page(part).of("ledger")
+    found, absent, stand_in = rows[2], next(row for row in rows if any("weights absent" in words for words in row)), rows[-2]
+    assert found[1:3] == ["vid2vid", "4.66"] and told(found[3], 41.2) and found[4] == "0.84" and found[5].startswith("0.82 0.77–0.88")
+    assert found[6] == "the same one leads; the published one lies in our interval" and rows[3][:2] == ["pix2pixHD", "5.57"]
+    assert "FED-Lite0 frames3 on Sliding planes, seen" in found[0] and absent[3].endswith("brings <them>")
+    assert "Sliding planes, seen; Sliding planes, unseen" in absent[0]           # nothing is here of either: told once
+    assert stand_in[2] == stand_in[4] == "–" and part.count('<tbody class="stand-in">') == 1 and "in its place" in stand_in[0]
+    assert part.count("Other &lt;clips&gt;, of seen: <code>lite0</code>.") == 1 and 'href="#ledger-2"' in part
+    assert "1 more comparison of the paper has nothing beside it here" in part and "vid2vid 3.44, PredNet 11.18" in part
+    assert '<a href="#ledger">Beside the paper</a>' in html
 
 
 def test_titles_are_escaped(html):
@@ -84,7 +167,7 @@ def test_titles_are_escaped(html):
 
 def test_nothing_is_asked_of_another_host(made, html):
     pages = [html, *(path.read_text() for path in (made[0] / "reports" / "notebooks").glob("*.html"))]
-    assert len(pages) == 2 and len(html.encode()) < 300_000
+    assert len(pages) == 2 and len(html.encode()) < 400_000
     for page in pages:
         assert not re.search(r"""(src|href|poster|srcset|action)\s*=\s*["']?\s*(https?:)?//""", page)
         assert not re.search(r"url\(|@import|<link|<iframe|<script[^>]*src", page)
@@ -112,9 +195,9 @@ def test_the_page_can_be_heard(html):
 
 
 def test_a_sanity_check_has_no_best(html):
-    benchmark, sanity = html.split('<section id="future"')[0].split('<section id="other"')
-    assert all(text in benchmark for text in ('class="num best"', 'class="num tied"', "fewer rows than features"))
-    assert not re.search(r"<strong>[\d.]|num best|num tied|tied with|Bold", sanity)
+    benchmark, sanity = html.split('<section id="ledger"')[0].split('<section id="other"')
+    assert all(text in benchmark for text in ('class="num best"', 'class="verdict worse"', "wins</span>", "fewer rows than features"))
+    assert not re.search(r"<strong>[\d.]|num best|class=.verdict|wins</span>|nsafe|Bold|Verdicts", sanity)
     assert all(text in sanity for text in ("There is one clip only", "sanity check", "frames: 2 real frames / none"))
 
 
@@ -199,10 +282,11 @@ def test_one_run_without_extras_says_what_is_missing(tmp_path):
     ends = [({"id": name, "split": split}, sliding_clip(i, 6)) for i, (name, split) in
             enumerate((("t", "train"), ("a", "seen"), ("b", "seen")))]
     clips.write(tmp_path / "data" / "one.zip", facts(name="one", groups={"seen": "seen"}), ends)
-    bound = project(tmp_path, ["one"], methods={"vid2vid": (2, 3.0)}, metrics={"psnr": METRICS["psnr"]})
+    bound = project(tmp_path, ["one"], methods={"vid2vid": (2, 3.0)}, metrics={"psnr": METRICS["psnr"]}, full=False)
     page = report.write(bound, tmp_path).read_text()
     assert all(text in page for text in ("no logs beside", "No executed notebook", "has no future prediction"))
-    with pytest.raises(params.Fault, match="warp_error is no per-clip metric"):
+    assert not any(text in page for text in ('class="wide board', "Beside the paper", "cheats, not", "Win prob", "Ranking by"))
+    with pytest.raises(params.Fault, match="warp_error has no value a clip"):
         report.write(replace(bound, report=bound.report | {"players_by": "warp_error"}), tmp_path)
     shutil.rmtree(tmp_path / "runs" / "one_0")
     with pytest.raises(params.Fault, match=r"clips\.zip"):
@@ -210,6 +294,21 @@ def test_one_run_without_extras_says_what_is_missing(tmp_path):
     (tmp_path / "metrics" / "compare.json").write_text("{")
     with pytest.raises(params.Fault, match=r"compare\.json: not whole"):
         report.write(bound, tmp_path)
+
+
+def test_many_methods_and_metrics_fold(tmp_path):
+    ends = [({"id": name, "split": split}, sliding_clip(i, 6)) for i, (name, split) in
+            enumerate((("t", "train"), ("a", "seen"), ("b", "seen")))]
+    clips.write(tmp_path / "data" / "one.zip", facts(name="one", groups={"seen": "seen"}), ends)
+    methods = {f"method {i}, whose title is long": (0, 3.0) for i in range(14)} | {ODD: (2, 8.0)}
+    more = {f"further{i}": (kind, f"metric {i}", "", "lower", 10.0 ** (i - 6)) for i, kind in enumerate(["clip", "set"] * 6)}
+    page = report.write(project(tmp_path, ["one"], methods=methods, metrics=METRICS | more), tmp_path).read_text()
+    rows, = Page(page).of("scores")
+    assert {len(row) for row in rows[1:]} == {1 + 15 + 2 + 2} and sum(row[0].startswith("metric") for row in rows[1:]) == 13
+    dots, curves = re.findall(r'<figure class="wide">\s*(?:<ul.*?</ul>)?\s*<div class="panels">(.*?)</figure>', page, re.DOTALL)
+    assert [figure.split("<details>")[0].count("<svg") for figure in (dots, curves)] == [8, 9]
+    assert "8 more of the 16 metrics" in dots and dots.count("<svg") == 16 and curves.count("<details>") == 0
+    assert "<strong>Not one ranking.</strong>" in page and ODD not in page
 
 
 @pytest.mark.parametrize("wrong, told", [({"players": -1}, "report.players: -1"), ({"speed": 2}, "unknown speed"),

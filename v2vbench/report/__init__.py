@@ -13,7 +13,8 @@ import jinja2
 from v2vbench import __version__, clips
 from v2vbench.params import Count, Fault, Natural, Params, Range, bind, choose
 from v2vbench.progress import progress
-from v2vbench.report import marks, notebooks, players, stages, tables
+from v2vbench.report import marks, notebooks, players, sections, stages, tables
+from v2vbench.report.ledger import ledger
 from v2vbench.report.tables import Results
 
 HERE = Path(__file__).parent
@@ -84,7 +85,7 @@ def _page(params: Params, settings: Settings, root: Path, media: Path, style: st
         stores={name: clips.Store(root / "data" / f"{name}.zip") for name in compare["datasets"]},
         fakes={run: clips.Store(root / "runs" / run / "clips.zip") for run in compare["runs"]},
         restyled={key: clips.Store(root / "runs" / key / "clips.zip") for key in params.styles})
-    datasets = [tables.dataset(results, name) for name in tables.ordered(compare["datasets"], params.datasets)]
+    datasets = [sections.dataset(results, name) for name in tables.ordered(compare["datasets"], params.datasets)]
     logs = [read(path) for path in sorted((root / "logs").glob("*.json")) if stages.current(params, path.stem)]
     training = stages.training(results, root)
     wanted = [(dataset, group, *pick) for dataset in datasets for group in dataset["groups"]
@@ -98,9 +99,10 @@ def _page(params: Params, settings: Settings, root: Path, media: Path, style: st
     jinja = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), undefined=jinja2.StrictUndefined,
                                autoescape=True, trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {name: getattr(tables, name) for name in ("number", "brief", "duration", "memory")}
+    jinja.filters["codes"] = marks.codes
     return jinja.get_template("index.html.j2").render(
         params=params, settings=settings, compare=compare, datasets=datasets, marks=marks, numbers=numbers,
-        future=[tables.prediction(results, f) for f in results.future], styles=styles, training=training,
+        future=[tables.prediction(results, f) for f in results.future], ledger=ledger(results), styles=styles, training=training,
         protocols=results.protocols, provenance=stages.provenance(logs, ran), version=__version__,
         n_methods=len({run["title"] for run in compare["runs"].values()}), caption=tables.Captions(),
         style=style, script=script, csp=CSP.format(style=_sha(style), script=_sha(script)))

@@ -143,6 +143,37 @@ def _band(x, lows, highs, at_x, at_y) -> Markup:
     return Markup(f'<path class="band" d="M{"L".join(edge)}z"/>') if whole else Markup("")
 
 
+def reliability(title: str, curve: list[dict], words: str) -> Markup:
+    """Chances as they were foretold against how often it came to pass; on the dashed line a chance is what it says.
+
+    curve     [{"predicted", "observed", "low", "high", "n"}], the last three may be None
+    words     what was observed
+    """
+    width, height, left, right, top, bottom = 290, 250, 44, 10, 32, 36
+
+    def at_x(value):
+        return left + value * (width - left - right)
+
+    def at_y(value):
+        return top + (1 - value) * (height - top - bottom)
+
+    body = [_text(0, 13, title, "name")]
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        body += [Markup(f'<path class="grid" d="M{left} {at_y(tick):.1f}H{width - right}"/>'),
+                 _text(left - 6, at_y(tick) + 4, f"{tick:g}", "soft", "end"),
+                 _text(at_x(tick), height - bottom + 16, f"{tick:g}", "soft", "middle")]
+    body += [Markup(f'<path class="ideal" d="M{at_x(0):.1f} {at_y(0):.1f}L{at_x(1):.1f} {at_y(1):.1f}"/>'),
+             _text(width - right, height - 3, "chance foretold", "soft", "end"), _text(width, 13, f"share {words}", "soft", "end")]
+    points, told = [point for point in curve if finite(point["predicted"]) and finite(point["observed"])], []
+    for point in points:
+        x, y = at_x(point["predicted"]), at_y(point["observed"])
+        if finite(point["low"]) and finite(point["high"]):
+            body.append(Markup(f'<path class="whisker ink" d="M{x:.1f} {at_y(point["low"]):.1f}V{at_y(point["high"]):.1f}"/>'))
+        body.append(Markup(f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="3.6"/>'))
+        told.append(f"{point['predicted']:.2f} foretold, {point['observed']:.2f} observed in {point['n']}")
+    return _svg(width, height, f"{title}, share {words} by the chance foretold", "; ".join(told), body, "panel")
+
+
 def spans(values: list) -> bool:
     """Whether all are positive and span more than a factor of 20: such a curve is drawn on a logarithmic scale."""
     values = [v for v in values if finite(v)]

@@ -75,3 +75,24 @@ def swatch(rgb: tuple[int, int, int]) -> Markup:
     """A square in a label's colour."""
     return Markup('<svg class="swatch" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">'
                   '<rect width="12" height="12" fill="#{:02x}{:02x}{:02x}"/></svg>').format(*rgb)
+
+
+def rungs(heights: list[float], monotone: bool) -> Markup:
+    """The rungs of one ladder of damage, mildest first, as a line that falls where the metric calls more damage worse.
+
+    heights     0..1, how good the metric finds each rung; the more a line moves, the darker is its box
+    """
+    width, height = 56, 22
+    across = (width - 8) / max(1, len(heights) - 1)
+    at = [f"{4 + i * across:.0f} {3 + (1 - h) * (height - 6):.1f}" for i, h in enumerate(heights)]
+    return Markup('<svg class="rungs{0}" viewBox="0 0 {1} {2}" width="{1}" height="{2}" aria-hidden="true"><rect width="{1}" height="{2}" '
+                  'fill-opacity="{3:.2f}"/><path d="M{4}"/></svg>').format(
+        "" if monotone else " odd", width, height, 0.34 * (max(heights) - min(heights)), "L".join(at))
+
+
+def codes(text: str) -> Markup:
+    """Text whose `quoted parts` are code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return Markup("{}").format(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))

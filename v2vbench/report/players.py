@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from v2vbench import clips
-from v2vbench.evaluate import score_clip
+from v2vbench.metrics import score_clip
 from v2vbench.palette import COLOURS, colour
 from v2vbench.params import Fault, Params
 from v2vbench.report import charts
@@ -34,8 +34,8 @@ def picks(results: Results, group: dict, settings) -> list[tuple[int, int]]:
     """The clips of a group to show, by `pick`; raises Fault where `players_by` is not a per-clip metric of its runs."""
     label = settings.players_by
     scored = {run: results.scores[run]["groups"][group["name"]]["metrics"].get(label) for run in group["runs"]}
-    if any(metric is None or metric["kind"] != "clip" for metric in scored.values()):
-        raise Fault(f"params.yaml: report.players_by: {label} is no per-clip metric of every run of {group['name']}")
+    if any(metric is None or metric["kind"] != "clip" or not metric["per_clip"] for metric in scored.values()):
+        raise Fault(f"params.yaml: report.players_by: {label} has no value a clip of every run of {group['name']}")
     better = next(iter(scored.values()))["better"]
     return pick({run: metric["per_clip"] for run, metric in scored.items()}, better, settings.players)
 

@@ -1,31 +1,5 @@
-// Sorting of tables and stepping of videos. Without it the page is one of plain tables and videos.
+// Stepping of videos. Without it the page is one of plain videos.
 "use strict";
-for (const table of document.querySelectorAll("table.sortable")) {
-  const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
-  heads.forEach((th, column) => {
-    const better = th.dataset.better, name = th.querySelector(".head");
-    if (!better) return;
-    const button = document.createElement("button");
-    button.type = "button";
-    button.title = "sort by " + name.textContent;
-    button.setAttribute("aria-label", button.title);
-    (th.querySelector(".sorter") || name).append(button);
-    const key = row => {
-      const cell = row.cells[column], value = Number(cell.dataset.value);
-      if (better === "name") return cell.textContent.trim();
-      return cell.dataset.value === undefined ? NaN : better === "one" ? Math.abs(Math.log(value)) : value;
-    };
-    button.addEventListener("click", () => {
-      const first = better === "higher" ? "descending" : "ascending", other = first === "ascending" ? "descending" : "ascending";
-      const order = th.getAttribute("aria-sort") === first ? other : first, sign = order === "ascending" ? 1 : -1;
-      heads.forEach(h => h.removeAttribute("aria-sort"));
-      th.setAttribute("aria-sort", order);
-      const compare = (a, b) => typeof a === "string" ? sign * a.localeCompare(b) : Number.isNaN(a) ? 1 : Number.isNaN(b) ? -1 : sign * (a - b);
-      body.append(...[...body.rows].sort((a, b) => compare(key(a), key(b))));
-    });
-  });
-}
-
 document.querySelectorAll(".hint").forEach(hint => { hint.hidden = false; });
 let last = null;   // the player that was used last: , and . step it from anywhere on the page
 for (const figure of document.querySelectorAll(".player")) {

@@ -13,7 +13,7 @@ MACHINE = {"revision": "git revision", "lock_sha256": "requirements.lock, sha256
 
 def current(params: Params, stem: str) -> bool:
     """Whether a log or notebook, named <stage>-<key>, is of a line that params.yaml still has."""
-    lines = {"all", *params.datasets, *params.runs, *params.forecasts, *params.predictions, *params.styles}
+    lines = {"all", *params.datasets, *params.judges, *params.runs, *params.forecasts, *params.predictions, *params.styles}
     return stem.partition("-")[2] in lines
 
 
@@ -41,13 +41,13 @@ def provenance(logs: list[dict], ran: list[str]) -> dict:
 
 
 def training(results: Results, root: Path) -> dict[str, list[dict]]:
-    """Learning curves of every run and forecast by data set: one small chart a loss.
+    """Learning curves of every run, forecast and judge by data set: one small chart a loss.
 
     raises    Fault where those of a compared run are missing, or are no table of numbers
     """
     params, compare, told = results.params, results.compare, {}
-    for key, run in (params.runs | params.forecasts).items():
-        path = root / "runs" / key / "curves.csv"
+    for key, run in (params.runs | params.forecasts | params.judges).items():
+        path = root / params.folder(key) / "curves.csv"
         if not path.is_file():
             if key in compare["runs"]:
                 raise Fault(f"{path}: missing; `dvc repro` makes it")
