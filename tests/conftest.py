@@ -52,3 +52,14 @@ def store_path(tmp_path_factory):
 @pytest.fixture
 def store(store_path):
     return clips.Store(store_path)
+
+
+@pytest.fixture(autouse=True)
+def no_weights_of_this_machine(tmp_path_factory, monkeypatch, request):
+    """Tests see only the pretrained weights that they bring themselves, whatever is on the machine that runs them."""
+    if not {"weights", "network"} & {mark.name for mark in request.node.iter_markers()}:
+        nowhere = str(tmp_path_factory.getbasetemp() / "nowhere")
+        for name in ("XDG_CACHE_HOME", "TORCH_HOME"):
+            monkeypatch.setenv(name, nowhere)
+        monkeypatch.delenv("V2VBENCH_WEIGHTS", raising=False)
+        monkeypatch.delenv("V2VBENCH_MIRROR", raising=False)

@@ -9,14 +9,21 @@ import torch
 from conftest import facts, sliding_clip
 
 from v2vbench import clips, params
-from v2vbench.evaluate import evaluate, score_clip
+from v2vbench.evaluate import Scorer, evaluate
 from v2vbench.files import rounded
+from v2vbench.metrics import score_clip
 from v2vbench.params import Fault
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
 RUN = params.Run(title="mine", dataset="sliding", model="copy_last", schedule="none", base="none", first_frames="real", kwargs={})
-PARAMS = replace(PARAMS, datasets={"sliding": {}}, runs={"method": RUN}, forecasts={}, predictions={},
-                 protocol=replace(PARAMS.protocol, skip_frames=2, feature_px=64, window_frames=6, window_stride=2))
+LITE0 = {"extractor": "efficientnet_lite0", "px": 64}
+FEATURES = {"frames": LITE0, "windows": LITE0 | {"windows": {"n_frames": 6, "stride": 2, "change_weight": 4}},
+            "inception": {"extractor": "inception2015", "resize": "tf"}}
+METRICS = {label: PARAMS.metrics[label] for label in ("psnr", "ssim", "warp_error", "sharpness_ratio", "motion_ratio")} | {
+    f"{name}_{rows}": {"metric": metric, "features": rows} | own for rows in ("frames", "windows")
+    for name, metric, own in (("fed", "frechet", {"divisor": "n-1"}), ("ked", "kernel", {"pairs": "other-clips"}))}
+PARAMS = replace(PARAMS, datasets={"sliding": {}}, runs={"method": RUN}, forecasts={}, predictions={}, judges={}, features=FEATURES,
+                 metrics=METRICS, protocol=replace(PARAMS.protocol, skip_frames=2))
 
 
 def project(folder, store, change=lambda frames: frames, keep=lambda clip: True, extra=(), given=2):
@@ -59,7 +66,7 @@ def test_real_frames_score_as_real(tmp_path, store):
                 assert metric["value"] == 0 and metric["leave_one_out"] == [0, 0, 0] and metric["n_clips"] == 3
                 assert metric["n"] == (30 if label.endswith("frames") else 9) and metric["rank"] == metric["n"] - 1
     evaluate(PARAMS, "method", tmp_path)                             # the second time from cached features
-    assert path.read_bytes() == first and len(list((tmp_path / ".cache" / "features").iterdir())) == 6
+    assert path.read_bytes() == first and len(list((tmp_path / ".cache" / "features").iterdir())) == 6      # real and fake are equal
 
 
 def test_shuffled_frames_change_what_looks_at_time_and_nothing_else(tmp_path, store):
@@ -122,12 +129,12 @@ def test_an_altered_store_is_refused(tmp_path, store):
         evaluate(PARAMS, "method", tmp_path)
 
 
-@pytest.mark.parametrize("protocol, says", [
-    ({"skip_frames": 11}, "clip slide-4 has 12 frames.*it takes 13"),
-    ({"window_frames": 11}, "clip slide-4.*10 frames, below protocol.window_frames, 11")])
-def test_clips_too_short(tmp_path, store, protocol, says):
-    with pytest.raises(Fault, match=says):
-        evaluate(replace(PARAMS, protocol=replace(PARAMS.protocol, **protocol)), "method", project(tmp_path, store))
+def test_clips_too_short(tmp_path, store):
+    root, long = project(tmp_path, store), LITE0 | {"windows": {"n_frames": 11, "stride": 2, "change_weight": 4}}
+    with pytest.raises(Fault, match="clip slide-4 has 12 frames.*it takes 13"):
+        evaluate(replace(PARAMS, protocol=replace(PARAMS.protocol, skip_frames=11)), "method", root)
+    with pytest.raises(Fault, match="clip slide-4 of method: 10 frames are fewer than a window of 11"):
+        evaluate(replace(PARAMS, features=FEATURES | {"windows": long}), "method", root)
 
 
 def lone(folder, clip):
@@ -162,7 +169,40 @@ def test_score_clip(store):
 
 @pytest.mark.parametrize("line, says", [
     ({"metric": "psnrr"}, "metrics.psnr: no metric 'psnrr'"), ({"cap_db": 100}, "metrics.psnr: missing data_range"),
-    ({"metric": "fed", "features": "frame"}, "metrics.psnr.features: 'frame' is not one"), ([], "expected a mapping")])
+    ({"metric": "frechet", "features": "frame", "divisor": "n"}, "metrics.psnr.features: no 'frame'; there are frames, windows"),
+    ({"data_range": 2, "cap_db": 100, "judge": "reader"}, "metrics.psnr: takes no judge"), ({"on": "x"}, "on: 'x' is not a list"),
+    ({"metric": "segmentation"}, "metrics.psnr: missing judge"), ([], "expected a mapping")])
 def test_a_wrong_line_is_named(tmp_path, store, line, says):
     with pytest.raises(Fault, match=says):
         evaluate(replace(PARAMS, metrics={"psnr": line}), "method", project(tmp_path, store))
+
+
+def test_absent_weights_leave_a_column_empty_and_the_others_as_they_were(tmp_path, store, monkeypatch):
+    monkeypatch.setattr("v2vbench.weights.find", lambda name: None)
+    more = {"fid": {"metric": "frechet", "features": "inception", "divisor": "n-1"}, "lpips": {"backbone": "alex"}}
+    root = project(tmp_path, store, lambda frames: frames // 2)
+    alone = evaluate(PARAMS, "method", root)
+    beside = evaluate(replace(PARAMS, metrics=more | METRICS), "method", root)
+    for group in ("seen", "unseen"):
+        assert {label: flat(beside, group, label) for label in METRICS} == alone["groups"][group]["metrics"]
+        fid, lpips = (flat(beside, group, label) for label in more)
+        assert fid["value"] is None and fid["leave_one_out"] == [] and fid["absent"].startswith("weights absent: inception2015 (")
+        assert lpips["value"] is None and lpips["per_clip"] == [] and "alexnet" in lpips["absent"]
+        assert fid["protocol"].startswith("fid-inception2015/1:")
+
+
+def test_a_metric_for_other_data_sets_is_left_out(tmp_path, store):
+    result = evaluate(replace(PARAMS, metrics=METRICS | {"ssim": METRICS["ssim"] | {"on": ["other"]}}), "method", project(tmp_path, store))
+    assert set(result["groups"]["seen"]["metrics"]) == METRICS.keys() - {"ssim"}
+
+
+def test_a_scorer_takes_frames_that_are_in_no_store(tmp_path, store):
+    project(tmp_path, store)
+    scorer, clip = Scorer(PARAMS, "sliding", tmp_path), store.split("seen")[0]
+    arrays = scorer.read(clip, 7)
+    assert {name: len(array) for name, array in arrays.items()} == {"real": 7, "flow": 6, "occluded": 6}
+    score = scorer.clip(arrays | {"fake": arrays["real"] // 2}, "half", real=False, keep=False)
+    assert len(score["fake"]["psnr"]) == 7 and not {label for label in score["real"] if isinstance(label, str)} and not score["floor"]
+    assert len(list((tmp_path / ".cache" / "features").iterdir())) == 1                # of the real frames alone
+    with pytest.raises(Fault, match="short: frames are"):
+        scorer.clip(arrays | {"fake": arrays["real"][:-1]}, "short")

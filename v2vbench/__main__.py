@@ -26,8 +26,11 @@ def parser() -> argparse.ArgumentParser:
     bring.add_argument("--dataset", required=True, metavar="KEY", help="a line of datasets whose source the nets take")
     bring.add_argument("--epoch", default="latest")
     bring.add_argument("--foreground", nargs="+", default=[], metavar="LABEL", help="what the foreground network was trained to paint")
+    fetch = verbs.add_parser("fetch", help="bring the pretrained weights that some metrics need and that are not here")
+    fetch.add_argument("what", choices=["weights"])
+    fetch.add_argument("names", nargs="*", help="of v2vbench/weights.py; all if none is given")
     run = verbs.add_parser("run", help="execute the notebook of one stage (dvc.yaml does)")
-    run.add_argument("stage", help="data, train, synthesize, evaluate, future, styles or compare")
+    run.add_argument("stage", help="data, train, synthesize, calibrate, evaluate, future, styles or compare")
     run.add_argument("key", help="a line of params.yaml: a data set, a run, a prediction")
     sources = verbs.add_parser("sources", help="write clean copies of the notebooks (dvc.yaml does)")
     sources.add_argument("--strip", action="store_true", help="clean notebooks/ itself, before a commit")
@@ -61,11 +64,19 @@ def main(argv: list[str] | None = None) -> int:
         if args.verb == "run":
             from v2vbench import notebook
             notebook.run(args.stage, args.key, folder)
+        elif args.verb == "fetch":
+            from v2vbench import weights
+            try:
+                weights.fetch(args.names or None)
+            finally:                        # what did arrive counts
+                weights.write_manifest(folder)
         elif args.verb == "sources":
             from v2vbench import notebook
             notebook.sources(folder, "notebooks" if args.strip else "build/notebooks")
             if not args.strip:
+                from v2vbench import weights
                 notebook.nothing(folder)
+                weights.write_manifest(folder)
         elif args.verb == "report":
             from v2vbench.report import write
             write(load(folder / "params.yaml"), folder)

@@ -1,6 +1,5 @@
 """params.yaml held against the code that it names, before anything runs: a typo anywhere is one line within seconds."""
 import hashlib
-import inspect
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,17 +12,16 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
 
     imported    checkpoints that `v2vbench import-checkpoint` has put into runs/
     """
-    for section in ("datasets", "schedules", "metrics", "runs", "forecasts", "predictions", "styles"):
+    for section in ("datasets", "schedules", "judges", "features", "metrics", "runs", "forecasts", "predictions", "styles"):
         for key in getattr(params, section):
             if not isinstance(key, str) or not re.fullmatch(SLUG, key):
                 raise Fault(f"{file}: {section}: the key {key!r} is not made of a-z, 0-9, _ and -")
-    makers = [*params.runs, *params.forecasts, *params.predictions, *params.styles]
+    makers = [*params.judges, *params.runs, *params.forecasts, *params.predictions, *params.styles]
     if taken := [key for key in [*makers, *imported] if key in NO_RUN]:
         raise Fault(f"{file}: a run cannot be called {taken[0]}; base and first_frames use the word")
     if twice := [key for i, key in enumerate(makers) if key in makers[:i]]:
-        raise Fault(f"{file}: {twice[0]} names two lines of runs, forecasts, predictions and styles; both would be written to "
-                    f"runs/{twice[0]}")
-    for section in ("runs", "forecasts"):
+        raise Fault(f"{file}: {twice[0]} names two lines of judges, runs, forecasts, predictions and styles; a name stands for one")
+    for section in ("runs", "forecasts", "judges"):
         for key, run in getattr(params, section).items():
             choose(params.datasets, run.dataset, f"{file}: {section}.{key}.dataset")
             choose(params.schedules, run.schedule, f"{file}: {section}.{key}.schedule")
@@ -60,31 +58,34 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
             raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
         if not line.seeds or len(set(line.seeds)) < len(line.seeds):
             raise Fault(f"{where}.seeds: {line.seeds} is not one seed or more, each once")
-    for i, label in enumerate(params.preference):
-        choose(params.metrics, label, f"{file}: preference[{i}]")
+    for i, label in enumerate(params.preference.get("metrics", ())):
+        choose(params.metrics, label, f"{file}: preference.metrics[{i}]")
 
 
 def signatures(params: Params, file: str) -> None:
     """Each line binds to the signature it is for. Raises Fault with the path to the first value that does not; imports every member."""
+    from v2vbench import calibrate, features, metrics
+    from v2vbench.preference import Preference
     from v2vbench.report import Settings
     check(Settings, params.report, f"{file}: report")
+    check(Preference, params.preference, f"{file}: preference")
+    calibrate.resolve(params.calibration, f"{file}: calibration")
     for key, line in params.datasets.items():
         where = f"{file}: datasets.{key}"
         if not isinstance(line, dict) or "loader" not in line:
             raise Fault(f"{where}: missing loader, the name of a file in v2vbench/datasets")
         own = {name: value for name, value in line.items() if name != "loader"}
         check(member("datasets", line["loader"], f"{where}.loader").prepare, own, where, given=("out", "name", "cache"))
-    for label, line in params.metrics.items():
-        where = f"{file}: metrics.{label}"
-        if not isinstance(line, dict | None):
-            raise Fault(f"{where}: expected a mapping, got {line!r}")
-        own = {name: value for name, value in (line or {}).items() if name != "metric"}
-        compute = member("metrics", (line or {}).get("metric", label), where).compute
-        inputs = [name for name, p in inspect.signature(compute).parameters.items() if p.kind is not p.KEYWORD_ONLY]
-        check(compute, own, where, given=inputs)
-        if label in params.preference and "fake_features" in inputs:
-            raise Fault(f"{file}: preference: {label} is of a set of clips; only metrics of single clips vote")
-    for section in ("runs", "forecasts"):
+    kinds = features.resolve(params.features, f"{file}: features")
+    for metric in metrics.resolve(params.metrics, params.judges, f"{file}: metrics"):
+        where = f"{file}: metrics.{metric.label}"
+        for dataset in metric.on or ():
+            choose(params.datasets, dataset, f"{where}.on")
+        if metric.kind == "set":
+            choose(kinds, metric.settings["features"], f"{where}.features")
+            if metric.label in params.preference.get("metrics", ()):
+                raise Fault(f"{file}: preference: {metric.label} is of a set of clips; only metrics of single clips vote")
+    for section in ("runs", "forecasts", "judges"):
         for key, run in getattr(params, section).items():
             where = f"{file}: {section}.{key}"
             model = member("models", run.model, f"{where}.model")

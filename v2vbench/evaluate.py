@@ -1,79 +1,111 @@
 """Every metric of params.yaml on one run's clips: a value a clip is kept of each, and no clip is left out."""
-import inspect
-from dataclasses import dataclass
+import hashlib
+import threading
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from v2vbench import clips
-from v2vbench.features import frame_features, window_features
+from v2vbench import clips, features, weights
 from v2vbench.files import write_json
-from v2vbench.params import Fault, Params, Protocol, check, choose, member
+from v2vbench.metrics import Metric, applicable
+from v2vbench.params import Fault, Params, Protocol, choose
+from v2vbench.passes import side_by_side
 from v2vbench.progress import progress
+from v2vbench.train import trained
 
-SET_INPUTS = ("fake_features", "real_features", "clips")
-ARRAYS = {"source": ("label", "maps"), "flow": ("flow",), "occluded": ("occluded",)}      # inputs: arrays of the store
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One line of `metrics`, resolved."""
-    label: str
-    module: object
-    inputs: tuple[str, ...]      # of compute: those of a clip, or SET_INPUTS
-    settings: dict               # compute's keyword-only arguments
-
-    @property
-    def kind(self) -> str:
-        return "set" if self.inputs == SET_INPUTS else "clip"
-
-    def about(self, protocol: Protocol) -> dict:
-        """kind, title, unit, better and the protocol id, with this line's numbers in it."""
-        rows = f"{protocol.feature_px}px-squash:bilinear-antialias:pool1280:{self.settings.get('features')}"
-        if self.settings.get("features") == "windows":
-            rows += f"{protocol.window_frames}-stride{protocol.window_stride}:mean+{protocol.change_weight:g}change"
-        names = self.settings | {"rows": rows}
-        return {"kind": self.kind, "title": self.module.TITLE.format(**names), "unit": self.module.UNIT,
-                "better": self.module.BETTER, "protocol": self.module.PROTOCOL.format(**names)}
+ARRAYS = {"source": ("label", "maps"), "flow": ("flow",), "occluded": ("occluded",), "keypoints": ("keypoints",)}      # of the store
 
 
-def resolve(lines: dict) -> list[Metric]:
-    """The lines of `metrics` of params.yaml, bound to their files; raises Fault with the path to the line."""
-    metrics = []
-    for label, line in lines.items():
-        where, own = f"metrics.{label}", {} if line is None else line
-        file = own.get("metric", label) if isinstance(own, dict) else label
-        module = member("metrics", file, where)
-        parameters = inspect.signature(module.compute).parameters.items()
-        inputs = tuple(name for name, p in parameters if p.kind is not p.KEYWORD_ONLY)
-        own = {k: v for k, v in own.items() if k != "metric"} if isinstance(own, dict) else own
-        metrics.append(Metric(label, module, inputs, check(module.compute, own, where, given=inputs)))
-    return metrics
+class Scorer:
+    """Scores clips of one data set with every metric that is defined on it: its judges and its real clips are there to be asked.
 
-
-def score_clip(clip: dict[str, torch.Tensor], lines: dict, where: str = "clip") -> dict[str, torch.Tensor]:
-    """Each per-clip metric of `lines` on one clip, {label: a value a frame (T,) or a pair of frames (T-1,)}.
-
-    clip      fake, real and what else the metrics name, without the batch axis
-    lines     `metrics` of params.yaml
-    where     the clip's name, for messages
-    raises    Fault naming the metric and the clip where an input is missing or a value is not finite
+    metrics    those of the data set, also those whose weights are absent
+    absent     {label: one line that says what is missing and how to get it}
+    about      {label: what every result says of the metric: kind, title, unit, better, protocol}
+    arrays     of the store that the metrics ask for, `real` among them
     """
-    return {metric.label: _score(metric, clip, where) for metric in resolve(lines) if metric.kind == "clip"}
 
+    def __init__(self, params: Params, dataset: str, root: Path):
+        self.params, self.store = params, clips.Store(root / "data" / f"{dataset}.zip")
+        self.metrics = applicable(params, dataset)
+        kinds = features.resolve(params.features)
+        judges = {key: root / params.folder(key) / "model.safetensors" for key in {m.judge for m in self.metrics if m.judge}}
+        self.judges = {key: trained(params, key, root, self.store.facts).eval() for key in judges}
+        self.absent, self.about = {}, {}
+        for metric in self.metrics:
+            names, absent = {}, weights.absent(metric.module.weights(**metric.settings)) if hasattr(metric.module, "weights") else None
+            if metric.kind == "set":
+                kind = choose(kinds, metric.settings["features"], f"metrics.{metric.label}.features")
+                names, absent = kind.names, kind.absent
+            elif metric.judge:
+                names = {"judge": f"{metric.judge}@{hashlib.sha256(judges[metric.judge].read_bytes()).hexdigest()[:8]}"}
+            self.about[metric.label] = metric.about(names)
+            if absent:
+                self.absent[metric.label] = absent
+        self.present = [metric for metric in self.metrics if metric.label not in self.absent]
+        used = {metric.settings["features"] for metric in self.present if metric.kind == "set"}
+        self.rows = features.Rows([kind for label, kind in kinds.items() if label in used], root / ".cache" / "features")
+        wanted = {array for metric in self.present for name in metric.inputs for array in ARRAYS.get(name, ())} | {"real"}
+        self.lock = threading.Lock()
+        self.arrays = sorted(wanted & {name for clip in self.store.clips.values() for name in clip["arrays"]})
+        
+    def read(self, clip: str, n_frames: int | None = None, fakes: clips.Store | None = None) -> dict[str, np.ndarray]:
+        """What is scored of a clip of the store, and of `fakes`: its arrays from protocol.skip_frames on, at most `n_frames` of them."""
+        skip, there = self.params.protocol.skip_frames, self.store.clips[clip]
+        stop = min(there["n_frames"], skip + (n_frames or there["n_frames"]))
+        with self.lock:                                # clips are scored side by side, and a store has one file open
+            arrays = self.store.read(clip, skip, stop, [name for name in self.arrays if name in there["arrays"]])
+            return arrays | (fakes.read(clip, skip, stop, ["fake"]) if fakes else {})
 
-def _score(metric: Metric, clip: dict[str, torch.Tensor], where: str) -> torch.Tensor:
-    if missing := [name for name in metric.inputs if name not in clip]:
-        raise Fault(f"metrics.{metric.label}: {where} has no {' and no '.join(missing)}; take the metric out")
-    try:
-        values = metric.module.compute(**{name: clip[name] for name in metric.inputs}, **metric.settings)
-    except ValueError as error:
-        raise Fault(f"metrics.{metric.label}: {where}: {error}") from None
-    if bad := [i for i, value in enumerate(values.tolist()) if not np.isfinite(value)]:
-        raise Fault(f"metrics.{metric.label}: {where}: {values[bad[0]]} as value {bad[0]} of {len(values)}; "
-                    "docs/protocols.md says what the metric needs")
-    return values
+    def clip(self, arrays: dict[str, np.ndarray], where: str, real: bool = True, keep: bool = True) -> dict:
+        """All that is kept of one clip: {"fake" and "real": {label: values, ("rows", line of features): rows}}.
+
+        arrays    real and fake uint8, and what else `arrays` names, of the frames that are scored
+        real      whether metrics that are not held against the real video score it as well, and what knows nothing
+        keep      rows of the frames in the cache, for another time
+        raises    Fault naming the metric and the clip
+        """
+        if self.rows.kinds and arrays["fake"].shape != arrays["real"].shape:
+            raise Fault(f"{where}: frames are {arrays['fake'].shape}, where the real ones are {arrays['real'].shape}")
+        clip, result = clips.tensors(arrays), {"fake": {}, "real": {}, "floor": {}}
+        for metric in self.present:
+            if metric.kind == "set":
+                continue
+            result["fake"][metric.label] = self.values(metric, clip, where).numpy()
+            if real and "real" not in metric.inputs:
+                result["real"][metric.label] = self.values(metric, clip | {"fake": clip["real"]}, f"the real {where}").numpy()
+            if real and hasattr(metric.module, "floor"):
+                result["floor"][metric.label] = self.values(metric, clip, where, "floor").numpy()
+        try:
+            for name in ("real", "fake") if self.rows.kinds else ():           # so that real frames in a fake are known
+                found = self.rows.of(arrays[name], keep or name == "real")
+                result[name] |= {("rows", label): _ordered(rows) for label, rows in found.items()}
+        except ValueError as error:
+            raise Fault(f"{where}: {error}") from None
+        return result
+
+    def values(self, metric: Metric, clip: dict[str, torch.Tensor], where: str, function: str = "compute") -> torch.Tensor:
+        """A per-clip metric's values on one clip, (T,) or (T-1,) float64, its judge asked where it has one."""
+        asked = clip | ({"judge": self.judges[metric.judge]} if metric.judge else {})
+        return metric.compute(asked, where, function).double()
+
+    def summary(self, scores: list[dict], where: str) -> dict:
+        """{label: about, value and what it came from} of the clips of one group, as `clip` returned them."""
+        return {metric.label: self.about[metric.label] | self._summary(metric, scores, where) for metric in self.metrics}
+
+    def _summary(self, metric: Metric, scores: list[dict], where: str) -> dict:
+        if metric.label in self.absent:
+            empty = {"per_clip": [], "curve": []} if metric.kind == "clip" else {"leave_one_out": []}
+            return empty | {"value": None, "absent": self.absent[metric.label]}
+        if metric.kind == "set":
+            return set_summary(metric, scores, where)
+        own = _over_clips([score["fake"][metric.label] for score in scores])
+        for name in ("real", "floor"):
+            if all(metric.label in score[name] for score in scores):
+                other = _over_clips([score[name][metric.label] for score in scores])
+                own |= {name: {"value": other["value"], "per_clip": other["per_clip"]}}
+        return own
 
 
 def evaluate(params: Params, run: str, root: Path) -> dict:
@@ -83,26 +115,17 @@ def evaluate(params: Params, run: str, root: Path) -> dict:
     raises    Fault naming the clip that is missing, of another length or size, or has no finite value
     """
     line = choose(params.runs, run, "runs")
-    store = clips.Store(root / "data" / f"{line.dataset}.zip")
-    fakes = clips.Store(root / "runs" / run / "clips.zip")
-    metrics, given = resolve(params.metrics), _same_clips(store, fakes, params.protocol)
-    wanted = {array for metric in metrics for name in metric.inputs for array in ARRAYS.get(name, ())} | {"real"}
-    kinds = {metric.settings["features"] for metric in metrics if metric.kind == "set"}
-    scores, cache = {}, root / ".cache" / "features"
+    scorer, fakes = Scorer(params, line.dataset, root), clips.Store(root / "runs" / run / "clips.zip")
+    store, skip = scorer.store, params.protocol.skip_frames
+    given = _same_clips(store, fakes, params.protocol)
     ids = [clip for group in store.facts.groups for clip in store.split(group)]
-    for clip in progress(ids, f"evaluate {run}", unit="clip"):
-        arrays = store.read(clip, arrays=sorted(wanted & set(store.clips[clip]["arrays"])))
-        arrays = arrays | fakes.read(clip, arrays=["fake"])
-        arrays = {name: array[params.protocol.skip_frames:] for name, array in arrays.items()}
-        scores[clip] = _clip(arrays, metrics, kinds, params.protocol, cache, f"clip {clip} of {run}")
-    groups = {}
-    for group in store.facts.groups:
-        own, where = [scores[clip] for clip in store.split(group)], f"group {group} of {run}"
-        groups[group] = {"clips": store.split(group), "metrics": {
-            metric.label: metric.about(params.protocol) | _summary(metric, own, where) for metric in metrics}}
+    found = side_by_side(lambda clip: scorer.clip(scorer.read(clip, fakes=fakes), f"clip {clip} of {run}"), ids)
+    scores = dict(zip(ids, progress(found, f"evaluate {run}", unit="clip", total=len(ids))))
+    groups = {group: {"clips": store.split(group), "metrics": scorer.summary(
+        [scores[clip] for clip in store.split(group)], f"group {group} of {run}")} for group in store.facts.groups}
     result = {"run": run, "title": line.title, "dataset": line.dataset, "model": line.model, "groups": groups,
               "first_frames": f"{given} real frame{'s' if given > 1 else ''}" if given else "none",
-              "skip_frames": params.protocol.skip_frames}
+              "skip_frames": skip}
     write_json(root / "metrics" / "runs" / f"{run}.json", result)
     return result
 
@@ -140,40 +163,9 @@ def _same_clips(store: clips.Store, fakes: clips.Store, protocol: Protocol) -> i
     return given.pop()
 
 
-def _clip(arrays: dict, metrics: list[Metric], kinds: set[str], protocol: Protocol, cache: Path, where: str) -> dict:
-    """All that is kept of one clip: {"fake" and "real": {label: values, ("rows", kind of features): rows}}."""
-    clip, result = clips.tensors(arrays), {"fake": {}, "real": {}}
-    for metric in metrics:
-        if metric.kind == "clip":
-            result["fake"][metric.label] = _score(metric, clip, where).double().numpy()
-            if "real" not in metric.inputs:
-                itself = clip | {"fake": clip["real"]}
-                result["real"][metric.label] = _score(metric, itself, f"the real {where}").double().numpy()
-    for name, folder in (("fake", None), ("real", cache)) if kinds else ():
-        frames = frame_features(arrays[name], protocol.feature_px, folder)
-        if "windows" in kinds:
-            if len(frames) < protocol.window_frames:
-                raise Fault(f"{where}: {len(frames)} frames, below protocol.window_frames, {protocol.window_frames}")
-            result[name]["rows", "windows"] = _ordered(window_features(
-                frames, protocol.window_frames, protocol.window_stride, protocol.change_weight))
-        result[name]["rows", "frames"] = _ordered(frames.astype(np.float64))
-    return result
-
-
 def _ordered(rows: np.ndarray) -> np.ndarray:
     """A set has no order: with sorted rows, the same frames in another order give the same value to the bit."""
     return rows[np.lexsort(rows.T)]
-
-
-def _summary(metric: Metric, scores: list[dict], where: str) -> dict:
-    """A metric on the clips of one group."""
-    if metric.kind == "set":
-        return _set_summary(metric, scores, where)
-    own = _over_clips([score["fake"][metric.label] for score in scores])
-    if "real" in metric.inputs:
-        return own
-    real = _over_clips([score["real"][metric.label] for score in scores])
-    return own | {"real": {"value": real["value"], "per_clip": real["per_clip"]}}
 
 
 def _over_clips(values: list[np.ndarray]) -> dict:
@@ -185,15 +177,18 @@ def _over_clips(values: list[np.ndarray]) -> dict:
     return {"value": float(np.mean(per_clip)), "per_clip": per_clip, "curve": np.nanmean(curve, 0).tolist()}
 
 
-def _set_summary(metric: Metric, scores: list[dict], where: str) -> dict:
+def set_summary(metric: Metric, scores: list[dict], where: str) -> dict:
     """The distance of all clips' rows, and without each clip in turn; None where so few clips have none."""
     kind, n_clips, module = metric.settings["features"], len(scores), metric.module
-    fake, real = (np.concatenate([score[name]["rows", kind] for score in scores]) for name in ("fake", "real"))
+    fake, real = (np.concatenate([score[name]["rows", kind] for score in scores]).astype(np.float64) for name in ("fake", "real"))
     owner = np.repeat(np.arange(n_clips), [len(score["fake"]["rows", kind]) for score in scores])
     about = {"n": len(fake), "n_clips": n_clips, "rank": min(len(fake) - 1, fake.shape[1])}
 
     def distance(keep):
-        value = module.compute(fake[keep], real[keep], owner[keep], **metric.settings)
+        try:
+            value = module.compute(fake[keep], real[keep], owner[keep], **metric.settings)
+        except ValueError as error:
+            raise Fault(f"metrics.{metric.label}: {where}: {error}") from None
         if not np.isfinite(value):
             raise Fault(f"metrics.{metric.label}: {where}: {value} from {int(keep.sum())} rows of {kind}")
         return value
@@ -203,5 +198,12 @@ def _set_summary(metric: Metric, scores: list[dict], where: str) -> dict:
         return about | {"value": None, "leave_one_out": [], "note": note}
     without = [owner != clip for clip in range(n_clips)]
     enough = n_clips > module.MIN_CLIPS and min(keep.sum() for keep in without) >= module.MIN_ROWS
-    replicates = [distance(keep) for keep in without] if enough else []
-    return about | {"value": distance(owner >= 0), "leave_one_out": replicates}
+    value = distance(owner >= 0)
+    if not enough:
+        return about | {"value": value, "leave_one_out": []}
+    if hasattr(module, "leave_one_out"):
+        replicates = module.leave_one_out(fake, real, owner, **metric.settings).tolist()
+        if bad := [clip for clip, replicate in enumerate(replicates) if not np.isfinite(replicate)]:
+            raise Fault(f"metrics.{metric.label}: {where}: {replicates[bad[0]]} without clip {bad[0]}")
+        return about | {"value": value, "leave_one_out": replicates}
+    return about | {"value": value, "leave_one_out": [distance(keep) for keep in without]}

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from v2vbench import clips
-from v2vbench.evaluate import resolve, score_clip
+from v2vbench.evaluate import Scorer
 from v2vbench.files import write_json
 from v2vbench.models import copy_last, forecast
 from v2vbench.params import Fault, Params, choose
@@ -45,7 +45,8 @@ def predict(params: Params, key: str, root: Path) -> Path:
         if params.run(getattr(line, role)).dataset != line.dataset:
             raise Fault(f"predictions.{key}.{role}: {getattr(line, role)} is trained on {params.run(getattr(line, role)).dataset}, "
                         f"not on {line.dataset}")
-    store = clips.Store(root / "data" / f"{line.dataset}.zip")
+    scorer = Scorer(params, line.dataset, root)
+    store, metrics = scorer.store, [m for m in scorer.present if m.kind == "clip" and "keypoints" not in m.inputs]
     video, forecaster = (trained(params, name, root, store.facts) for name in (line.video, line.labels))
     if video.n_past > line.n_past:
         raise Fault(f"predictions.{key}.n_past: {line.video} needs {video.n_past} frames, not {line.n_past}")
@@ -60,14 +61,14 @@ def predict(params: Params, key: str, root: Path) -> Path:
         frames, labels = futures(clip, forecaster, video, line.n_past, line.horizon, things, line.title)
         for method, fake in frames.items():
             scored = {array: value[0, line.n_past - 1:] for array, value in clip.items()} | {"fake": fake[line.n_past - 1:]}
-            for label, values in score_clip(scored, params.metrics, f"clip {name} of {key}").items():
-                scores.setdefault(label, {}).setdefault(method, {})[name] = values[-line.horizon:].tolist()
+            for metric in metrics:
+                values = scorer.values(metric, scored, f"clip {name} of {key}")
+                scores.setdefault(metric.label, {}).setdefault(method, {})[name] = values[-line.horizon:].tolist()
         about = {field: store.clips[name][field] for field in ("id", "split", "licence", "origin")} | {"given": line.n_past}
         shown.append((about, {"fake": clips.pixels(frames[line.title]), "label": labels.byte().numpy()}))
     clips.write(root / "runs" / key / "clips.zip", clips.renamed(store.facts, key, line.title), shown)
-    about = {metric.label: metric.about(params.protocol) for metric in resolve(params.metrics)}
     groups = {group: {"clips": store.split(group), "metrics": {
-        label: about[label] | {"methods": {method: _curve([values[clip] for clip in store.split(group)], params.protocol.confidence)
+        label: scorer.about[label] | {"methods": {method: _curve([values[clip] for clip in store.split(group)], params.protocol.confidence)
                                                     for method, values in methods.items()}}
         for label, methods in scores.items()}} for group in store.facts.groups}
     out = root / "metrics" / "future" / f"{key}.json"

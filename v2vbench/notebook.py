@@ -99,10 +99,10 @@ def sources(root: Path, folder: str) -> None:
 
 
 def nothing(root: Path) -> None:
-    """Write the weights of no run, runs/none, runs/real and runs/self: a stage of dvc.yaml depends on the run that its line names
-    as `base` or `first_frames`, and where it names none it depends on these."""
-    for word in NO_RUN:
-        write_whole(root / "runs" / word / "model.safetensors", EMPTY)
+    """Write the weights of no run, runs/none, runs/real and runs/self, and of no judge: a stage of dvc.yaml depends on the run that its
+    line names as `base` or `first_frames`, and where it names none it depends on these; and on all judges, where there may be none."""
+    for folder in (*(f"runs/{word}" for word in NO_RUN), "judges/none"):
+        write_whole(root / folder / "model.safetensors", EMPTY)
 
 
 def run(stage: str, key: str, root: Path) -> None:

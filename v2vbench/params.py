@@ -54,7 +54,7 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """A trained predictor of the source; one line of `forecasts`."""
+    """Something trained that makes no video of its own: a predictor of the source, a line of `forecasts`, or a judge, of `judges`."""
     title: str                             # its name in tables
     dataset: str                           # a line of `datasets`
     model: str                             # a file in v2vbench/models
@@ -95,11 +95,11 @@ class Style:
 class Protocol:
     """What is scored; the same for every method."""
     skip_frames: Natural                   # first frames of a clip that no metric sees: some methods are given them
-    confidence: Annotated[float, Range(0.5, 0.999)]
-    feature_px: Annotated[int, Range(32)]  # side of the square to which frames are squashed for the feature network
-    window_frames: Annotated[int, Range(2)]        # frames a window, for set metrics of windows
-    window_stride: Count                   # frames between the starts of windows
-    change_weight: Weight                  # of a window's frame-to-frame change beside its mean
+    confidence: Annotated[float, Range(0.5, 0.999)]        # of intervals; 1 - confidence is the level of verdicts
+    correction: typing.Literal["holm", "max-t"]    # of the verdicts of one table for their number
+    n_flips: Annotated[int, Range(1000)]   # sign flips drawn where there are too many to try each
+    power: Annotated[float, Range(0.5, 0.999)]     # with which the clips that would decide would
+    seed: Natural                          # of what is drawn: sign flips, sizes of sets
     far_from_one: Annotated[float, Range(1)]       # a ratio beyond it, or below its inverse, earns a warning
 
 
@@ -111,8 +111,11 @@ class Params:
     protocol: Protocol
     datasets: dict
     schedules: dict
+    judges: dict
+    features: dict
     metrics: dict
-    preference: list
+    calibration: dict
+    preference: dict
     runs: dict
     forecasts: dict
     predictions: dict
@@ -120,8 +123,12 @@ class Params:
     report: dict
 
     def run(self, key: str) -> Forecast:
-        """The line `key` of `runs` or of `forecasts`."""
-        return choose(self.runs | self.forecasts, key, "runs and forecasts")
+        """The line `key` of `runs`, `forecasts` or `judges`: what is trained."""
+        return choose(self.runs | self.forecasts | self.judges, key, "runs, forecasts and judges")
+
+    def folder(self, key: str) -> Path:
+        """Where its weights are: judges stand apart, since every evaluation depends on them all."""
+        return Path("judges" if key in self.judges else "runs") / key
 
 
 def root() -> Path:
@@ -146,7 +153,7 @@ def load(path: Path | None = None) -> Params:
     if not isinstance(content, dict):
         raise Fault(f"{path.name}: expected a mapping of sections, got {type(content).__name__}")
     params = bind(Params, content, path.name)
-    lines = {"schedules": Schedule, "runs": Run, "forecasts": Forecast, "predictions": Prediction, "styles": Style}
+    lines = {"schedules": Schedule, "judges": Forecast, "runs": Run, "forecasts": Forecast, "predictions": Prediction, "styles": Style}
     return bind(Params, vars(params) | {
         section: {key: bind(kind, line, f"{path.name}: {section}.{key}") for key, line in getattr(params, section).items()}
         for section, kind in lines.items()}, path.name)
