@@ -319,3 +319,17 @@ def test_a_large_jackknife_is_that_of_the_rows():
     for clip in (0, 13, 31):
         kept = clips != clip
         assert got[clip] == pytest.approx(distance("frechet", x[kept], y[kept], clips[kept]), rel=1e-10)
+
+
+def test_kernels_are_summed_in_pieces(monkeypatch):
+    """And rows of a clip need not stand together."""
+    rng = np.random.default_rng(0)
+    x, y, owner = rng.normal(size=(40, 6)), 0.2 + rng.normal(size=(40, 6)), rng.permutation(np.repeat(np.arange(8), 5))
+    found = {}
+    for pairs in (2 ** 23, 300, 1):
+        monkeypatch.setattr("v2vbench.metrics._sets.PAIRS", pairs)
+        for how in ("other-clips", "all"):
+            settings = dict(features="x", pairs=how)
+            values = np.append(kernel.leave_one_out(x, y, owner, **settings), kernel.compute(x, y, owner, **settings))
+            assert np.allclose(values, found.setdefault(how, values), rtol=1e-10)
+        assert kernel.compute(x, x.copy(), owner, features="x", pairs="other-clips") == 0

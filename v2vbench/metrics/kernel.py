@@ -45,4 +45,4 @@ def _blocks(fake_features, real_features, clips, pairs: str) -> Blocks:
         base = a @ b.T / a.shape[1] + 1
         return base * base * base      # a tenth of the time of base ** 3
 
-    return Blocks(kernel(x, x) + kernel(y, y), kernel(x, y), owner, pairs)
+    return Blocks(kernel, x, y, owner, pairs)
