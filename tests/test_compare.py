@@ -12,6 +12,7 @@ from v2vbench import clips, params
 from v2vbench.compare import compare
 from v2vbench.intervals import interval, ratio, share, without_each
 from v2vbench.params import Fault
+from v2vbench.sentences import decisive
 
 N = 8
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
@@ -262,3 +263,8 @@ def test_missing_results_and_a_vote_without_clips(tmp_path):
     path.unlink()
     with pytest.raises(Fault, match="b.json: no such results"):
         compare(project_params, tmp_path)
+
+
+@pytest.mark.parametrize("n, says", [(9, "about 9"), (100, "about 100"), (348, "about 350"), (533924, "more than 10,000")])
+def test_a_number_of_clips_is_no_more_exact_than_it_is(n, says):
+    assert decisive(n) == says

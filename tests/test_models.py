@@ -27,6 +27,8 @@ SMALL = {
                   n_filters_mask=4, w_coherence=1.0, w_occlusion=1.0),
     "copy_last": {},
     "forecast": dict(n_filters=4, n_down=2, n_blocks=1, n_seen=3, flow_scale=5.0, w_flow=0.1),
+    "segmenter": dict(n_filters=4, n_down=2, blur=1.0, noise=8.0, brightness=0.1),
+    "locator": dict(n_points=2, n_filters=4, n_down=2, spread=2.0, shift=4.0, zoom=0.1, blur=1.0, noise=8.0, brightness=0.1),
 }
 NAMES = sorted(path.stem for path in (Path(v2vbench.__file__).parent / "models").glob("[!_]*.py"))
 STYLES = dict(n_features=3, n_filters=4, n_down=1, mixture="gauss", n_components=2, min_px=4, seed=0)
@@ -81,7 +83,8 @@ def test_contract(name, clip):
     held = {id(p) for part in parts.values() for p in part}
     assert held == {id(p) for p in model.parameters() if p.requires_grad} and len(held) == sum(len(part) for part in parts.values())
     if parts:
-        losses = model.losses(clip)
+        n = clip["real"].shape[:2]
+        losses = model.losses(clip | {"label": clip["source"], "keypoints": torch.tensor([[20.0, 9.0], [31.0, 16.0]]).expand(*n, 2, 2)})
         assert all(losses[part].ndim == 0 and losses[part].isfinite() for part in parts)
         assert not any(value.requires_grad for term, value in losses.items() if term not in parts)
     if getattr(find("models", name), "MAKES_VIDEO", True):

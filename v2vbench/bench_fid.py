@@ -79,7 +79,7 @@ def made_up(path: Path) -> Iterator[None]:
     except ImportError as error:
         raise Fault(f"{error.name} is what FID is compared with: pip install 'v2vbench[test]'") from error
     with (mock.patch.object(weights, "path", lambda name: path),
-          mock.patch.object(pytorch_fid.inception, "load_state_dict_from_url", lambda url, progress: torch.load(path))):
+          mock.patch.object(pytorch_fid.inception, "load_state_dict_from_url", lambda url, progress: torch.load(path, weights_only=True))):
         inception2015.network.cache_clear()
         try:
             yield

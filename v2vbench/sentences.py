@@ -84,7 +84,7 @@ def _details(metric: dict, raw: dict, reference: str, titles: dict, confidence: 
                     f"{'above' if above != lower else 'below'} that of {titles[run]}")
         verdict = {"better": "worse", "worse": "better"}.get(words[run], words[run])      # of the reference, not of the other
         needed = metric["rows"][run]["verdict"]["clips_needed"]
-        more = f", where about {needed} clips would decide" if words[run] == "not distinguishable" and needed else ""
+        more = f", where {decisive(needed)} clips would decide" if words[run] == "not distinguishable" and needed else ""
         parts.append(f"{part}: {verdict}{more}")
     return [f"the {metric['title']} of {titles[reference]} is {'; '.join(parts)}."]
 
@@ -106,6 +106,11 @@ def _warnings(metrics: dict, titles: dict, far: float) -> list[str]:
             texts.append(f"beware of {title}, the best in {_list(list(won))}: {', '.join(hints)}; freezing or "
                          f"blurring can win {'this metric' if len(won) == 1 else 'these metrics'}.")
     return texts
+
+
+def decisive(n: int) -> str:
+    """A number of clips that would decide, no more exact than it is."""
+    return "more than 10,000" if n > 10000 else f"about {float(f'{n:.2g}'):.0f}" if n > 100 else f"about {n}"
 
 
 def _clips(n: int) -> str:

@@ -101,19 +101,47 @@ def horizon(result: dict, group: str) -> Image:
     return curves(panels, "frames ahead", f"{result['title']} on {group}")
 
 
+VERDICTS = {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
+
+
 def comparison(result: dict, dataset: str, group: str) -> HTML:
-    """Every run on one group: value and interval of each metric; * the best, = not told apart from it."""
+    """Every metric on one group, the runs side by side: value, interval, * the best, and the verdict against the first run."""
     about = result["datasets"][dataset]["groups"][group]
     rows = []
-    for key in next(iter(about["metrics"].values()))["rows"]:
-        rows.append({"run": result["runs"][key]["title"], "first frames": result["runs"][key]["first_frames"]})
-        for metric in about["metrics"].values():
-            value = metric["rows"][key]
+    for metric in about["metrics"].values():
+        rows.append({"metric": f"{metric['title']}{', ' * bool(metric['unit'])}{metric['unit']}",
+                     "better": {"one": "near 1"}.get(metric["better"], metric["better"])})
+        for run, value in metric["rows"].items():
             span = "" if value["low"] is None else f" ({value['low']:.3g} to {value['high']:.3g})"
-            sign = " *" if value["best"] else " =" if value["tied"] else ""
-            name = f"{metric['title']}{', ' * bool(metric['unit'])}{metric['unit']}"
-            rows[-1][name] = None if value["value"] is None else f"{value['value']:.4g}{span}{sign}"
-    return table(rows, f"{result['datasets'][dataset]['title']}, {about['title']}, {about['n_clips']} clips")
+            sign = f" {VERDICTS[value['verdict']['word']]}" if value["verdict"] else ""
+            text = f"{value['value']:.4g}{span}{' *' * value['best']}{sign}" if value["value"] is not None else None
+            rows[-1][result["runs"][run]["title"]] = text
+        rows[-1]["real video"] = metric["real"] and metric["real"]["value"]
+        rows[-1]["won by a cheat"] = ", ".join(about["cheats"][cheat]["title"] for cheat in metric["unsafe"])
+    return table(rows, f"{result['datasets'][dataset]['title']}, {about['title']}, {about['n_clips']} clips; against "
+                       f"{result['runs'][about['reference']]['title']}: ▲ better, ▼ worse, ≈ not distinguishable, at "
+                       f"{100 * about['alpha']:.2g} % over all {about['n_tests']} tests")
+
+
+def worth(result: dict, dataset: str, group: str) -> HTML:
+    """Each run's scores as levels of damage to the real video."""
+    about = result["datasets"][dataset]["groups"][group]
+    rows = [{"metric": metric["title"], "sees": metric["sees"]} | {
+        result["runs"][run]["title"]: row["equivalent"] and row["equivalent"]["text"] for run, row in metric["rows"].items()}
+        for metric in about["metrics"].values() if any(row["equivalent"] for row in metric["rows"].values())]
+    return table(rows, "What the scores are worth") if rows else HTML("<p>No ladder fits any of the metrics.</p>")
+
+
+def beside_the_paper(result: dict) -> HTML:
+    """The paper's comparisons, and what was found of each here."""
+    def ratio(row):
+        return row["ratio"] and f"{row['ratio']['value']:.3g} ({row['ratio']['low']:.3g} to {row['ratio']['high']:.3g})"
+
+    rows = [{"table": row["table"], "what": row["what"], "methods": " / ".join(row["methods"]),
+             "published": " / ".join(f"{value:g}" for value in row["published"].values()) or None,
+             "published ratio": row["published_ratio"], "here": f"{row['dataset']}, {row['group']}",
+             "our ratio": ratio(row), "the same leads": row["agrees"], "absent": row["absent"]} for row in result["ledger"]]
+    return table(rows, "Tables 1 to 3 of the paper, and what was found here") if rows else HTML("<p>No benchmark data set.</p>")
 
 
 def preference(result: dict, dataset: str, group: str) -> HTML | str:

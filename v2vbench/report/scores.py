@@ -1,6 +1,7 @@
 """The score table of a group: a row a metric; columns are the methods, then what they are read against, then the cheats."""
 from v2vbench.report import marks
-from v2vbench.report.tables import Results, counted, digits
+from v2vbench.report.tables import Results, digits
+from v2vbench.sentences import decisive
 
 AGAINST = "Against the same real frames, clip by clip"
 ALONE = "Of the video alone, the real video's own value beside it"
@@ -71,7 +72,7 @@ def _verdict(verdict: dict | None, runs: dict) -> dict | None:
     told = [words, p_value(p)] if marks.finite(p) else [words]
     decided = word != "not distinguishable" or not clips
     return {"kind": word.partition(" ")[0], "sign": SIGNS[word], "words": ", ".join(told),
-            "clips": None if decided else f"{counted(clips, 'clip')} to decide"}
+            "clips": None if decided else f"{decisive(clips).removeprefix('about ').replace('more than ', '>')} clips to decide"}
 
 
 def p_value(p: float) -> str:
