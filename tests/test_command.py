@@ -1,4 +1,5 @@
 """The command's verbs that a person types: what they say, and what they refuse to lose."""
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -75,3 +76,15 @@ def test_doctor_adds_up_what_is_downloaded():
 def test_outside_a_project_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["check"]) == 1 and "run this inside a clone of v2vbench" in capsys.readouterr().err
+
+
+def test_fetch_takes_note_of_what_is_there_and_refuses_what_is_not_known(root, monkeypatch, capsys):
+    """A file of one's own counts; the manifest that evaluation depends on is written whatever else fails."""
+    own = root / "mine"
+    own.mkdir()
+    (own / "i3d_pretrained_400.pt").write_bytes(b"any bytes: no hash of it is known")
+    monkeypatch.setenv("V2VBENCH_WEIGHTS", str(own))
+    assert main(["fetch", "weights", "i3d_videogpt"]) == 0
+    manifest = json.loads((root / "build/weights.json").read_text())
+    assert list(manifest) == ["i3d_videogpt"] and len(manifest["i3d_videogpt"]) == 64
+    assert main(["fetch", "weights", "i3d"]) == 1 and "v2vbench: weights: no 'i3d'; there are inception2015" in capsys.readouterr().err

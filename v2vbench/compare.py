@@ -80,7 +80,7 @@ def _raw(scored: dict, calibration: dict, group: str) -> dict:
     raw, (first, *others) = {}, scored
     for label, metric in scored[first]["metrics"].items():
         ids = [(run, scored[run]["clips"], scored[run]["metrics"][label]["protocol"]) for run in others]
-        ids.append(("the calibration", calibration["clips"], calibration["protocols"][label]))
+        ids.append(("the calibration", calibration["clips"], calibration["protocols"].get(label, "none")))
         for other, clips, protocol in ids:
             if (clips, protocol) != (scored[first]["clips"], metric["protocol"]):
                 what, a, b = ("clips", scored[first]["clips"], clips) if clips != scored[first]["clips"] else (
