@@ -85,6 +85,6 @@ def test_fetch_takes_note_of_what_is_there_and_refuses_what_is_not_known(root, m
     (own / "i3d_pretrained_400.pt").write_bytes(b"any bytes: no hash of it is known")
     monkeypatch.setenv("V2VBENCH_WEIGHTS", str(own))
     assert main(["fetch", "weights", "i3d_videogpt"]) == 0
-    manifest = json.loads((root / "build/weights.json").read_text())
+    manifest = json.loads((root / "weights.json").read_text())
     assert list(manifest) == ["i3d_videogpt"] and len(manifest["i3d_videogpt"]) == 64
     assert main(["fetch", "weights", "i3d"]) == 1 and "v2vbench: weights: no 'i3d'; there are inception2015" in capsys.readouterr().err

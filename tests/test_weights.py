@@ -157,7 +157,7 @@ def test_load(table, monkeypatch):
 
 
 def test_manifest_follows_the_files(table, tmp_path):
-    path = tmp_path / "build/weights.json"
+    path = tmp_path / "weights.json"
     weights.write_manifest(tmp_path)
     assert path.read_text() == "{}\n"
     put(weights.cache(), "unknown")

@@ -74,9 +74,7 @@ def main(argv: list[str] | None = None) -> int:
             from v2vbench import notebook
             notebook.sources(folder, "notebooks" if args.strip else "build/notebooks")
             if not args.strip:
-                from v2vbench import weights
                 notebook.nothing(folder)
-                weights.write_manifest(folder)
         elif args.verb == "report":
             from v2vbench.report import write
             write(load(folder / "params.yaml"), folder)

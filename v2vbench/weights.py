@@ -164,8 +164,8 @@ def manifest() -> dict[str, str]:
 
 
 def write_manifest(root: Path) -> None:
-    """Write build/weights.json, on which evaluation depends, so that it runs again when weights arrive."""
-    write_json(Path(root) / "build/weights.json", manifest())
+    """Write weights.json, on which evaluation depends, so that it runs again when weights arrive; git keeps it beside dvc.lock."""
+    write_json(Path(root) / "weights.json", manifest())
 
 
 def fetch(names: Iterable[str] | None = None) -> None:
@@ -236,7 +236,7 @@ def _sha256(file: Path) -> str:
     """Of a file, remembered while its size and time of change stay, for half a gigabyte takes seconds.
 
     Safe enough: a change that keeps both, to the nanosecond, is made on purpose, and what it could fool is one machine's cache of rows
-    and its manifest, which `fetch weights` and `sources` alone write.
+    and its manifest, which `fetch weights` alone writes.
     """
     key, stat = str(file), file.stat()
     state, memory = (stat.st_size, stat.st_mtime_ns), cache() / "hashes.json"
