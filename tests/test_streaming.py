@@ -47,7 +47,10 @@ def peak_mb(folder, n_clips, n_frames, size) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("few, many, n_frames, size", [(4, 16, 81, (544, 960)), (200, 2000, 10, (16, 32))])
 def test_memory_does_not_grow_with_the_clips(tmp_path, few, many, n_frames, size):
-    """By no more than the rows of features, 5 kB a frame twice, and 100 MB of noise; the frames of 12 large clips more are 1.5 GB."""
+    """By no more than the rows of features, 5 kB a frame, in a few copies while they are compared, and what malloc and kernels take.
+
+    12 large clips more are 3 GB of pixels; all pairs of 16,000 rows would be 2 GB a matrix.
+    """
     peaks = [peak_mb(tmp_path / str(n), n, n_frames, size) for n in (few, many)]
-    rows = (many - few) * n_frames * 1280 * (4 + 4 + 4 * 8) / 2 ** 20          # as kept, and in double precision while they are compared
-    assert peaks[1] < peaks[0] + rows + 100, peaks
+    rows = (many - few) * n_frames * 1280 * (2 * 4 + 6 * 8) / 2 ** 20      # as kept, and in double precision while compared
+    assert peaks[1] < peaks[0] + rows + 400, peaks

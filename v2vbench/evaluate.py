@@ -14,6 +14,7 @@ from v2vbench.passes import side_by_side
 from v2vbench.progress import progress
 from v2vbench.train import trained
 
+AT_ONCE = 2 ** 28      # bytes of pixels that are scored at once: metrics take some 17 times as much of memory
 ARRAYS = {"source": ("label", "maps"), "flow": ("flow",), "occluded": ("occluded",), "keypoints": ("keypoints",)}      # of the store
 
 
@@ -119,7 +120,8 @@ def evaluate(params: Params, run: str, root: Path) -> dict:
     store, skip = scorer.store, params.protocol.skip_frames
     given = _same_clips(store, fakes, params.protocol)
     ids = [clip for group in store.facts.groups for clip in store.split(group)]
-    found = side_by_side(lambda clip: scorer.clip(scorer.read(clip, fakes=fakes), f"clip {clip} of {run}"), ids)
+    pixels = 2 * max(clip["n_frames"] for clip in store.clips.values()) * store.facts.size[0] * store.facts.size[1] * 3
+    found = side_by_side(lambda clip: scorer.clip(scorer.read(clip, fakes=fakes), f"clip {clip} of {run}"), ids, max(1, AT_ONCE // pixels))
     scores = dict(zip(ids, progress(found, f"evaluate {run}", unit="clip", total=len(ids))))
     groups = {group: {"clips": store.split(group), "metrics": scorer.summary(
         [scores[clip] for clip in store.split(group)], f"group {group} of {run}")} for group in store.facts.groups}

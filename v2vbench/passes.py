@@ -5,15 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 
-def side_by_side(function: Callable, items: Iterable) -> Iterator:
-    """`function` of each item, in their order, as many at once as torch has threads, and each on one of them.
+def side_by_side(function: Callable, items: Iterable, at_most: int | None = None) -> Iterator:
+    """`function` of each item, in their order, as many at once as torch has threads, or `at_most`, and each on one of them.
 
     No sum is split between threads: its rounding would depend on their number. It takes less of the processor than items
     one after the other that share all threads, too. Within one that is running already it takes them one by one.
     """
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(min(n_threads, at_most or n_threads), initializer=torch.set_num_threads, initargs=(1,))
     try:
         yield from pool.map(function, items)
     finally:
