@@ -124,8 +124,8 @@ def pairs(model: dict, a: dict, b: dict, settings: Win, confidence: float) -> di
     """
     difference = np.stack([COST[how](np.array(b[label], float)) - COST[how](np.array(a[label], float))
                            for label, how in model["better"].items()], -1)
-    chances = [p for p in probability(model, difference) if p is not None]
-    near, n = [p is not None for p in probability(model, difference)], len(difference)
+    found, n = probability(model, difference), len(difference)
+    near, chances = [p is not None for p in found], [p for p in found if p is not None]
     told = {"p": None, "low": None, "high": None, "n_clips": n, "n_no_evidence": n - len(chances)}
     if not chances or len(chances) < settings.evidence * n:
         return told
