@@ -33,16 +33,10 @@ def ledger(results: Results) -> dict | None:
     return told if entries else None
 
 
-def _find(holders: dict, name: str | None, else_: dict) -> dict:
-    """What is called `name`, by its key or by its title."""
-    titled = {holder["title"]: holder for holder in holders.values()}
-    return (titled | holders).get(name, else_ | {"title": name})
-
-
 def _entry(results: Results, entry: dict) -> dict:
     """One line of the ledger: of each method what was published and what was found; `fetched`: only weights are missing."""
-    dataset = _find(results.compare["datasets"], entry["dataset"], {"groups": {}})
-    group = _find(dataset["groups"], entry["group"], {"metrics": {}})
+    dataset = results.compare["datasets"][entry["dataset"]]
+    group = dataset["groups"][entry["group"]]
     metric, nothing = group["metrics"].get(entry["label"]), {"value": None, "low": None, "high": None}
     protocol = results.protocols.get(metric["protocol"]) if metric else None
     own = {method: (entry["ours"] or {}).get(method) or nothing for method in entry["methods"]}
