@@ -9,7 +9,7 @@ import skimage.data
 import torch
 from conftest import sliding_clip
 
-from v2vbench import features, find, resizes, weights
+from v2vbench import features, find, resizes
 from v2vbench.extractors import efficientnet_lite0 as lite0
 from v2vbench.params import Fault
 
@@ -191,7 +191,3 @@ def test_the_contract_of_extractors(name):
     assert kind.__doc__ and kind.extract.__doc__ and isinstance(kind.VERSION, int)
 
 
-def test_absent_weights_are_told(monkeypatch, tmp_path):
-    monkeypatch.setattr(weights, "find", lambda name: None)
-    kind = features.Features("own", Made(weights=("alexnet",)), None, "made")
-    assert kind.absent.startswith("weights absent: alexnet")

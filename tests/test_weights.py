@@ -12,6 +12,7 @@ import torch
 from test_fetch import fault, hurry, serving  # noqa: F401  hurry: a fixture that applies by itself
 
 from v2vbench import fetch, weights
+from v2vbench.params import Fault
 from v2vbench.weights import Package, Weights
 
 BODIES = {name: np.random.default_rng(i).bytes(300_000) for i, name in enumerate(("whole", "prefix", "unknown"))}
@@ -252,3 +253,20 @@ def test_published_files_are_there():
         if isinstance(entry, Weights):
             with requests.get(entry.url, stream=True, timeout=30) as answer:
                 assert answer.ok and abs(int(answer.headers["Content-Length"]) / 1e6 - entry.mb) < 1, name
+
+
+def test_what_lies_on_a_machine_is_not_used_unnoted(tmp_path, monkeypatch):
+    """A file of torch.hub's would otherwise fill a column of one user and not of another, and DVC would call both up to date."""
+    monkeypatch.setenv("V2VBENCH_WEIGHTS", str(tmp_path))
+    assert weights.unusable([], tmp_path) is None
+    assert weights.unusable(["i3d_videogpt"], tmp_path).startswith("weights absent: i3d_videogpt (")
+    (tmp_path / "i3d_pretrained_400.pt").write_bytes(b"any bytes: no hash of it is known")
+    says = "weights not listed: i3d_videogpt, here but not in weights.json: `v2vbench fetch weights` takes note"
+    assert weights.unusable(["i3d_videogpt"], tmp_path) == says
+    weights.write_manifest(tmp_path)
+    assert weights.unusable(["i3d_videogpt"], tmp_path) is None
+    (tmp_path / "i3d_pretrained_400.pt").write_bytes(b"other bytes")
+    assert weights.unusable(["i3d_videogpt"], tmp_path) == says
+    (tmp_path / "weights.json").write_text("{")
+    with pytest.raises(Fault, match="weights.json: not whole"):
+        weights.unusable(["i3d_videogpt"], tmp_path)

@@ -35,14 +35,14 @@ class Scorer:
         self.judges = {key: trained(params, key, root, self.store.facts).eval() for key in judges}
         self.absent, self.about = {}, {}
         for metric in self.metrics:
-            names, absent = {}, weights.absent(metric.module.weights(**metric.settings)) if hasattr(metric.module, "weights") else None
+            names, needs = {}, metric.module.weights(**metric.settings) if hasattr(metric.module, "weights") else ()
             if metric.kind == "set":
                 kind = choose(kinds, metric.settings["features"], f"metrics.{metric.label}.features")
-                names, absent = kind.names, kind.absent
+                names, needs = kind.names, kind.extractor.weights
             elif metric.judge:
                 names = {"judge": f"{metric.judge}@{hashlib.sha256(judges[metric.judge].read_bytes()).hexdigest()[:8]}"}
             self.about[metric.label] = metric.about(names)
-            if absent:
+            if absent := weights.unusable(needs, root):
                 self.absent[metric.label] = absent
         self.present = [metric for metric in self.metrics if metric.label not in self.absent]
         used = {metric.settings["features"] for metric in self.present if metric.kind == "set"}
@@ -67,7 +67,7 @@ class Scorer:
         keep      rows of the frames in the cache, for another time
         raises    Fault naming the metric and the clip
         """
-        if self.rows.kinds and arrays["fake"].shape != arrays["real"].shape:
+        if arrays["fake"].shape != arrays["real"].shape:
             raise Fault(f"{where}: frames are {arrays['fake'].shape}, where the real ones are {arrays['real'].shape}")
         clip, result = clips.tensors(arrays), {"fake": {}, "real": {}, "floor": {}}
         for metric in self.present:

@@ -49,11 +49,6 @@ class Features:
         return {name: f"{title}{kind}" for name, title in own.titles.items()} | {
             f"{name}_id": slug for name, slug in own.ids.items()} | {"rows": own.rows + rows}
 
-    @property
-    def absent(self) -> str | None:
-        """Why there are no rows, one line; None where the weights are there."""
-        return weights.absent(self.extractor.weights)
-
 
 def resolve(lines: dict, file: str = "features") -> dict[str, Features]:
     """The lines of `features` of params.yaml, bound to their files; raises Fault with the path to the line."""

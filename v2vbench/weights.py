@@ -168,6 +168,27 @@ def write_manifest(root: Path) -> None:
     write_json(Path(root) / "weights.json", manifest())
 
 
+def noted(root: Path) -> dict[str, str]:
+    """The manifest that the project has; {} where it has none. Raises Fault where it is broken."""
+    path = Path(root) / "weights.json"
+    try:
+        return json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise Fault(f"{path}: not whole ({error}); {FETCH} writes it anew") from None
+
+
+def unusable(names: Iterable[str], root: Path) -> str | None:
+    """One line that says why a result of the project may not rest on these, or None.
+
+    They are absent, or the manifest does not list them as they are: what merely lies on a machine must not change a result unseen.
+    """
+    if line := absent(names):
+        return line
+    listed = noted(root)
+    unlisted = [name for name in names if listed.get(name) != sha256(name)]
+    return f"weights not listed: {', '.join(unlisted)}, here but not in weights.json: {FETCH} takes note" if unlisted else None
+
+
 def fetch(names: Iterable[str] | None = None) -> None:
     """Download those of `names` that are absent; None: all of TABLE.
 
