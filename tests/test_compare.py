@@ -268,3 +268,13 @@ def test_missing_results_and_a_vote_without_clips(tmp_path):
 @pytest.mark.parametrize("n, says", [(9, "about 9"), (100, "about 100"), (348, "about 350"), (533924, "more than 10,000")])
 def test_a_number_of_clips_is_no_more_exact_than_it_is(n, says):
     assert decisive(n) == says
+
+
+def test_a_circle_of_votes_is_told_by_the_methods_names(tmp_path):
+    """Three metrics, three methods, each first in one and last in another: each beats the next, and the last the first."""
+    def method(psnr, warp, motion):
+        return good(psnr=psnr + WIDE, warp_error=warp + WIDE / 100, motion_ratio=np.full(N, motion))
+
+    runs = {"a": method(30, 3, 2), "b": method(20, 1, 3), "c": method(10, 2, 1)}
+    assert table_of(tmp_path, runs)["preference"]["ranking"]["note"] in (
+        "A beats B beats C beats A", "B beats C beats A beats B", "C beats A beats B beats C")

@@ -147,8 +147,9 @@ def _preference(scored: dict, calibration: dict, titles: dict, params: Params) -
     held, won = found["ranking"], found["win"]
     runs = [{"run": run, "strength": own["value"], "low": own["low"], "high": own["high"]}
             for part in held["rankings"] for run, own in part["strengths"].items()]
-    notes = [] if held["connected"] else ["no vote connects " + " with ".join(", ".join(part["runs"]) for part in held["rankings"])]
-    notes += [f"{' beats '.join(cycle['runs'])} beats {cycle['runs'][0]}" for cycle in held["cycles"]]
+    parts = [", ".join(titles[run] for run in part["runs"]) for part in held["rankings"]]
+    notes = [] if held["connected"] else [f"no vote connects {' with '.join(parts)}"]
+    notes += [" beats ".join(titles[run] for run in (*cycle["runs"], cycle["runs"][0])) for cycle in held["cycles"]]
     if any(part["held_by_prior"] for part in held["rankings"]):
         notes.append("some never lose to others, so that only the prior holds their distance")
     ranking = {"model": "Bradley-Terry with ties", "votes": held["n_votes"], "connected": held["connected"], "runs": runs,
