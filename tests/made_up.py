@@ -146,7 +146,7 @@ def project(root, names, methods=METHODS, metrics=METRICS, full=True):
         for run, title in own.items():
             given, noise = methods[title]
             about = {"title": title, "dataset": dataset, "model": "none"}
-            runs[run] = about | {"schedule": "short", "base": "none", "first_frames": "real" if given else "none", "kwargs": {}}
+            runs[run] = about | {"schedule": "short", "base": "none", "first_frames": "real" if given else "none", "seeds": [0], "kwargs": {}}
             compare["runs"][run] = about | {"first_frames": f"{given} real frames" if given else "none"}
             _run(root, store, run, title, given, noise, rng)
             scored[run] = {"groups": {}}

@@ -65,7 +65,7 @@ def project(folder, runs, standing="benchmark", change=lambda results: None, che
         path = folder / "metrics" / f"{path}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(result))
-    line = params.Run(title="", dataset="sliding", model="", schedule="none", base="none", first_frames="none", kwargs={})
+    line = params.Run(title="", dataset="sliding", model="", schedule="none", base="none", first_frames="none", seeds=[0], kwargs={})
     lines = {label: PARAMS.metrics[label] for label in BETTER}
     return replace(PARAMS, datasets={"sliding": {}}, runs=dict.fromkeys(runs, line), judges={}, metrics=lines,
                    preference=PARAMS.preference | {"metrics": ["psnr", "warp_error", "motion_ratio"]})

@@ -56,7 +56,7 @@ def test_what_is_read_is_typed():
     assert not isinstance(params.run("forecast"), Run) and params.run("forecast").model == "forecast"
 
 
-LINE = dict(title="x", dataset="freedoom", model="copy_last", schedule="none", base="none", first_frames="real", kwargs={})
+LINE = dict(title="x", dataset="freedoom", model="copy_last", schedule="none", base="none", first_frames="real", seeds=[0], kwargs={})
 AHEAD = dict(title="x", dataset="freedoom", model="forecast", schedule="ahead", base="none", kwargs=SMALL["forecast"])
 COVST = LINE | dict(model="covst", schedule="few", first_frames="none", kwargs=SMALL["covst"])
 ELSEWHERE = {"datasets.other": {"loader": "freedoom"}, "runs.other": LINE | dict(dataset="other")}

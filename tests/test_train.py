@@ -36,7 +36,7 @@ def project(store_path, root, *, model="vid2vid", first_frames="real", **schedul
         os.link(store_path, root / "data" / "sliding.zip")
     return Params(suite="test", about="", protocol=PROTOCOL, datasets={}, schedules={"few": few(**schedule)}, metrics={},
                   judges={}, features={}, calibration={},
-                  preference={}, runs={"x": Run(model=model, first_frames=first_frames, kwargs=TINY[model], **LINES)},
+                  preference={}, runs={"x": Run(model=model, first_frames=first_frames, seeds=[0], kwargs=TINY[model], **LINES)},
                   forecasts={"f": Forecast(model="forecast", kwargs=SMALL["forecast"], **LINES)}, predictions={}, styles={}, report={})
 
 

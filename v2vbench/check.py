@@ -36,6 +36,8 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
                     raise Fault(f"{where}: {other} is trained on {line.dataset}, not on {run.dataset}")
                 if line and field == "first_frames" and line.first_frames != "none":
                     raise Fault(f"{where}: {other} needs first frames itself; name a run that makes each frame alone")
+            if section == "runs" and (not run.seeds or len(set(run.seeds)) < len(run.seeds)):
+                raise Fault(f"{file}: runs.{key}.seeds: {run.seeds} is not one seed or more, each once")
             seen = [key]
             while seen[-1] in lines:
                 seen.append(lines[seen[-1]].base)

@@ -67,6 +67,7 @@ class Forecast:
 class Run(Forecast):
     """One trained and scored method that makes video; one line of `runs`."""
     first_frames: str                      # the model's first past: real, self, a run that needs none, or none at all
+    seeds: list[Natural]                   # added to the schedule's seed: a training each; the first is what is shown
 
 
 @dataclass(frozen=True, kw_only=True)
