@@ -10,6 +10,7 @@ from v2vbench.evaluate import Scorer
 from v2vbench.files import write_json
 from v2vbench.models import copy_last, forecast
 from v2vbench.params import Fault, Params, choose
+from v2vbench.passes import fixed_threads
 from v2vbench.progress import progress
 from v2vbench.synthesize import rollout
 from v2vbench.train import trained
@@ -34,6 +35,7 @@ def futures(clip: dict, forecaster, video, n_past: int, horizon: int, things: li
             FLOOR: rollout(copy_last.Model(None), seen | {"source": foreseen["source"]}, n, first)}, foreseen["source"][0]
 
 
+@fixed_threads()
 def predict(params: Params, key: str, root: Path) -> Path:
     """Score prediction `key` on every test clip; writes metrics/future/<key>.json and runs/<key>/clips.zip.
 

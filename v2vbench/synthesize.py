@@ -7,6 +7,7 @@ import torch
 
 from v2vbench import clips
 from v2vbench.params import NO_RUN, Fault, Params
+from v2vbench.passes import fixed_threads
 from v2vbench.progress import progress
 from v2vbench.train import trained
 
@@ -94,6 +95,7 @@ def starter(params: Params, key: str, root: Path, store: clips.Store, model) -> 
     return painted, 0
 
 
+@fixed_threads()
 def synthesize(params: Params, key: str, root: Path) -> Path:
     """Write runs/<key>/clips.zip: `fake` for every test clip of the run's data set, frame by frame as they are made.
 

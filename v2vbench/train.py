@@ -20,6 +20,7 @@ from v2vbench import params as parameters
 from v2vbench.files import write_whole
 from v2vbench.models import _blocks, _composite, _image, _source, _unet
 from v2vbench.params import Fault, Params
+from v2vbench.passes import fixed_threads
 from v2vbench.progress import progress, say
 
 WAIT_S = 60          # for another process that trains the same run to end
@@ -175,6 +176,7 @@ def train(params: Params, key: str, root: Path) -> Path:
     return out
 
 
+@fixed_threads()
 def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, checkpoint: Path) -> tuple[dict, list[dict]]:
     """The loop; returns the weights and the rows of the learning curves."""
     if not model.parts():
