@@ -123,6 +123,8 @@ WRONG = {
                                    "styles.styles.video: styled is trained on freedoom, not on other"),
     "styles in a run's name": ({"styles.copy_last": dict(title="", dataset="freedoom", video="styled", seeds=[0], swap={}, clip="first")},
                                "copy_last names two lines of judges, runs, forecasts, predictions and styles"),
+    "a run of no seed": ({"runs.vid2vid.seeds": []}, "runs.vid2vid.seeds: [] is not one seed or more, each once"),
+    "a run of a seed twice": ({"runs.vid2vid.seeds": [1, 1]}, "runs.vid2vid.seeds: [1, 1] is not one seed or more, each once"),
     "styles of no seed": ({"styles.styles.seeds": []}, "styles.styles.seeds: [] is not one seed or more, each once"),
     "styles of a seed twice": ({"styles.styles.seeds": [1, 1]}, "styles.styles.seeds: [1, 1] is not one seed or more, each once"),
     "styles' seed": ({"styles.styles.seeds": [-1]}, "styles.styles.seeds[0]: -1 is out of range; it goes from 0"),
