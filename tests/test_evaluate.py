@@ -21,7 +21,7 @@ FEATURES = {"frames": LITE0, "windows": LITE0 | {"windows": {"n_frames": 6, "str
             "inception": {"extractor": "inception2015", "resize": "tf"}}
 METRICS = {label: PARAMS.metrics[label] for label in ("psnr", "ssim", "warp_error", "sharpness_ratio", "motion_ratio")} | {
     f"{name}_{rows}": {"metric": metric, "features": rows} | own for rows in ("frames", "windows")
-    for name, metric, own in (("fed", "frechet", {"divisor": "n-1"}), ("ked", "kernel", {"pairs": "other-clips"}))}
+    for name, metric, own in (("fed", "frechet", {"divisor": "n-1"}), ("ked", "kernel", {"pairs": "other-clusters"}))}
 PARAMS = replace(PARAMS, datasets={"sliding": {}}, runs={"method": RUN}, forecasts={}, predictions={}, judges={}, features=FEATURES,
                  metrics=METRICS, protocol=replace(PARAMS.protocol, skip_frames=2))
 
@@ -236,7 +236,8 @@ def test_a_pooled_metric_has_one_score_a_set_and_leaves_out_clusters(tmp_path, s
 
     assert metric["kind"] == "pooled" and metric["protocol"].startswith("segmentation/2:reader@") and "per_clip" not in metric
     assert len(metric["curve"]) == 10
-    for score, read in ((metric, lambda red: red // 2 // 85), (metric["real"], lambda red: red // 85), (metric["floor"], lambda red: 0 * red)):
+    for score, read in ((metric, lambda red: red // 2 // 85), (metric["real"], lambda red: red // 85),
+                        (metric["floor"], lambda red: 0 * red)):
         assert score["value"] == pytest.approx(theirs(read, ids), abs=1e-9)
         assert score["leave_one_out"] == pytest.approx([theirs(read, ids[1:2]), theirs(read, [ids[0], ids[2]])], abs=1e-9)
     assert metric["real"].keys() == metric["floor"].keys() == {"value", "leave_one_out"}

@@ -9,7 +9,7 @@ from v2vbench.params import Fault, Forecast, Params, check, choose, member
 
 COST = {"lower": lambda v: v, "higher": lambda v: -v,      # BETTER: what is less in a better video
         "one": lambda v: np.abs(np.log(np.maximum(v, 1e-9)))}
-SET_INPUTS = ("fake_features", "real_features", "clips")
+SET_INPUTS = ("fake_features", "real_features", "clusters")
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,16 @@ class Metric:
 
         names     what the id holds beside the line's own numbers: `names` of its features, `judge` with its hash
         """
-        names = self.settings | names
-        return {"kind": self.kind, "title": self.module.TITLE.format(**names), "unit": self.module.UNIT,
-                "better": self.module.BETTER, "heading": self.module.HEADING, "protocol": self.module.PROTOCOL.format(**names)}
+        words = {f"{name}_word": words[self.settings[name]] for name, words in getattr(self.module, "WORDS", {}).items()}
+        names = self.settings | words | names
+        return {"kind": self.kind, "title": self.module.TITLE.format(**names), "unit": self.module.UNIT, "better": self.module.BETTER,
+                "heading": self.module.HEADING, "protocol": self.module.PROTOCOL.format(**names)}
 
     def compute(self, clip: dict, where: str, function: str = "compute") -> torch.Tensor:
-        """Its values on one clip, (T,) or (T-1,), of a pooled metric counts (T, ...); raises Fault naming metric and clip where an input is missing or a value is not finite."""
+        """Its values on one clip, (T,) or (T-1,), of a pooled metric counts (T, ...).
+
+        raises    Fault naming metric and clip where an input is missing or a value is not finite
+        """
         function = getattr(self.module, function)
         takes = inputs(function)
         if missing := [name for name in takes if name not in clip]:
