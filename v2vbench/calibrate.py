@@ -97,7 +97,7 @@ def _summary(scorer: Scorer, settings: Calibration, group: str, name: str, level
             arrays, where = scorer.read(clip, settings.n_frames), f"clip {clip}, {name} {level:g}"
             fake = damaged(arrays["real"], name, level, clip, settings.seed)
         scores.append(scorer.clip(arrays | {"fake": fake}, where, real=False, keep=False))
-    summary = scorer.summary(scores, f"group {group}, {name}")
+    summary = scorer.summary(scores, f"group {group}, {name}", scorer.clusters(group))
     return {label: {key: metric[key] for key in KEPT if key in metric} for label, metric in summary.items() if metric["value"] is not None}
 
 

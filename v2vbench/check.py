@@ -85,8 +85,8 @@ def signatures(params: Params, file: str) -> None:
             choose(params.datasets, dataset, f"{where}.on")
         if metric.kind == "set":
             choose(kinds, metric.settings["features"], f"{where}.features")
-            if metric.label in params.preference.get("metrics", ()):
-                raise Fault(f"{file}: preference: {metric.label} is of a set of clips; only metrics of single clips vote")
+        if metric.kind != "clip" and metric.label in params.preference.get("metrics", ()):
+            raise Fault(f"{file}: preference: {metric.label} is of a set of clips; only metrics of single clips vote")
     for section in ("runs", "forecasts", "judges"):
         for key, run in getattr(params, section).items():
             where = f"{file}: {section}.{key}"

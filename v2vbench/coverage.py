@@ -16,7 +16,7 @@ CONFIDENCE, CLAIMED = 0.95, 0.93
 N_FRAMES = 8            # a clip
 WIDER = 1.2             # standard deviations of the generated rows over the real ones
 SETTINGS = {"frechet": (frechet, {"features": "simulated", "divisor": "n-1"}),
-            "kernel": (kernel, {"features": "simulated", "pairs": "other-clips"})}
+            "kernel": (kernel, {"features": "simulated", "pairs": "other-clusters"})}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from v2vbench import clips, features, weights
 from v2vbench.files import write_json
 from v2vbench.metrics import Metric, applicable
+from v2vbench.metrics._pooled import pooled
 from v2vbench.params import Fault, Params, Protocol, choose
 from v2vbench.passes import side_by_side
 from v2vbench.progress import progress
@@ -23,7 +24,7 @@ class Scorer:
 
     metrics    those of the data set, also those whose weights are absent
     absent     {label: one line that says what is missing and how to get it}
-    about      {label: what every result says of the metric: kind, title, unit, better, protocol}
+    about      {label: what every result says of the metric: kind, title, unit, better, heading, protocol}
     arrays     of the store that the metrics ask for, `real` among them
     """
 
@@ -50,7 +51,11 @@ class Scorer:
         wanted = {array for metric in self.present for name in metric.inputs for array in ARRAYS.get(name, ())} | {"real"}
         self.lock = threading.Lock()
         self.arrays = sorted(wanted & {name for clip in self.store.clips.values() for name in clip["arrays"]})
-        
+
+    def clusters(self, group: str) -> list[str]:
+        """The cluster of each clip of a test group, within which clips are alike."""
+        return [self.store.clips[clip].get("cluster", clip) for clip in self.store.split(group)]
+
     def read(self, clip: str, n_frames: int | None = None, fakes: clips.Store | None = None) -> dict[str, np.ndarray]:
         """What is scored of a clip of the store, and of `fakes`: its arrays from protocol.skip_frames on, at most `n_frames` of them."""
         skip, there = self.params.protocol.skip_frames, self.store.clips[clip]
@@ -87,25 +92,32 @@ class Scorer:
         return result
 
     def values(self, metric: Metric, clip: dict[str, torch.Tensor], where: str, function: str = "compute") -> torch.Tensor:
-        """A per-clip metric's values on one clip, (T,) or (T-1,) float64, its judge asked where it has one."""
+        """A metric's values on one clip, (T,) or (T-1,) float64, or counts (T, ...) of a pooled one, its judge asked where it has one."""
         asked = clip | ({"judge": self.judges[metric.judge]} if metric.judge else {})
         return metric.compute(asked, where, function).double()
 
-    def summary(self, scores: list[dict], where: str) -> dict:
-        """{label: about, value and what it came from} of the clips of one group, as `clip` returned them."""
-        return {metric.label: self.about[metric.label] | self._summary(metric, scores, where) for metric in self.metrics}
+    def summary(self, scores: list[dict], where: str, clusters: list[str]) -> dict:
+        """{label: about, value and what it came from} of the clips of one group, as `clip` returned them.
 
-    def _summary(self, metric: Metric, scores: list[dict], where: str) -> dict:
+        clusters    of each clip, as `Scorer.clusters` has them
+        """
+        return {metric.label: self.about[metric.label] | self._summary(metric, scores, where, clusters) for metric in self.metrics}
+
+    def _summary(self, metric: Metric, scores: list[dict], where: str, clusters: list[str]) -> dict:
         if metric.label in self.absent:
             empty = {"per_clip": [], "curve": []} if metric.kind == "clip" else {"leave_one_out": []}
             return empty | {"value": None, "absent": self.absent[metric.label]}
         if metric.kind == "set":
             return set_summary(metric, scores, where)
-        own = _over_clips([score["fake"][metric.label] for score in scores])
+
+        def over_clips(name: str) -> dict:
+            values = [score[name][metric.label] for score in scores]
+            return pooled(metric.module.pool, values, clusters) if metric.kind == "pooled" else _over_clips(values)
+
+        own = over_clips("fake")
         for name in ("real", "floor"):
             if all(metric.label in score[name] for score in scores):
-                other = _over_clips([score[name][metric.label] for score in scores])
-                own |= {name: {"value": other["value"], "per_clip": other["per_clip"]}}
+                own[name] = {key: other for key, other in over_clips(name).items() if key in ("value", "per_clip", "leave_one_out")}
         return own
 
 
@@ -124,7 +136,7 @@ def evaluate(params: Params, run: str, root: Path) -> dict:
     found = side_by_side(lambda clip: scorer.clip(scorer.read(clip, fakes=fakes), f"clip {clip} of {run}"), ids, max(1, AT_ONCE // pixels))
     scores = dict(zip(ids, progress(found, f"evaluate {run}", unit="clip", total=len(ids))))
     groups = {group: {"clips": store.split(group), "metrics": scorer.summary(
-        [scores[clip] for clip in store.split(group)], f"group {group} of {run}")} for group in store.facts.groups}
+        [scores[clip] for clip in store.split(group)], f"group {group} of {run}", scorer.clusters(group))} for group in store.facts.groups}
     result = {"run": run, "title": line.title, "dataset": line.dataset, "model": line.model, "groups": groups,
               "first_frames": f"{given} real frame{'s' if given > 1 else ''}" if given else "none",
               "skip_frames": skip}
