@@ -1,4 +1,5 @@
 """Whether one method is better than another on the same clips: tests by flipped signs of clusters, corrected for their number."""
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -208,12 +209,13 @@ def _checked(rows) -> np.ndarray:
 
 def _flipped(row: np.ndarray, n_flips: int, seed: int) -> np.ndarray:
     """|sums| of one row, (1, n), under all choices of signs but for their mirror images, or under `n_flips` of them, the first as it is."""
-    (values,), n = row, row.shape[1]
+    return np.abs(_signs(row.shape[1], n_flips, seed) @ row[0])
+
+
+@lru_cache(maxsize=1)      # every test of a table has the same
+def _signs(n: int, n_flips: int, seed: int) -> np.ndarray:
+    """Choices of signs, (n_choices, n): all, the first sign kept, where their 2^n are no more than `n_flips`; else so many, drawn."""
     if 2 ** n <= n_flips:
-        sums = values[:1]
-        for value in values[1:]:
-            sums = np.concatenate([sums + value, sums - value])
-        return np.abs(sums)
+        return 1.0 - 2 * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n)[::-1] & 1)
     bits = np.random.default_rng(seed).integers(0, 256, (n_flips - 1, -(-n // 8)), np.uint8)
-    sums = values.sum() - 2 * np.unpackbits(bits, axis=1, count=n) @ values
-    return np.abs(np.concatenate([[values.sum()], sums]))
+    return np.concatenate([np.ones((1, n)), 1.0 - 2 * np.unpackbits(bits, axis=1, count=n)])
