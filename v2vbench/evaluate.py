@@ -23,7 +23,7 @@ class Scorer:
 
     metrics    those of the data set, also those whose weights are absent
     absent     {label: one line that says what is missing and how to get it}
-    about      {label: what every result says of the metric: kind, title, unit, better, protocol}
+    about      {label: what every result says of the metric: kind, title, unit, better, heading, protocol}
     arrays     of the store that the metrics ask for, `real` among them
     """
 

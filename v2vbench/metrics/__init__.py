@@ -27,13 +27,13 @@ class Metric:
         return "set" if self.inputs == SET_INPUTS else "clip"
 
     def about(self, names: dict[str, str]) -> dict:
-        """kind, title, unit, better and the protocol id.
+        """kind, title, unit, better, heading and the protocol id.
 
         names     what the id holds beside the line's own numbers: `names` of its features, `judge` with its hash
         """
         names = self.settings | names
         return {"kind": self.kind, "title": self.module.TITLE.format(**names), "unit": self.module.UNIT,
-                "better": self.module.BETTER, "protocol": self.module.PROTOCOL.format(**names)}
+                "better": self.module.BETTER, "heading": self.module.HEADING, "protocol": self.module.PROTOCOL.format(**names)}
 
     def compute(self, clip: dict, where: str, function: str = "compute") -> torch.Tensor:
         """Its values on one clip; raises Fault naming metric and clip where an input is missing or a value is not finite."""

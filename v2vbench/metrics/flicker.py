@@ -4,7 +4,7 @@ from torch.nn import functional as F
 
 from v2vbench.params import Count
 
-TITLE, UNIT, BETTER = "flicker", "levels of 255", "lower"
+TITLE, UNIT, BETTER, HEADING = "flicker", "levels of 255", "lower", "realism"
 PROTOCOL = "flicker/1:luma601:block{block_px}px:change-beyond-real:mean-abs:mean-of-pairs"
 LUMA = (0.299, 0.587, 0.114)      # ITU-R BT.601's weights of R, G and B
 

@@ -5,7 +5,7 @@ import torch
 from v2vbench import flow as motion
 from v2vbench.metrics._pictures import pictures
 
-TITLE, UNIT, BETTER = "flow error", "px", "lower"
+TITLE, UNIT, BETTER, HEADING = "flow error", "px", "lower", "fidelity"
 PROTOCOL = "flow-error/1:dis-medium-at-2x:store-flow:store-occlusion:endpoint:mean-of-pairs"
 
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from v2vbench.metrics._sets import Frechet, checked, one_thread
 
-TITLE, UNIT, BETTER = "{frechet}", "", "lower"
+TITLE, UNIT, BETTER, HEADING = "{frechet}", "", "lower", "realism"
 PROTOCOL = "{frechet_id}/1:{rows}:cov({divisor}):rank-safe"
 MIN_CLIPS, MIN_ROWS = 1, 2      # below which there is no value
 

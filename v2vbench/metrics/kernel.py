@@ -5,7 +5,7 @@ import numpy as np
 
 from v2vbench.metrics._sets import Blocks, checked, one_thread
 
-TITLE, UNIT, BETTER = "{kernel}", "×10⁻³", "lower"
+TITLE, UNIT, BETTER, HEADING = "{kernel}", "×10⁻³", "lower", "realism"
 PROTOCOL = "{kernel_id}/1:{rows}:(x.y/D+1)^3:pairs-{pairs}"
 MIN_CLIPS, MIN_ROWS = 2, 2      # below which there is no value
 

@@ -6,7 +6,7 @@ import numpy as np
 from v2vbench.metrics._sets import Blocks, checked, one_thread
 from v2vbench.params import Range
 
-TITLE, UNIT, BETTER = "Gauss MMD ({kernel})", "×10⁻³", "lower"
+TITLE, UNIT, BETTER, HEADING = "Gauss MMD ({kernel})", "×10⁻³", "lower", "realism"
 PROTOCOL = "gauss-mmd-{kernel_id}/1:{rows}:unit-length:sigma{sigma:g}:{statistic}"
 MIN_CLIPS, MIN_ROWS = 2, 2      # below which there is no value
 

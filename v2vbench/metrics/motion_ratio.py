@@ -4,7 +4,7 @@ from torch.nn import functional as F
 
 from v2vbench.params import Count
 
-TITLE, UNIT, BETTER = "motion ratio", "", "one"
+TITLE, UNIT, BETTER, HEADING = "motion ratio", "", "one", "realism"
 PROTOCOL = "motion-ratio/1:rgb:block{block_px}px:mean-abs-difference:over-clip-mean:mean-of-pairs"
 
 

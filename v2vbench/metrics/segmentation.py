@@ -3,7 +3,7 @@ import torch
 
 from v2vbench.models._blocks import IGNORE
 
-TITLE, UNIT, BETTER = "segmentation mIoU", "", "higher"
+TITLE, UNIT, BETTER, HEADING = "segmentation mIoU", "", "higher", "fidelity"
 PROTOCOL = "segmentation/1:{judge}:generated-size:ignore255:mean-iou-of-labels-in-frame:mean-of-frames"
 
 

@@ -1,7 +1,7 @@
 """How sharp each frame is, as a share of the real video: blur is below 1, noise above."""
 import torch
 
-TITLE, UNIT, BETTER = "sharpness ratio", "", "one"
+TITLE, UNIT, BETTER, HEADING = "sharpness ratio", "", "one", "realism"
 PROTOCOL = "sharpness-ratio/1:rgb:gradient-energy:forward-difference:over-clip-mean:mean-of-frames"
 
 

@@ -8,7 +8,7 @@ import torch
 
 from v2vbench.metrics._pictures import pictures
 
-TITLE, UNIT, BETTER = "tOF", "px", "lower"
+TITLE, UNIT, BETTER, HEADING = "tOF", "px", "lower", "fidelity"
 PROTOCOL = "tof/1:farneback0.5,3,15,3,5,1.2,0:grey8bit:L2-of-difference:no-crop:mean-of-pairs"
 FARNEBACK = dict(pyr_scale=0.5, levels=3, winsize=15, iterations=3, poly_n=5, poly_sigma=1.2, flags=0)      # TecoGAN's
 

@@ -3,7 +3,7 @@ import torch
 
 from v2vbench.flow import warp
 
-TITLE, UNIT, BETTER = "warp error", "", "lower"
+TITLE, UNIT, BETTER, HEADING = "warp error", "", "lower", "realism"
 PROTOCOL = "warp-error/1:store-flow:store-occlusion:backward-bilinear:rgb-mean:range1:mean-of-pairs"
 
 
