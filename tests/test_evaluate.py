@@ -21,7 +21,7 @@ FEATURES = {"frames": LITE0, "windows": LITE0 | {"windows": {"n_frames": 6, "str
             "inception": {"extractor": "inception2015", "resize": "tf"}}
 METRICS = {label: PARAMS.metrics[label] for label in ("psnr", "ssim", "warp_error", "sharpness_ratio", "motion_ratio")} | {
     f"{name}_{rows}": {"metric": metric, "features": rows} | own for rows in ("frames", "windows")
-    for name, metric, own in (("fed", "frechet", {"divisor": "n-1"}), ("ked", "kernel", {"pairs": "other-clips"}))}
+    for name, metric, own in (("fed", "frechet", {"divisor": "n-1"}), ("ked", "kernel", {"pairs": "other-clusters"}))}
 PARAMS = replace(PARAMS, datasets={"sliding": {}}, runs={"method": RUN}, forecasts={}, predictions={}, judges={}, features=FEATURES,
                  metrics=METRICS, protocol=replace(PARAMS.protocol, skip_frames=2))
 
@@ -206,3 +206,37 @@ def test_a_scorer_takes_frames_that_are_in_no_store(tmp_path, store):
     assert len(list((tmp_path / ".cache" / "features").iterdir())) == 1                # of the real frames alone
     with pytest.raises(Fault, match="short: frames are"):
         scorer.clip(arrays | {"fake": arrays["real"][:-1]}, "short")
+
+
+class ReadsRed(torch.nn.Module):
+    """A judge for whom the red of a pixel is its label, and that knows 3."""
+    n_labels, prior = 3, torch.zeros(32, 64, dtype=torch.uint8)
+
+    def predict(self, frames):
+        return ((frames[:, 0] + 1) * 127.5).round().long() // 85
+
+
+def test_a_pooled_metric_has_one_score_a_set_and_leaves_out_clusters(tmp_path, store, monkeypatch):
+    from sklearn.metrics import jaccard_score
+    root = project(tmp_path, store, lambda frames: frames // 2)
+    judge = params.Forecast(title="reader", dataset="sliding", model="segmenter", schedule="none", base="none", kwargs={})
+    own = replace(PARAMS, judges={"reader": judge}, metrics={"psnr": METRICS["psnr"], "segmentation": {"judge": "reader"}})
+    monkeypatch.setattr("v2vbench.evaluate.trained", lambda *given: ReadsRed())
+    (root / own.folder("reader")).mkdir(parents=True)
+    (root / own.folder("reader") / "model.safetensors").write_bytes(b"red")
+    ids = store.split("seen")
+    monkeypatch.setattr(Scorer, "clusters", lambda self, group: ["map a", "map b", "map a"])
+    metric = flat(evaluate(own, "method", root), "seen", "segmentation")
+    arrays = {clip: store.read(clip, 2, 12, ["real", "label"]) for clip in ids}
+
+    def theirs(read, kept):
+        true = np.concatenate([arrays[clip]["label"].ravel() for clip in kept])
+        return jaccard_score(true, np.concatenate([read(arrays[clip]["real"][..., 0].ravel()) for clip in kept]),
+                             labels=np.unique(true), average="macro")
+
+    assert metric["kind"] == "pooled" and metric["protocol"].startswith("segmentation/2:reader@") and "per_clip" not in metric
+    assert len(metric["curve"]) == 10
+    for score, read in ((metric, lambda red: red // 2 // 85), (metric["real"], lambda red: red // 85), (metric["floor"], lambda red: 0 * red)):
+        assert score["value"] == pytest.approx(theirs(read, ids), abs=1e-9)
+        assert score["leave_one_out"] == pytest.approx([theirs(read, ids[1:2]), theirs(read, [ids[0], ids[2]])], abs=1e-9)
+    assert metric["real"].keys() == metric["floor"].keys() == {"value", "leave_one_out"}

@@ -16,7 +16,7 @@ SETS = {
     "frechet": (frechet, {"divisor": "n-1"}),
     "frechet_n": (frechet, {"divisor": "n"}),
     "infinity": (frechet_infinity, {"divisor": "n-1", "n_sizes": 8, "smallest": 0.25, "draws": 2, "seed": 3}),
-    "kernel": (kernel, {"pairs": "other-clips"}),
+    "kernel": (kernel, {"pairs": "other-clusters"}),
     "kernel_all": (kernel, {"pairs": "all"}),
     "mmd_u": (mmd, {"sigma": 2, "statistic": "u"}),
     "mmd_v": (mmd, {"sigma": 2, "statistic": "v"})}
@@ -259,7 +259,7 @@ def test_an_id_has_every_number_in_it():
             for name, (module, settings) in SETS.items()}
     assert told["frechet"] == ("FID", "fid-inception2015/1:299:pool:cov(n-1):rank-safe")
     assert told["infinity"] == ("FID∞", "fid-inception2015-infinity/1:299:pool:cov(n-1):a+b/clips:8-sizes-from-0.25:2-draws:seed3")
-    assert told["kernel"] == ("KID", "kid-inception2015/1:299:pool:(x.y/D+1)^3:pairs-other-clips")
+    assert told["kernel"] == ("KID", "kid-inception2015/1:299:pool:(x.y/D+1)^3:pairs-other-clusters")
     assert told["mmd_u"] == ("Gauss MMD (KID)", "gauss-mmd-kid-inception2015/1:299:pool:unit-length:sigma2:u")
     assert len({protocol for _, protocol in told.values()}) == len(SETS)
 
@@ -329,8 +329,8 @@ def test_kernels_are_summed_in_pieces(monkeypatch):
     found = {}
     for pairs in (2 ** 23, 300, 1):
         monkeypatch.setattr("v2vbench.metrics._sets.PAIRS", pairs)
-        for how in ("other-clips", "all"):
+        for how in ("other-clusters", "all"):
             settings = dict(features="x", pairs=how)
             values = np.append(kernel.leave_one_out(x, y, owner, **settings), kernel.compute(x, y, owner, **settings))
             assert np.allclose(values, found.setdefault(how, values), rtol=1e-10)
-        assert kernel.compute(x, x.copy(), owner, features="x", pairs="other-clips") == 0
+        assert kernel.compute(x, x.copy(), owner, features="x", pairs="other-clusters") == 0

@@ -18,7 +18,7 @@ base = params.load()
 run = params.Run(title="x", dataset="many", model="copy_last", schedule="none", base="none", first_frames="real", kwargs={})
 lite0 = {"extractor": "efficientnet_lite0", "px": 32}
 project = replace(base, runs={"x": run}, judges={}, features={"frames": lite0}, metrics={
-    "psnr": base.metrics["psnr"], "flicker": {"block_px": 8}, "kid": {"metric": "kernel", "features": "frames", "pairs": "other-clips"}})
+    "psnr": base.metrics["psnr"], "flicker": {"block_px": 8}, "kid": {"metric": "kernel", "features": "frames", "pairs": "other-clusters"}})
 row, about = np.arange(size[1]) // 8, facts(name="many", size=size, groups={"test": "test"})
 
 def made(name, damage):

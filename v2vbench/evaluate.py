@@ -8,8 +8,10 @@ import torch
 
 from v2vbench import clips, features, weights
 from v2vbench.files import write_json
+from v2vbench.matching import same_clips
 from v2vbench.metrics import Metric, applicable
-from v2vbench.params import Fault, Params, Protocol, choose
+from v2vbench.metrics._pooled import pooled
+from v2vbench.params import Fault, Params, choose
 from v2vbench.passes import side_by_side
 from v2vbench.progress import progress
 from v2vbench.train import trained
@@ -50,7 +52,7 @@ class Scorer:
         wanted = {array for metric in self.present for name in metric.inputs for array in ARRAYS.get(name, ())} | {"real"}
         self.lock = threading.Lock()
         self.arrays = sorted(wanted & {name for clip in self.store.clips.values() for name in clip["arrays"]})
-        
+
     def clusters(self, group: str) -> list[str]:
         """The cluster of each clip of a test group, within which clips are alike."""
         return [self.store.clips[clip].get("cluster", clip) for clip in self.store.split(group)]
@@ -95,7 +97,7 @@ class Scorer:
         return result
 
     def values(self, metric: Metric, clip: dict[str, torch.Tensor], where: str, function: str = "compute") -> torch.Tensor:
-        """A per-clip metric's values on one clip, (T,) or (T-1,) float64, its judge asked where it has one."""
+        """A metric's values on one clip, (T,) or (T-1,) float64, or counts (T, ...) of a pooled one, its judge asked where it has one."""
         asked = clip | ({"judge": self.judges[metric.judge]} if metric.judge else {})
         return metric.compute(asked, where, function).double()
 
@@ -112,11 +114,15 @@ class Scorer:
             return empty | {"value": None, "absent": self.absent[metric.label]}
         if metric.kind == "set":
             return set_summary(metric, scores, where, clusters)
-        own = _over_clips([score["fake"][metric.label] for score in scores])
+
+        def over_clips(name: str) -> dict:
+            values = [score[name][metric.label] for score in scores]
+            return pooled(metric.module.pool, values, clusters) if metric.kind == "pooled" else _over_clips(values)
+
+        own = over_clips("fake")
         for name in ("real", "floor"):
             if all(metric.label in score[name] for score in scores):
-                other = _over_clips([score[name][metric.label] for score in scores])
-                own |= {name: {"value": other["value"], "per_clip": other["per_clip"]}}
+                own[name] = {key: other for key, other in over_clips(name).items() if key in ("value", "per_clip", "leave_one_out")}
         return own
 
 
@@ -129,7 +135,7 @@ def evaluate(params: Params, run: str, root: Path) -> dict:
     line = choose(params.runs, run, "runs")
     scorer, fakes = Scorer(params, line.dataset, root), clips.Store(root / "runs" / run / "clips.zip")
     store, skip = scorer.store, params.protocol.skip_frames
-    given, seeds = _same_clips(store, fakes, params.protocol)
+    given, seeds = same_clips(store, fakes, params.protocol)
     ids = [clip for group in store.facts.groups for clip in store.split(group)]
     jobs = [(clip, seed) for seed in (None, *seeds) for clip in ids]
     pixels = 2 * max(clip["n_frames"] for clip in store.clips.values()) * store.facts.size[0] * store.facts.size[1] * 3
@@ -159,45 +165,6 @@ def _of_seed(metrics: dict) -> dict:
     """What is kept of a further training seed: {label: value and per_clip or leave_one_out}, of metrics that have a value."""
     return {label: {key: metric[key] for key in ("value", "per_clip", "leave_one_out") if key in metric}
             for label, metric in metrics.items() if metric["value"] is not None}
-
-
-def _same_clips(store: clips.Store, fakes: clips.Store, protocol: Protocol) -> tuple[int, list[int]]:
-    """Hold a run's clips against the data set's; returns the number of real frames the run was given in each, and its further seeds.
-
-    A run that was trained with several seeds has, for each but the first, clips `<clip>@<seed>`.
-    """
-    def refuse(what: str):
-        raise Fault(f"{fakes.path}: {what}; synthesize the run again")
-
-    if store.facts.size != fakes.facts.size:
-        refuse(f"frames of {fakes.facts.size} px, where {store.path.name} has {store.facts.size}")
-    wanted, given = {}, set()
-    for group in store.facts.groups:
-        if not store.split(group):
-            raise Fault(f"{store.path}: test group {group} has no clips; prepare the data set again")
-        wanted |= {clip: store.clips[clip] for clip in store.split(group)}
-    further = {clip: clip.rpartition("@") for clip in fakes.clips if clip not in wanted}
-    if extra := sorted(clip for clip, (of, _, seed) in further.items() if of not in wanted or not seed.isdecimal()):
-        refuse(f"clip {extra[0]} is no test clip of {store.path.name}")
-    seeds = sorted({int(seed) for _, _, seed in further.values()})
-    for clip, (of, real) in ({clip: (clip, real) for clip, real in wanted.items()}
-                             | {f"{clip}@{seed}": (clip, real) for seed in seeds for clip, real in wanted.items()}).items():
-        if clip not in fakes.clips:
-            refuse(f"clip {clip} is missing")
-        fake = fakes.clips[clip]
-        for field in ("n_frames", "split"):
-            if fake[field] != real[field]:
-                refuse(f"clip {clip} has {field} {fake[field]}, where {store.path.name} has {real[field]}")
-        if fake.get("real_sha256", real["sha256"]) != real["sha256"]:
-            refuse(f"clip {clip} was made from another clip {of} than that of {store.path.name}")
-        if real["n_frames"] < protocol.skip_frames + 2:
-            raise Fault(f"{store.path}: clip {clip} has {real['n_frames']} frames; with protocol.skip_frames "
-                        f"{protocol.skip_frames} it takes {protocol.skip_frames + 2}")
-        given.add(fake["given"])
-    if len(given) > 1 or max(given) > protocol.skip_frames:
-        raise Fault(f"{fakes.path}: clips start with {' or '.join(map(str, sorted(given)))} real frames; it takes one "
-                    f"number, at most protocol.skip_frames, {protocol.skip_frames}: real frames are not scored")
-    return given.pop(), seeds
 
 
 def _ordered(rows: np.ndarray) -> np.ndarray:

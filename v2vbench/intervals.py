@@ -43,9 +43,9 @@ def of_clips(per_clip: list[float], clusters: list) -> Estimate:
 
 def of_score(score: dict, clusters: list) -> Estimate:
     """A metric of a group as metrics/runs/<run>.json has it: {"value", "per_clip" or "leave_one_out"}; `clusters` of the group's clips."""
-    if "per_clip" in score:
-        return of_clips(score["per_clip"], clusters)
-    return Estimate(float(score["value"]), np.array(score["leave_one_out"], float), _numbered(clusters)[1])
+    if "leave_one_out" in score:
+        return Estimate(float(score["value"]), np.array(score["leave_one_out"], float), _numbered(clusters)[1])
+    return of_clips(score["per_clip"], clusters)
 
 
 def mean_of(estimates: list[Estimate]) -> Estimate:

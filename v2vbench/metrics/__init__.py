@@ -24,7 +24,8 @@ class Metric:
 
     @property
     def kind(self) -> str:
-        return "set" if self.inputs == SET_INPUTS else "clip"
+        """set: a distance between sets of rows; pooled: a score of counts that add up over clips; clip: a value a clip."""
+        return "set" if self.inputs == SET_INPUTS else "pooled" if hasattr(self.module, "pool") else "clip"
 
     def about(self, names: dict[str, str]) -> dict:
         """kind, title, unit, better, heading and the protocol id.
@@ -36,7 +37,7 @@ class Metric:
                 "better": self.module.BETTER, "heading": self.module.HEADING, "protocol": self.module.PROTOCOL.format(**names)}
 
     def compute(self, clip: dict, where: str, function: str = "compute") -> torch.Tensor:
-        """Its values on one clip; raises Fault naming metric and clip where an input is missing or a value is not finite."""
+        """Its values on one clip, (T,) or (T-1,), of a pooled metric counts (T, ...); raises Fault naming metric and clip where an input is missing or a value is not finite."""
         function = getattr(self.module, function)
         takes = inputs(function)
         if missing := [name for name in takes if name not in clip]:
@@ -46,8 +47,8 @@ class Metric:
             values = function(**{name: clip[name] for name in takes}, **self.settings)
         except ValueError as error:
             raise Fault(f"metrics.{self.label}: {where}: {error}") from None
-        if bad := [i for i, value in enumerate(values.tolist()) if not np.isfinite(value)]:
-            raise Fault(f"metrics.{self.label}: {where}: {values[bad[0]]} as value {bad[0]} of {len(values)}; "
+        if bad := (~values.isfinite().reshape(len(values), -1).all(1)).nonzero().flatten().tolist():
+            raise Fault(f"metrics.{self.label}: {where}: {values[bad[0]].tolist()} as value {bad[0]} of {len(values)}; "
                         "docs/protocols.md says what the metric needs")
         return values
 

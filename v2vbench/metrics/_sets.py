@@ -122,7 +122,7 @@ class Blocks:
     """
 
     def __init__(self, kernel: Callable, fake: np.ndarray, real: np.ndarray, owner: np.ndarray,
-                 pairs: Literal["other-clips", "all", "every"]):
+                 pairs: Literal["other-clusters", "all", "every"]):
         order = np.argsort(owner, kind="stable")
         fake, real, owner = fake[order], real[order], owner[order]
         starts, some = np.flatnonzero(np.diff(owner, prepend=-1)), max(1, PAIRS // len(owner))
@@ -148,7 +148,7 @@ class Blocks:
     def _distances(self, which: slice) -> np.ndarray:
         """`which` of: all clips, and without each in turn, (1 + n_clips,); 0.0 where below round-off."""
         n = self._without(self.n_rows)
-        if self.pairs == "other-clips":
+        if self.pairs == "other-clusters":
             n_within = n_cross = n ** 2 - self._without(self.n_rows ** 2)
             within, cross, size = (self._apart(block - np.diag(np.diag(block))) for block in self.blocks.values())
         else:

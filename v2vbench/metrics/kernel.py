@@ -12,17 +12,17 @@ MIN_CLIPS, MIN_ROWS = 2, 2      # below which there is no value
 
 @one_thread
 def compute(fake_features: np.ndarray, real_features: np.ndarray, clips: np.ndarray, *,
-            features: str, pairs: Literal["other-clips", "all"]) -> float:
+            features: str, pairs: Literal["other-clusters", "all"]) -> float:
     """1000 times the mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), k(a, b) = (a.b / D + 1)^3.
 
-    Frames of one clip are alike, so a pair of them says little about the spread of the set: with `other-clips` all
+    Frames of one clip are alike, so a pair of them says little about the spread of the set: with `other-clusters` all
     same-clip pairs are left out, not the diagonal alone. A generated and a real row of one clip share their source, so these
     are left out as well; the sum is then a U-statistic over clips, unbiased, and exactly 0 for equal sets. It may be negative.
 
     fake_features, real_features    (n, D), row for row of the same clips
     clips       (n,) int
     features    which rows: a line of `features`
-    pairs       other-clips; or all, as KID is published: a row is not paired with itself, all else is. Unbiased for
+    pairs       other-clusters; or all, as KID is published: a row is not paired with itself, all else is. Unbiased for
                 independent rows alone, and of equal sets below 0
     returns     a squared distance, x 1000; 0.0 where it is below round-off, 1e-12 of its terms
     raises      ValueError where rows are missing, unequal or not finite, and with one clip
@@ -33,7 +33,7 @@ def compute(fake_features: np.ndarray, real_features: np.ndarray, clips: np.ndar
 
 @one_thread
 def leave_one_out(fake_features: np.ndarray, real_features: np.ndarray, clips: np.ndarray, *,
-                  features: str, pairs: Literal["other-clips", "all"]) -> np.ndarray:
+                  features: str, pairs: Literal["other-clusters", "all"]) -> np.ndarray:
     """What `compute` gives without each clip in turn, in the order of their numbers, (n_clips,)."""
     return 1000 * _blocks(fake_features, real_features, clips, pairs).without_each()
 

@@ -47,4 +47,4 @@ def _blocks(fake_features, real_features, clips, sigma: float, statistic: str) -
         squares = (a ** 2).sum(1)[:, None] + (b ** 2).sum(1) - 2 * a @ b.T
         return np.expm1(-squares.clip(0) / (2 * sigma ** 2))
 
-    return Blocks(kernel, x, y, owner, {"u": "other-clips", "v": "every"}[statistic])
+    return Blocks(kernel, x, y, owner, {"u": "other-clusters", "v": "every"}[statistic])
