@@ -260,7 +260,7 @@ def test_an_id_has_every_number_in_it():
     assert told["frechet"] == ("FID", "fid-inception2015/1:299:pool:cov(n-1):rank-safe")
     assert told["infinity"] == ("FID∞", "fid-inception2015-infinity/1:299:pool:cov(n-1):a+b/clips:8-sizes-from-0.25:2-draws:seed3")
     assert told["kernel"] == ("KID", "kid-inception2015/1:299:pool:(x.y/D+1)^3:pairs-other-clusters")
-    assert told["mmd_u"] == ("Gauss MMD (KID)", "gauss-mmd-kid-inception2015/1:299:pool:unit-length:sigma2:u")
+    assert told["mmd_u"] == ("Gauss MMD (KID)", "gauss-mmd-kid-inception2015/2:299:pool:unit-length:sigma2:u")
     assert len({protocol for _, protocol in told.values()}) == len(SETS)
 
 

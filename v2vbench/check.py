@@ -111,7 +111,8 @@ def _check_headings(params: Params, lines: list, where: str) -> None:
     on = {dataset: {line.module.HEADING for line in primary if line.on is None or dataset in line.on} for dataset in params.datasets}
     if on and not any({"fidelity", "realism"} <= headings for headings in on.values()):
         found = sorted(set().union(*on.values()))
-        raise Fault(f"{where}: on no data set are there metrics of both headings, fidelity and realism, but of {' and '.join(found) or 'none'} only")
+        raise Fault(f"{where}: on no data set are there metrics of both headings, fidelity and realism; there are of "
+                    f"{' and '.join(found) or 'none'} only")
 
 
 def checked(root: Path) -> Params:

@@ -15,17 +15,18 @@ def compute(fake_features: np.ndarray, real_features: np.ndarray, clips: np.ndar
             features: str, pairs: Literal["other-clusters", "all"]) -> float:
     """1000 times the mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), k(a, b) = (a.b / D + 1)^3.
 
-    Frames of one clip are alike, so a pair of them says little about the spread of the set: with `other-clusters` all
-    same-clip pairs are left out, not the diagonal alone. A generated and a real row of one clip share their source, so these
-    are left out as well; the sum is then a U-statistic over clips, unbiased, and exactly 0 for equal sets. It may be negative.
+    Frames of one clip are alike, and so are clips of one cluster (a map, a video, a person), so a pair of them says little about the
+    spread of the set: with `other-clusters` all pairs of one cluster are left out, not the diagonal alone. A generated and a real row
+    of one clip share their source, so these are left out as well; the sum is then a U-statistic over clusters, unbiased, and exactly
+    0 for equal sets. It may be negative.
 
     fake_features, real_features    (n, D), row for row of the same clips
-    clips       (n,) int
+    clips       (n,) int, the number of each row's cluster
     features    which rows: a line of `features`
     pairs       other-clusters; or all, as KID is published: a row is not paired with itself, all else is. Unbiased for
                 independent rows alone, and of equal sets below 0
     returns     a squared distance, x 1000; 0.0 where it is below round-off, 1e-12 of its terms
-    raises      ValueError where rows are missing, unequal or not finite, and with one clip
+    raises      ValueError where rows are missing, unequal or not finite, and with one cluster
     source      Gretton et al. 2012, lemma 6, with the kernel of Binkowski et al. 2018; blocked by clip here
     """
     return 1000 * _blocks(fake_features, real_features, clips, pairs).distance()

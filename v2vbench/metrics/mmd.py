@@ -7,7 +7,7 @@ from v2vbench.metrics._sets import Blocks, checked, one_thread
 from v2vbench.params import Range
 
 TITLE, UNIT, BETTER, HEADING = "Gauss MMD ({kernel})", "×10⁻³", "lower", "realism"
-PROTOCOL = "gauss-mmd-{kernel_id}/1:{rows}:unit-length:sigma{sigma:g}:{statistic}"
+PROTOCOL = "gauss-mmd-{kernel_id}/2:{rows}:unit-length:sigma{sigma:g}:{statistic}"
 MIN_CLIPS, MIN_ROWS = 2, 2      # below which there is no value
 
 
@@ -17,13 +17,13 @@ def compute(fake_features: np.ndarray, real_features: np.ndarray, clips: np.ndar
     """1000 times the mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), k(a, b) = exp(-|a - b|^2 / 2 sigma^2).
 
     fake_features, real_features    (n, D), row for row of the same clips; each is divided by its length
-    clips       (n,) int
+    clips       (n,) int, the number of each row's cluster
     features    which rows: a line of `features`
     sigma       of the kernel. 10, as published, is far wider than the unit sphere: the value is then near that of the means alone
-    statistic   u: over pairs of rows of different clips, unbiased over clips, may be negative; v: over every pair, a row with itself
+    statistic   u: over pairs of rows of different clusters, unbiased over clusters, may be negative; v: over every pair, a row with itself
                 as well, as CMMD is published: never negative, and above 0 for two sets of one distribution
     returns     a squared distance, x 1000; 0.0 where it is below round-off, 1e-12 of its terms, as for equal sets
-    raises      ValueError where rows are missing, unequal, not finite or of length 0, and with one clip
+    raises      ValueError where rows are missing, unequal, not finite or of length 0, and with one cluster
     source      Jayasumana et al. 2024 (CMMD), with Gretton et al. 2012, lemma 6
     """
     return 1000 * _blocks(fake_features, real_features, clips, sigma, statistic).distance()
