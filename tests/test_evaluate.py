@@ -105,6 +105,8 @@ def instead(id="slide-5", split="seen", frames=OTHER, **about):
     (instead(split="unseen"), "clip slide-5 has split unseen, where sliding.zip has seen"),
     (instead(real_sha256="0"), "clip slide-5 was made from another"),
     ({"given": 3}, "start with 3 real frames"),
+    ({"extra": [({"id": "slide-5@1", "split": "seen", "given": 2}, {"fake": OTHER})]}, "clip slide-4@1 is missing"),
+    ({"extra": [({"id": "slide-5@first", "split": "seen", "given": 2}, {"fake": OTHER})]}, "clip slide-5@first is no test clip"),
 ])
 def test_clips_that_do_not_fit_are_named(tmp_path, store, how, says):
     with pytest.raises(Fault, match=says):
@@ -129,6 +131,57 @@ def test_an_altered_store_is_refused(tmp_path, store):
         evaluate(PARAMS, "method", tmp_path)
 
 
+def test_clips_of_one_cluster_are_left_out_together(tmp_path, store):
+    """Sets without each cluster are sets of the other clusters' clips, and no row is paired with one of its own cluster."""
+    ids = store.split("seen") + store.split("unseen")
+    together = replace(store.facts, groups={"all": "all"})
+    clusters = ["y", "x", "y", "x", "z", "y"]
+    clips.write(tmp_path / "all.zip", together, (({"id": key, "split": "all", "cluster": cluster}, store.read(key))
+                                                 for key, cluster in zip(ids, clusters)))
+    change = {key: np.random.default_rng(i).integers(0, 40, (10, 32, 64, 3)).astype(np.uint8) for i, key in enumerate(ids)}
+    noisy = iter(ids)
+    result = evaluate(PARAMS, "method", project(tmp_path / "p", clips.Store(tmp_path / "all.zip"), lambda frames: frames // 2 + change[next(noisy)]))
+    group = result["groups"]["all"]
+    assert group["clusters"] == clusters and group["metrics"]["psnr"]["per_clip"] and len(group["metrics"]["psnr"]["per_clip"]) == 6
+    fed, ked = group["metrics"]["fed_frames"], group["metrics"]["ked_frames"]
+    assert len(fed["leave_one_out"]) == len(ked["leave_one_out"]) == 3 and fed["n_clusters"] == 3 and fed["n_clips"] == 6
+    rest = [key for key, cluster in zip(ids, clusters) if cluster != "y"]             # y comes first: what is left without it
+    clips.write(tmp_path / "rest.zip", together, (({"id": key, "split": "all", "cluster": clusters[ids.index(key)]}, store.read(key))
+                                                  for key in rest))
+    noisy = iter(rest)
+    without = evaluate(PARAMS, "method", project(tmp_path / "q", clips.Store(tmp_path / "rest.zip"),
+                                                 lambda frames: frames // 2 + change[next(noisy)]))["groups"]["all"]["metrics"]
+    assert fed["leave_one_out"][0] == pytest.approx(without["fed_frames"]["value"], rel=1e-9)
+    assert ked["leave_one_out"][0] == pytest.approx(without["ked_frames"]["value"], rel=1e-9)
+
+
+def test_every_training_seed_is_scored(tmp_path, store):
+    """Clips of further seeds are scored as the first's; the run's own numbers stay those of its first seed."""
+    def of_seed(seed, level):
+        for group in store.facts.groups:
+            for clip in store.split(group):
+                frames = store.read(clip, arrays=["real"])["real"]
+                yield ({"id": f"{clip}@{seed}", "split": group, "given": 2, "seed": seed, "real_sha256": store.clips[clip]["sha256"]},
+                       {"fake": np.concatenate([frames[:2], frames[2:] // level])})
+
+    alone = evaluate(PARAMS, "method", project(tmp_path / "alone", store, lambda frames: frames // 2))
+    seeds = [*of_seed(7, 2), *of_seed(11, 4)]
+    result = evaluate(PARAMS, "method", project(tmp_path / "seeds", store, lambda frames: frames // 2, extra=seeds))
+    for group, own in result["groups"].items():
+        assert own["metrics"] == alone["groups"][group]["metrics"] and list(own["seeds"]) == ["7", "11"] and "seeds" not in alone["groups"][group]
+        for label, metric in own["metrics"].items():
+            assert own["seeds"]["7"][label] == {key: metric[key] for key in ("value", "per_clip", "leave_one_out") if key in metric}
+        assert own["seeds"]["11"]["psnr"]["value"] < own["metrics"]["psnr"]["value"]
+
+
+def test_drift_is_of_the_halves(tmp_path, store):
+    def later(frames):
+        return np.concatenate([frames[:5], frames[5:] // 2])
+
+    psnr = evaluate(PARAMS, "method", project(tmp_path, store, later))["groups"]["seen"]["metrics"]["psnr"]
+    assert len(psnr["drift"]) == 3 and psnr["drift"][0] == pytest.approx(2 * (psnr["per_clip"][0] - 100))      # the first half is exact: 100 dB
+
+
 def test_clips_too_short(tmp_path, store):
     root, long = project(tmp_path, store), LITE0 | {"windows": {"n_frames": 11, "stride": 2, "change_weight": 4}}
     with pytest.raises(Fault, match="clip slide-4 has 12 frames.*it takes 13"):
@@ -146,7 +199,7 @@ def lone(folder, clip):
 def test_one_clip(tmp_path):
     root = project(tmp_path, lone(tmp_path, sliding_clip(3, 12)), lambda frames: frames // 2)
     metrics = evaluate(PARAMS, "method", root)["groups"]["last"]["metrics"]
-    assert metrics["ked_frames"]["value"] is None and "takes 2 rows of 2 clips" in metrics["ked_frames"]["note"]
+    assert metrics["ked_frames"]["value"] is None and "takes 2 rows of 2 clusters" in metrics["ked_frames"]["note"]
     assert metrics["fed_frames"]["value"] > 0 and metrics["fed_frames"]["leave_one_out"] == []
     assert len(metrics["psnr"]["per_clip"]) == 1
 

@@ -27,9 +27,9 @@ def measured(titles=SUITE, labels=("vfid_i3d", "fed_windows", "psnr"), n=8, abse
     wide, raw, metrics = rng.normal(0, 0.5, n), {}, {}
     for label in labels:
         per_clip = {run: means.get(run, 6) * (1 + wide / 5) + 0.05 * rng.normal(size=n) for run in titles}
-        raw[label] = {} if label in absent else {run: (own.mean(), intervals.without_each(own)) for run, own in per_clip.items()}
+        raw[label] = {} if label in absent else {run: intervals.of_clips(own, range(n)) for run, own in per_clip.items()}
         metrics[label] = {"title": label.upper(), "protocol": f"{label}/1:x", "absent": ABSENT if label in absent else None, "rows": {
-            run: intervals.interval(*raw[label][run], 0.95) | {"best": False} if raw[label] else dict.fromkeys(("value", "low", "high"))
+            run: intervals.interval(raw[label][run], 0.95) | {"best": False} if raw[label] else dict.fromkeys(("value", "low", "high"))
             for run in titles}}
     votes = [{"a": a, "b": b} | intervals.share(np.array(own), 0.95) for (a, b), own in (shares or {}).items()]
     return {"n_clips": n, "metrics": metrics, "preference": {"metrics": ["psnr"], "pairs": votes}}, raw

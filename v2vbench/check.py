@@ -60,6 +60,11 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
             raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
         if not line.seeds or len(set(line.seeds)) < len(line.seeds):
             raise Fault(f"{where}.seeds: {line.seeds} is not one seed or more, each once")
+    primary = params.protocol.primary
+    for i, label in enumerate(primary):
+        choose(params.metrics, label, f"{file}: protocol.primary[{i}]")
+    if not 3 <= len(primary) <= 5 or len(set(primary)) < len(primary):
+        raise Fault(f"{file}: protocol.primary: {', '.join(primary) or 'nothing'} is not three to five metrics, each once")
     for i, label in enumerate(params.preference.get("metrics", ())):
         choose(params.metrics, label, f"{file}: preference.metrics[{i}]")
 
@@ -79,7 +84,9 @@ def signatures(params: Params, file: str) -> None:
         own = {name: value for name, value in line.items() if name != "loader"}
         check(member("datasets", line["loader"], f"{where}.loader").prepare, own, where, given=("out", "name", "cache"))
     kinds = features.resolve(params.features, f"{file}: features")
-    for metric in metrics.resolve(params.metrics, params.judges, f"{file}: metrics"):
+    lines = metrics.resolve(params.metrics, params.judges, f"{file}: metrics")
+    _check_headings(params, lines, f"{file}: protocol.primary")
+    for metric in lines:
         where = f"{file}: metrics.{metric.label}"
         for dataset in metric.on or ():
             choose(params.datasets, dataset, f"{where}.on")
@@ -96,6 +103,18 @@ def signatures(params: Params, file: str) -> None:
             check(model.Model, run.kwargs, f"{where}.kwargs", given=("facts",))
             if getattr(model, "NEEDS_BASE", False) and run.base == "none":
                 raise Fault(f"{where}.base: {run.model} starts from {model.NEEDS_BASE}")
+
+
+def _check_headings(params: Params, lines: list, where: str) -> None:
+    """On some data set primary metrics of both headings are defined, and have verdicts: else no conclusion would ever be possible."""
+    primary = [line for line in lines if line.label in params.protocol.primary]
+    if mute := [line.label for line in primary if not getattr(line.module, "VERDICTS", True)]:
+        raise Fault(f"{where}: {mute[0]} has no verdicts; take the kernel distance of its features")
+    on = {dataset: {line.module.HEADING for line in primary if line.on is None or dataset in line.on} for dataset in params.datasets}
+    if on and not any({"fidelity", "realism"} <= headings for headings in on.values()):
+        found = sorted(set().union(*on.values()))
+        raise Fault(f"{where}: on no data set are there metrics of both headings, fidelity and realism; there are of "
+                    f"{' and '.join(found) or 'none'} only")
 
 
 def checked(root: Path) -> Params:

@@ -5,8 +5,6 @@ could not be checked and are not here. Nothing is published of faces, poses or s
 """
 from dataclasses import dataclass
 
-import numpy as np
-
 from v2vbench.intervals import interval, ratio
 
 DISTANCES = {("Table 1", "I3D"): {"vid2vid": 4.66, "pix2pixHD": 5.57, "COVST": 5.55},         # "Fréchet Inception Distance", of videos
@@ -66,7 +64,7 @@ def ledger(dataset: str, group: str, table: dict, raw: dict, titles: dict[str, s
 
     dataset, group    their keys in metrics/compare.json
     table             the group there
-    raw               {label: {run: (value, replicates)}}, of which ratios are made
+    raw               {label: {run: Estimate}}, of which ratios are made
     titles            {run: title} of the runs on the data set
     returns           [{"table", "what", "dataset", "group", "methods": [first, second], "published": {method: value}, "published_ratio":
                       of the first to the second, "label": of our metric, "ours": {method: {"value", "low", "high"}} or None, "absent": why
@@ -116,9 +114,9 @@ def _distance(label: str, table: dict, raw: dict, held: dict, absent: str | None
     if absent:
         return found | {"absent": absent}
     a, b = (raw[label][run] for run in held.values())
-    if min(len(a[1]), len(b[1])) < 2:
+    if min(len(a.replicates), len(b.replicates)) < 2:
         return found | {"agrees": UNSURE}
-    times, apart = ratio(a, b, confidence), interval(a[0] - b[0], np.asarray(a[1]) - np.asarray(b[1]), confidence)
+    times, apart = ratio(a, b, confidence), interval(a - b, confidence)
     return found | {"agrees": SAME if apart["high"] < 0 else OTHER if apart["low"] > 0 else UNSURE,
                     "ratio": times and dict(zip(("value", "low", "high"), map(float, times))),
                     "within": bool(times[1] <= published <= times[2]) if times and published else None}

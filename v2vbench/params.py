@@ -97,11 +97,10 @@ class Protocol:
     """What is scored; the same for every method."""
     skip_frames: Natural                   # first frames of a clip that no metric sees: some methods are given them
     confidence: Annotated[float, Range(0.5, 0.999)]        # of intervals; 1 - confidence is the level of verdicts
-    correction: typing.Literal["holm", "max-t"]    # of the verdicts of one table for their number
+    primary: list[str]                     # 3 to 5 lines of `metrics` on which conclusions rest, of both headings; named beforehand
     n_flips: Annotated[int, Range(1000)]   # sign flips drawn where there are too many to try each
-    power: Annotated[float, Range(0.5, 0.999)]     # with which the clips that would decide would
+    power: Annotated[float, Range(0.5, 0.999)]     # with which the smallest effect that is called detectable is found
     seed: Natural                          # of what is drawn: sign flips, sizes of sets
-    far_from_one: Annotated[float, Range(1)]       # a ratio beyond it, or below its inverse, earns a warning
 
 
 @dataclass(frozen=True, kw_only=True)

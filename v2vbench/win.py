@@ -9,7 +9,7 @@ import numpy as np
 from scipy import optimize, stats
 from scipy.special import expit
 
-from v2vbench.intervals import spread, without_each
+from v2vbench.intervals import Estimate, of_clips, spread
 from v2vbench.metrics import COST
 from v2vbench.params import Count, Range, Share
 from v2vbench.rank import share_of
@@ -133,7 +133,7 @@ def pairs(model: dict, a: dict, b: dict, settings: Win, confidence: float) -> di
     without = np.array([_chances(np.array(own["weights"]), np.array(own["scales"]), np.inf, difference[near]).mean()
                         for own in model["without"].values()])
     if len(chances) > 1 and len(without) > 1:
-        error = np.hypot(spread(p, without_each(chances))[1], spread(p, without)[1])
+        error = np.hypot(spread(of_clips(chances, range(len(chances))))[1], spread(Estimate(p, without, np.ones(len(without), int)))[1])
         half = stats.t.ppf((1 + confidence) / 2, min(len(chances), len(without)) - 1) * error
         told |= {"low": max(0.0, float(p - half)), "high": min(1.0, float(p + half))}
     return told
