@@ -117,7 +117,7 @@ def comparison(result: dict, dataset: str, group: str) -> HTML:
             text = f"{value['value']:.4g}{span}{' *' * value['best']}{sign}" if value["value"] is not None else None
             rows[-1][result["runs"][run]["title"]] = text
         rows[-1]["real video"] = metric["real"] and metric["real"]["value"]
-        rows[-1]["won by a cheat"] = ", ".join(about["cheats"][cheat]["title"] for cheat in metric["unsafe"])
+        rows[-1]["fooled by"] = ", ".join(about["controls"][key]["title"] for key in metric["fooled_by"])
     return table(rows, f"{result['datasets'][dataset]['title']}, {about['title']}, {about['n_clips']} clips; against "
                        f"{result['runs'][about['reference']]['title']}: ▲ better, ▼ worse, ≈ not distinguishable, at "
                        f"{100 * about['alpha']:.2g} % over all {about['n_tests']} tests")
@@ -157,7 +157,7 @@ def preference(result: dict, dataset: str, group: str) -> HTML | str:
 def spoiled(store: clips.Store, result: dict, key: str) -> Image:
     """One frame of a clip at the mildest, a middle and the worst level of each ladder that changes what frames look like."""
     about, seed, rows = result["groups"][store.clips[key]["split"]], result["settings"]["seed"], {}
-    frames = store.read(key, stop=about["n_frames"], arrays=["real"])["real"]
+    frames = store.read(key, result["skip_frames"], arrays=["real"])["real"]
     t = len(frames) // 2
     for name, ladder in about["ladders"].items():
         if ladder["kind"] != "time":
@@ -170,7 +170,7 @@ def spoiled(store: clips.Store, result: dict, key: str) -> Image:
 def misplaced(store: clips.Store, result: dict, key: str, n: int) -> Image:
     """The first `n` frames of a clip, and what stands in their place at the worst level of each ladder of whole frames."""
     about, seed = result["groups"][store.clips[key]["split"]], result["settings"]["seed"]
-    frames = store.read(key, stop=about["n_frames"], arrays=["real"])["real"]
+    frames = store.read(key, result["skip_frames"], arrays=["real"])["real"]
     rows = {"untouched": frames[:n]} | {
         f"{name} {ladder['levels'][-1]:g}": damaged(frames, name, ladder["levels"][-1], key, seed)[:n]
         for name, ladder in about["ladders"].items() if ladder["kind"] == "time"}
@@ -200,11 +200,19 @@ def senses(result: dict, group: str) -> HTML:
                        "another warp in each frame beyond one and the same, as shares of the strongest response to any ladder")
 
 
-def cheats(result: dict, group: str) -> HTML:
-    """What each metric gives to videos that were made without a method."""
-    own = result["groups"][group]["cheats"]
-    rows = [{"metric": about["title"], "better": {"one": "near 1"}.get(about["better"], about["better"])} | {
-        cheat["title"]: cheat["metrics"][label]["value"] if label in cheat["metrics"] else None for cheat in own.values()}
-        for label, about in result["metrics"].items() if not about["absent"]]
-    told = " ".join(f"{cheat['title'].capitalize()}: {cheat['about']}" for cheat in own.values())
-    return table(rows, f"{group}. {told}")
+def controls(result: dict, group: str) -> HTML:
+    """What each metric gives to videos that no method made, and which of these fool it."""
+    about = result["groups"][group]
+    rows = [{"metric": own["title"], "better": {"one": "near 1"}.get(own["better"], own["better"])} | {
+        control["title"]: control["metrics"][label]["value"] if label in control["metrics"] else None
+        for control in about["controls"].values()} | {"fooled by": fools(about, label)}
+        for label, own in result["metrics"].items() if not own["absent"]]
+    told = " ".join(f"{control['title'].capitalize()}: {control['about']}" for control in about["controls"].values())
+    return table(rows, f"{group}. {told} A metric is fooled by a video that costs no more than the worst of three mild damages of the "
+                       "real one (the mildest blur, noise and warp); where it may be chance, a question mark stands.")
+
+
+def fools(about: dict, label: str) -> str | None:
+    """The controls that fool a metric, with a question mark where the interval does not leave out that they do not."""
+    return ", ".join(f"{about['controls'][own['control']]['title']}{'' if own['sure'] else ' (?)'}"
+                     for own in about["fooled"].get(label, ())) or None
