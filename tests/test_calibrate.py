@@ -10,7 +10,7 @@ import torch
 from conftest import facts
 
 from v2vbench import calibrate as stage
-from v2vbench import clips, params, tell
+from v2vbench import clips, find, params, tell
 from v2vbench.calibrate import calibrate, resolve, sees
 from v2vbench.damage import LADDERS
 from v2vbench.equivalents import bounds, climb, equivalent, fooled, share_of_way
@@ -175,6 +175,13 @@ def test_the_shipped_lines_and_what_they_need_are_there():
     assert {"frozen", "flow_carried", "label_colours", "memorised"} < settings.controls.keys()
     assert settings.ladders["warp_space"] == settings.ladders["warp_space_time"]
     assert all(len(settings.ladders[name]) > 1 for name in settings.equivalents)
+
+
+def test_metrics_name_ladders_that_there_are():
+    named = {path.stem: getattr(find("metrics", path.stem), "LADDERS", ()) for path in Path(stage.__file__).parent.glob("metrics/[!_]*.py")}
+    assert any(named.values()) and all(set(own) <= LADDERS.keys() for own in named.values())
+    shipped = resolve(PARAMS.calibration).ladders
+    assert all(set(own) & shipped.keys() for own in named.values() if own)
 
 
 def project(folder, store, **changes):

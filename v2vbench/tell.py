@@ -105,22 +105,30 @@ VERDICTS = {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
 
 
 def comparison(result: dict, dataset: str, group: str) -> HTML:
-    """Every metric on one group, the runs side by side: value, interval, * the best, and the verdict against the first run."""
+    """Every metric on one group: value, interval, * the best, and the verdict against the first run, of runs, then of controls."""
     about = result["datasets"][dataset]["groups"][group]
+    runs, controls = ({key: own["title"] for key, own in some.items()} for some in (result["runs"], about["controls"]))
     rows = []
     for metric in about["metrics"].values():
-        rows.append({"metric": f"{metric['title']}{', ' * bool(metric['unit'])}{metric['unit']}",
-                     "better": {"one": "near 1"}.get(metric["better"], metric["better"])})
-        for run, value in metric["rows"].items():
-            span = "" if value["low"] is None else f" ({value['low']:.3g} to {value['high']:.3g})"
-            sign = f" {VERDICTS[value['verdict']['word']]}" if value["verdict"] else ""
-            text = f"{value['value']:.4g}{span}{' *' * value['best']}{sign}" if value["value"] is not None else None
-            rows[-1][result["runs"][run]["title"]] = text
+        rows.append({"metric": f"{metric['title']}{', ' * bool(metric['unit'])}{metric['unit']}{' (primary)' * metric['primary']}",
+                     "heading": metric["heading"], "better": {"one": "near 1"}.get(metric["better"], metric["better"])})
+        rows[-1] |= {runs[run]: _scored(value) for run, value in metric["rows"].items()}
         rows[-1]["real video"] = metric["real"] and metric["real"]["value"]
-        rows[-1]["fooled by"] = ", ".join(about["controls"][key]["title"] for key in metric["fooled_by"])
-    return table(rows, f"{result['datasets'][dataset]['title']}, {about['title']}, {about['n_clips']} clips; against "
-                       f"{result['runs'][about['reference']]['title']}: ▲ better, ▼ worse, ≈ not distinguishable, at "
-                       f"{100 * about['alpha']:.2g} % over all {about['n_tests']} tests")
+        rows[-1] |= {title: _scored(metric["controls"][key]) if key in metric["controls"] else None for key, title in controls.items()}
+        rows[-1]["fooled by"] = ", ".join(controls[key] for key in metric["fooled_by"]) or None
+    families = about["families"]
+    return table(rows, f"{result['datasets'][dataset]['title']}, {about['title']}, {about['n_clips']} clips of {about['n_clusters']} "
+                       f"{about['cluster']}s; against {runs[about['reference']]}: ▲ better, ▼ worse, ≈ not distinguishable, at "
+                       f"{100 * about['alpha']:.2g} % over the {families['primary']['n_tests']} tests of the primary metrics, and over the "
+                       f"{families['exploratory']['n_tests']} of the others, which are exploratory")
+
+
+def _scored(row: dict) -> str | None:
+    if row["value"] is None:
+        return None
+    span = "" if row["low"] is None else f" ({row['low']:.3g} to {row['high']:.3g})"
+    sign = f" {VERDICTS[row['verdict']['word']]}" if row["verdict"] else ""
+    return f"{row['value']:.4g}{span}{' *' * row['best']}{sign}"
 
 
 def worth(result: dict, dataset: str, group: str) -> HTML:
