@@ -135,7 +135,7 @@ WRONG = {
     "features of no line": ({"metrics.fed.features": "frame"}, "metrics.fed.features: no 'frame'; there are frames, windows, inception"),
     "judge that makes video": ({"judges.reader.model": "vid2vid"}, "judges.reader.model: vid2vid belongs in runs"),
     "level of a ladder": ({"calibration.ladders.blur": [2, 1]}, "calibration.ladders.blur: [2.0, 1.0] do not lead from mild to worse"),
-    "cheat of no name": ({"calibration.cheats.lazy": {}}, "calibration.cheats: no 'lazy'"),
+    "control of no name": ({"calibration.controls.lazy": {}}, "calibration.controls: no 'lazy'"),
     "vote of a set": ({"preference.metrics": ["fed"]}, "preference: fed is of a set of clips; only metrics of single clips vote"),
     "report": ({"report.playres": 1}, "report: unknown playres; it takes players"),
     "key with capitals": ({"metrics.PSNR": {"metric": "psnr", "data_range": 2, "cap_db": 9}}, "metrics: the key 'PSNR' is not made of a-z"),

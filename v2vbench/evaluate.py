@@ -11,6 +11,7 @@ from v2vbench.files import write_json
 from v2vbench.matching import same_clips
 from v2vbench.metrics import Metric, applicable
 from v2vbench.metrics._pooled import pooled
+from v2vbench.metrics._real import Reader, remember
 from v2vbench.params import Fault, Params, choose
 from v2vbench.passes import side_by_side
 from v2vbench.progress import progress
@@ -69,17 +70,20 @@ class Scorer:
             arrays = self.store.read(clip, skip, stop, [name for name in self.arrays if name in there["arrays"]])
             return arrays | (fakes.read(fake or clip, skip, stop, ["fake"]) if fakes else {})
 
-    def clip(self, arrays: dict[str, np.ndarray], where: str, real: bool = True, keep: bool = True) -> dict:
+    def clip(self, arrays: dict[str, np.ndarray], where: str, real: bool = True, keep: bool = True,
+             side: dict | None = None) -> dict:
         """All that is kept of one clip: {"fake" and "real": {label: values, ("rows", line of features): rows}}.
 
         arrays    real and fake uint8, and what else `arrays` names, of the frames that are scored
         real      whether metrics that are not held against the real video score it as well, and what knows nothing
         keep      rows of the frames in the cache, for another time
+        side      what `side` made of these arrays, where many videos are scored on one clip
         raises    Fault naming the metric and the clip
         """
         if arrays["fake"].shape != arrays["real"].shape:
             raise Fault(f"{where}: frames are {arrays['fake'].shape}, where the real ones are {arrays['real'].shape}")
-        clip, result = clips.tensors(arrays), {"fake": {}, "real": {}, "floor": {}}
+        clip, result = clips.tensors(arrays) if side is None else side["clip"] | clips.tensors({"fake": arrays["fake"]}), {
+            "fake": {}, "real": {}, "floor": {}}
         for metric in self.present:
             if metric.kind == "set":
                 continue
@@ -88,17 +92,31 @@ class Scorer:
                 result["real"][metric.label] = self.values(metric, clip | {"fake": clip["real"]}, f"the real {where}").numpy()
             if real and hasattr(metric.module, "floor"):
                 result["floor"][metric.label] = self.values(metric, clip, where, "floor").numpy()
+        result["real"] |= self._rows(arrays["real"], True, where) if side is None else side["rows"]      # so that real frames in a fake are known
+        result["fake"] |= self._rows(arrays["fake"], keep, where)
+        return result
+
+    def side(self, arrays: dict[str, np.ndarray], where: str) -> dict:
+        """What is the same of a clip whatever video is scored on it, for `clip`, made once.
+
+        arrays     as `clip` takes them; `fake` is not needed
+        returns    {"clip": tensors, with judges that know the real frames, "rows": {("rows", line of features): real rows}}
+        raises     Fault naming the clip
+        """
+        clip = clips.tensors(arrays)
+        judges = {key: Reader(judge, clip["real"]) for key, judge in self.judges.items()}
+        return {"clip": clip | {"real": remember(clip["real"]), "judges": judges}, "rows": self._rows(arrays["real"], True, where)}
+
+    def _rows(self, frames: np.ndarray, keep: bool, where: str) -> dict:
         try:
-            for name in ("real", "fake") if self.rows.kinds else ():           # so that real frames in a fake are known
-                found = self.rows.of(arrays[name], keep or name == "real")
-                result[name] |= {("rows", label): _ordered(rows) for label, rows in found.items()}
+            found = self.rows.of(frames, keep) if self.rows.kinds else {}
         except ValueError as error:
             raise Fault(f"{where}: {error}") from None
-        return result
+        return {("rows", label): _ordered(rows) for label, rows in found.items()}
 
     def values(self, metric: Metric, clip: dict[str, torch.Tensor], where: str, function: str = "compute") -> torch.Tensor:
         """A metric's values on one clip, (T,) or (T-1,) float64, or counts (T, ...) of a pooled one, its judge asked where it has one."""
-        asked = clip | ({"judge": self.judges[metric.judge]} if metric.judge else {})
+        asked = clip | ({"judge": clip.get("judges", self.judges)[metric.judge]} if metric.judge else {})
         return metric.compute(asked, where, function).double()
 
     def summary(self, scores: list[dict], where: str, clusters: list[str]) -> dict:

@@ -6,6 +6,8 @@ from v2vbench.metrics._lpips import distance
 TITLE, UNIT, BETTER, HEADING = "tLP", "×10⁻²", "lower", "realism"
 PROTOCOL = "tlp/1:lpips-v0.1-alex:range-1to1:no-resize:abs-difference:mean-of-pairs"
 
+LADDERS = ("freeze", "noise")      # of damage, in whose levels its scores are told first
+
 
 def weights() -> tuple[str, ...]:
     """Names in v2vbench.weights.TABLE."""

@@ -6,6 +6,8 @@ from v2vbench.flow import warp
 TITLE, UNIT, BETTER, HEADING = "warp error", "", "lower", "realism"
 PROTOCOL = "warp-error/1:store-flow:store-occlusion:backward-bilinear:rgb-mean:range1:mean-of-pairs"
 
+LADDERS = ("noise", "flicker")      # of damage, in whose levels its scores are told first
+
 
 def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor) -> torch.Tensor:
     """Mean squared error per channel, on a [0, 1] scale, over the pixels that are not occluded.
