@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, check, choose, load, member
+from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, bind, check, choose, load, member
 
 
 def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
@@ -58,17 +58,15 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
             raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
         if not line.seeds or len(set(line.seeds)) < len(line.seeds):
             raise Fault(f"{where}.seeds: {line.seeds} is not one seed or more, each once")
-    for i, label in enumerate(params.preference.get("metrics", ())):
-        choose(params.metrics, label, f"{file}: preference.metrics[{i}]")
 
 
 def signatures(params: Params, file: str) -> None:
     """Each line binds to the signature it is for. Raises Fault with the path to the first value that does not; imports every member."""
     from v2vbench import calibrate, features, metrics
-    from v2vbench.preference import Preference
+    from v2vbench.preference import Preference, check_candidates
     from v2vbench.report import Settings
     check(Settings, params.report, f"{file}: report")
-    check(Preference, params.preference, f"{file}: preference")
+    preference = bind(Preference, params.preference, f"{file}: preference")
     calibrate.resolve(params.calibration, f"{file}: calibration")
     for key, line in params.datasets.items():
         where = f"{file}: datasets.{key}"
@@ -77,14 +75,14 @@ def signatures(params: Params, file: str) -> None:
         own = {name: value for name, value in line.items() if name != "loader"}
         check(member("datasets", line["loader"], f"{where}.loader").prepare, own, where, given=("out", "name", "cache"))
     kinds = features.resolve(params.features, f"{file}: features")
-    for metric in metrics.resolve(params.metrics, params.judges, f"{file}: metrics"):
+    lines = metrics.resolve(params.metrics, params.judges, f"{file}: metrics")
+    check_candidates(preference, lines, f"{file}: preference")
+    for metric in lines:
         where = f"{file}: metrics.{metric.label}"
         for dataset in metric.on or ():
             choose(params.datasets, dataset, f"{where}.on")
         if metric.kind == "set":
             choose(kinds, metric.settings["features"], f"{where}.features")
-            if metric.label in params.preference.get("metrics", ()):
-                raise Fault(f"{file}: preference: {metric.label} is of a set of clips; only metrics of single clips vote")
     for section in ("runs", "forecasts", "judges"):
         for key, run in getattr(params, section).items():
             where = f"{file}: {section}.{key}"
