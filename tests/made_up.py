@@ -126,7 +126,8 @@ def ledger(dataset, groups):
                  "ratio": {"value": 0.82, "low": 0.77, "high": 0.88}, "agrees": "the same one leads", "within": True,
                  "difference": f"Other <clips>, of {group}: `lite0`."}
         nothing = first | {"ours": None, "agrees": None, "within": None, "ratio": None}
-        told += [first, first | {"what": "in its place", "published": {}, "published_ratio": None, "within": None, "stand_in": True},
+        told += [first, first | {"what": "in its place", "published": {}, "published_ratio": None, "agrees": None, "within": None,
+                         "stand_in": True},
                  nothing | {"label": "fid", "absent": ABSENT},
                  nothing | {"table": "Table 3", "methods": ["vid2vid", "PredNet"], "published": {"vid2vid": 3.44, "PredNet": 11.18},
                             "label": None, "absent": "not run in this suite: PredNet", "difference": "Never shown."}]

@@ -87,39 +87,6 @@ def table_of(folder, runs, protocol=(), **how):
     return compare(own, folder)["datasets"]["sliding"]["groups"]["unseen"]
 
 
-def test_interval_of_a_mean_is_students():
-    for n in (2, 5, 30):
-        x = np.random.default_rng(n).normal(size=n)
-        low, high = stats.ttest_1samp(x, 0).confidence_interval(0.9)
-        assert interval(x.mean(), without_each(x), 0.9) == pytest.approx({"value": x.mean(), "low": low, "high": high})
-    assert interval(3.0, without_each([3.0]), 0.9) == {"value": 3.0, "low": None, "high": None}
-
-
-def test_ratio_agrees_with_the_paired_difference():
-    rng, sides = np.random.default_rng(0), set()
-    for _ in range(200):
-        shared = rng.normal(size=N)
-        a, b = (10 + rng.normal() + shared + rng.normal(size=N) for _ in range(2))
-        pair = [(x.mean(), without_each(x)) for x in (a, b)]
-        value, low, high = ratio(*pair, 0.95)
-        assert low < value < high and value == pytest.approx(a.mean() / b.mean())
-        assert (low <= 1 <= high) == (stats.ttest_rel(a, b).pvalue >= 0.05)
-        for r in (low, high):                             # the difference a - r b is at the edge of being 0
-            assert stats.ttest_1samp(a - r * b, 0).pvalue == pytest.approx(0.05, abs=1e-6)
-        sides.add(low <= 1 <= high)
-    assert sides == {True, False}
-    assert ratio((1.0, np.ones(N)), ((b - b.mean()).mean(), without_each(b - b.mean())), 0.95) is None
-
-
-def test_share_is_exact():
-    for k in range(N + 1):
-        votes = np.arange(N) < k
-        want = stats.binomtest(k, N).proportion_ci(0.95, method="exact")
-        assert share(votes, 0.95) == pytest.approx({"share": k / N, "low": want.low, "high": want.high, "n_clips": N})
-    half, mirrored = share(np.array([1, 1, 0.5, 0]), 0.95), share(np.array([0, 0, 0.5, 1]), 0.95)
-    assert half["share"] == 0.625 and half["low"] == pytest.approx(1 - mirrored["high"])
-
-
 def test_verdicts_are_decided_in_pairs(tmp_path):
     close = good(psnr=20 + WIDE + 0.5 * NOISE[1] - 0.5 * NOISE[1].mean() - 0.01)
     table = table_of(tmp_path, {"a": good(), "b": bad(), "c": close}, protocol={"confidence": 0.9})

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
 import av
@@ -155,6 +156,7 @@ def test_the_ledger_lays_ours_beside_the_papers(html):
     assert "FED-Lite0 frames3 on Sliding planes, seen" in found[0] and absent[3].endswith("brings <them>")
     assert "Sliding planes, seen; Sliding planes, unseen" in absent[0]           # nothing is here of either: told once
     assert stand_in[2] == stand_in[4] == "–" and part.count('<tbody class="stand-in">') == 1 and "in its place" in stand_in[0]
+    assert stand_in[6] == "beside it; tests nothing" and "no test of the paper's claim" in unescape(part)
     assert part.count("Other &lt;clips&gt;, of seen: <code>lite0</code>.") == 1 and 'href="#ledger-2"' in part
     assert "1 more comparison of the paper has nothing beside it here" in part and "vid2vid 3.44, PredNet 11.18" in part
     assert '<a href="#ledger">Beside the paper</a>' in html

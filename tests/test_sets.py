@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
-from v2vbench.intervals import pseudo_values, spread
+from v2vbench.intervals import Estimate, pseudo_values, spread
 from v2vbench.metrics import _sets, frechet, frechet_infinity, kernel, mmd
 from v2vbench.params import Fault, check
 
@@ -92,11 +92,12 @@ def test_without_each_clip_is_the_distance_of_the_others(name, d):
     want = np.array([distance(name, x[clips != clip], y[clips != clip], clips[clips != clip]) for clip in np.unique(clips)])
     got, value = without_each(name, x, y, clips), distance(name, x, y, clips)
     if name == "infinity":
-        assert spread(value, got)[0] == pytest.approx(value, rel=1e-12)
+        assert spread(Estimate(value, got, np.ones(12, int)))[0] == pytest.approx(value, rel=1e-12)
         want = want - want.mean() + value
     assert got.shape == (12,) and np.allclose(got, want, rtol=1e-10, atol=0)
-    assert pseudo_values(value, got).mean() == pytest.approx(spread(value, got)[0], rel=1e-12)
-    assert pseudo_values(value, got).std(ddof=1) / np.sqrt(12) == pytest.approx(spread(value, got)[1], rel=1e-9)
+    own = Estimate(value, got, np.ones(12, int))
+    assert pseudo_values(own).mean() == pytest.approx(spread(own)[0], rel=1e-12)
+    assert pseudo_values(own).std(ddof=1) / np.sqrt(12) == pytest.approx(spread(own)[1], rel=1e-9)
 
 
 def by_scipy(x, y):

@@ -13,7 +13,7 @@ from v2vbench.damage import CHEATS, LADDERS, damaged
 from v2vbench.equivalents import climb
 from v2vbench.evaluate import Scorer
 from v2vbench.files import write_json
-from v2vbench.intervals import spread
+from v2vbench.intervals import of_score, spread
 from v2vbench.metrics import COST
 from v2vbench.params import Count, Fault, Natural, Params, Range, bind, check, choose, coerce
 from v2vbench.passes import side_by_side
@@ -97,7 +97,7 @@ def _summary(scorer: Scorer, settings: Calibration, group: str, name: str, level
             arrays, where = scorer.read(clip, settings.n_frames), f"clip {clip}, {name} {level:g}"
             fake = damaged(arrays["real"], name, level, clip, settings.seed)
         scores.append(scorer.clip(arrays | {"fake": fake}, where, real=False, keep=False))
-    summary = scorer.summary(scores, f"group {group}, {name}")
+    summary = scorer.summary(scores, f"group {group}, {name}", scorer.clusters(group))
     return {label: {key: metric[key] for key in KEPT if key in metric} for label, metric in summary.items() if metric["value"] is not None}
 
 
@@ -116,12 +116,12 @@ def cheat(store: Store, clip: str, name: str, settings: dict) -> np.ndarray:
 def _group(scorer: Scorer, settings: Calibration, group: str, found: dict) -> dict:
     """What the jobs of one group found, by ladder and by cheat."""
     better, untouched = {label: about["better"] for label, about in scorer.about.items()}, found[group, UNTOUCHED, 0]
-    ladders, cheats = {}, {}
+    ladders, cheats, clusters = {}, {}, scorer.clusters(group)
     for name, levels in settings.ladders.items():
         metrics = {}
         for label in untouched:
             rungs = [untouched[label], *(found[group, name, level][label] for level in levels)]
-            values = [shown(rung) for rung in rungs]
+            values = [shown(rung, clusters) for rung in rungs]
             metrics[label] = {"values": values} | climb(values, better[label], settings.seen_from) | {
                 key: [rung[key] for rung in rungs] for key in KEPT[1:] if key in rungs[0]}
         about = {key: getattr(LADDERS[name], key) for key in ("title", "unit", "kind", "neutral")}
@@ -129,7 +129,7 @@ def _group(scorer: Scorer, settings: Calibration, group: str, found: dict) -> di
     for name, own in settings.cheats.items():
         about = CHEATS[name]
         cheats[name] = {"title": about.title.format(**own), "about": inspect.getdoc(about.video), "metrics": {
-            label: rung | {"value": shown(rung)} for label, rung in found[group, name, None].items()}}
+            label: rung | {"value": shown(rung, clusters)} for label, rung in found[group, name, None].items()}}
     clips = scorer.store.split(group)
     longest = max(scorer.store.clips[clip]["n_frames"] for clip in clips) - scorer.params.protocol.skip_frames
     return {"clips": clips, "n_frames": min(settings.n_frames, longest), "equivalents": settings.equivalents, "ladders": ladders,
@@ -137,9 +137,9 @@ def _group(scorer: Scorer, settings: Calibration, group: str, found: dict) -> di
             "sees": {label: sees(ladders, label, better[label], settings.seen_from) for label in untouched}}
 
 
-def shown(score: dict) -> float:
+def shown(score: dict, clusters: list[str]) -> float:
     """A value as tables have those of methods: of a set distance the jackknife's, freed of its first-order bias."""
-    return float(spread(score["value"], np.array(score["leave_one_out"]))[0]) if score.get("leave_one_out") else score["value"]
+    return spread(of_score(score, clusters))[0] if score.get("leave_one_out") else score["value"]
 
 
 def sees(ladders: dict, label: str, better: str, seen_from: float) -> dict:

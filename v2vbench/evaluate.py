@@ -51,13 +51,21 @@ class Scorer:
         self.lock = threading.Lock()
         self.arrays = sorted(wanted & {name for clip in self.store.clips.values() for name in clip["arrays"]})
         
-    def read(self, clip: str, n_frames: int | None = None, fakes: clips.Store | None = None) -> dict[str, np.ndarray]:
-        """What is scored of a clip of the store, and of `fakes`: its arrays from protocol.skip_frames on, at most `n_frames` of them."""
+    def clusters(self, group: str) -> list[str]:
+        """The cluster of each clip of a test group, within which clips are alike."""
+        return [self.store.clips[clip].get("cluster", clip) for clip in self.store.split(group)]
+
+    def read(self, clip: str, n_frames: int | None = None, fakes: clips.Store | None = None,
+             fake: str | None = None) -> dict[str, np.ndarray]:
+        """What is scored of a clip of the store, and of `fakes`: its arrays from protocol.skip_frames on, at most `n_frames` of them.
+
+        fake    the clip of `fakes`, where it has another name
+        """
         skip, there = self.params.protocol.skip_frames, self.store.clips[clip]
         stop = min(there["n_frames"], skip + (n_frames or there["n_frames"]))
         with self.lock:                                # clips are scored side by side, and a store has one file open
             arrays = self.store.read(clip, skip, stop, [name for name in self.arrays if name in there["arrays"]])
-            return arrays | (fakes.read(clip, skip, stop, ["fake"]) if fakes else {})
+            return arrays | (fakes.read(fake or clip, skip, stop, ["fake"]) if fakes else {})
 
     def clip(self, arrays: dict[str, np.ndarray], where: str, real: bool = True, keep: bool = True) -> dict:
         """All that is kept of one clip: {"fake" and "real": {label: values, ("rows", line of features): rows}}.
@@ -91,16 +99,19 @@ class Scorer:
         asked = clip | ({"judge": self.judges[metric.judge]} if metric.judge else {})
         return metric.compute(asked, where, function).double()
 
-    def summary(self, scores: list[dict], where: str) -> dict:
-        """{label: about, value and what it came from} of the clips of one group, as `clip` returned them."""
-        return {metric.label: self.about[metric.label] | self._summary(metric, scores, where) for metric in self.metrics}
+    def summary(self, scores: list[dict], where: str, clusters: list[str]) -> dict:
+        """{label: about, value and what it came from} of the clips of one group, as `clip` returned them.
 
-    def _summary(self, metric: Metric, scores: list[dict], where: str) -> dict:
+        clusters    of each clip, as `Scorer.clusters` has them
+        """
+        return {metric.label: self.about[metric.label] | self._summary(metric, scores, where, clusters) for metric in self.metrics}
+
+    def _summary(self, metric: Metric, scores: list[dict], where: str, clusters: list[str]) -> dict:
         if metric.label in self.absent:
-            empty = {"per_clip": [], "curve": []} if metric.kind == "clip" else {"leave_one_out": []}
+            empty = {"per_clip": [], "curve": [], "drift": []} if metric.kind == "clip" else {"leave_one_out": []}
             return empty | {"value": None, "absent": self.absent[metric.label]}
         if metric.kind == "set":
-            return set_summary(metric, scores, where)
+            return set_summary(metric, scores, where, clusters)
         own = _over_clips([score["fake"][metric.label] for score in scores])
         for name in ("real", "floor"):
             if all(metric.label in score[name] for score in scores):
@@ -118,13 +129,25 @@ def evaluate(params: Params, run: str, root: Path) -> dict:
     line = choose(params.runs, run, "runs")
     scorer, fakes = Scorer(params, line.dataset, root), clips.Store(root / "runs" / run / "clips.zip")
     store, skip = scorer.store, params.protocol.skip_frames
-    given = _same_clips(store, fakes, params.protocol)
+    given, seeds = _same_clips(store, fakes, params.protocol)
     ids = [clip for group in store.facts.groups for clip in store.split(group)]
+    jobs = [(clip, seed) for seed in (None, *seeds) for clip in ids]
     pixels = 2 * max(clip["n_frames"] for clip in store.clips.values()) * store.facts.size[0] * store.facts.size[1] * 3
-    found = side_by_side(lambda clip: scorer.clip(scorer.read(clip, fakes=fakes), f"clip {clip} of {run}"), ids, max(1, AT_ONCE // pixels))
-    scores = dict(zip(ids, progress(found, f"evaluate {run}", unit="clip", total=len(ids))))
-    groups = {group: {"clips": store.split(group), "metrics": scorer.summary(
-        [scores[clip] for clip in store.split(group)], f"group {group} of {run}")} for group in store.facts.groups}
+
+    def score(job: tuple) -> dict:
+        clip, seed = job
+        fake, where = (clip, f"clip {clip} of {run}") if seed is None else (f"{clip}@{seed}", f"clip {clip} of {run}, seed {seed}")
+        return scorer.clip(scorer.read(clip, fakes=fakes, fake=fake), where, real=seed is None)
+
+    found = side_by_side(score, jobs, max(1, AT_ONCE // pixels))
+    scores, groups = dict(zip(jobs, progress(found, f"evaluate {run}", unit="clip", total=len(jobs)))), {}
+    for group in store.facts.groups:
+        own, clusters = store.split(group), scorer.clusters(group)
+        summaries = {seed: scorer.summary([scores[clip, seed] for clip in own], f"group {group} of {run}", clusters)
+                     for seed in (None, *seeds)}
+        groups[group] = {"clips": own, "clusters": clusters, "metrics": summaries.pop(None)}
+        if seeds:
+            groups[group]["seeds"] = {str(seed): _of_seed(metrics) for seed, metrics in summaries.items()}
     result = {"run": run, "title": line.title, "dataset": line.dataset, "model": line.model, "groups": groups,
               "first_frames": f"{given} real frame{'s' if given > 1 else ''}" if given else "none",
               "skip_frames": skip}
@@ -132,8 +155,17 @@ def evaluate(params: Params, run: str, root: Path) -> dict:
     return result
 
 
-def _same_clips(store: clips.Store, fakes: clips.Store, protocol: Protocol) -> int:
-    """Hold a run's clips against the data set's; returns the number of real frames the run was given in each."""
+def _of_seed(metrics: dict) -> dict:
+    """What is kept of a further training seed: {label: value and per_clip or leave_one_out}, of metrics that have a value."""
+    return {label: {key: metric[key] for key in ("value", "per_clip", "leave_one_out") if key in metric}
+            for label, metric in metrics.items() if metric["value"] is not None}
+
+
+def _same_clips(store: clips.Store, fakes: clips.Store, protocol: Protocol) -> tuple[int, list[int]]:
+    """Hold a run's clips against the data set's; returns the number of real frames the run was given in each, and its further seeds.
+
+    A run that was trained with several seeds has, for each but the first, clips `<clip>@<seed>`.
+    """
     def refuse(what: str):
         raise Fault(f"{fakes.path}: {what}; synthesize the run again")
 
@@ -144,9 +176,12 @@ def _same_clips(store: clips.Store, fakes: clips.Store, protocol: Protocol) -> i
         if not store.split(group):
             raise Fault(f"{store.path}: test group {group} has no clips; prepare the data set again")
         wanted |= {clip: store.clips[clip] for clip in store.split(group)}
-    if extra := sorted(fakes.clips.keys() - wanted.keys()):
+    further = {clip: clip.rpartition("@") for clip in fakes.clips if clip not in wanted}
+    if extra := sorted(clip for clip, (of, _, seed) in further.items() if of not in wanted or not seed.isdecimal()):
         refuse(f"clip {extra[0]} is no test clip of {store.path.name}")
-    for clip, real in wanted.items():
+    seeds = sorted({int(seed) for _, _, seed in further.values()})
+    for clip, (of, real) in ({clip: (clip, real) for clip, real in wanted.items()}
+                             | {f"{clip}@{seed}": (clip, real) for seed in seeds for clip, real in wanted.items()}).items():
         if clip not in fakes.clips:
             refuse(f"clip {clip} is missing")
         fake = fakes.clips[clip]
@@ -154,7 +189,7 @@ def _same_clips(store: clips.Store, fakes: clips.Store, protocol: Protocol) -> i
             if fake[field] != real[field]:
                 refuse(f"clip {clip} has {field} {fake[field]}, where {store.path.name} has {real[field]}")
         if fake.get("real_sha256", real["sha256"]) != real["sha256"]:
-            refuse(f"clip {clip} was made from another clip {clip} than that of {store.path.name}")
+            refuse(f"clip {clip} was made from another clip {of} than that of {store.path.name}")
         if real["n_frames"] < protocol.skip_frames + 2:
             raise Fault(f"{store.path}: clip {clip} has {real['n_frames']} frames; with protocol.skip_frames "
                         f"{protocol.skip_frames} it takes {protocol.skip_frames + 2}")
@@ -162,7 +197,7 @@ def _same_clips(store: clips.Store, fakes: clips.Store, protocol: Protocol) -> i
     if len(given) > 1 or max(given) > protocol.skip_frames:
         raise Fault(f"{fakes.path}: clips start with {' or '.join(map(str, sorted(given)))} real frames; it takes one "
                     f"number, at most protocol.skip_frames, {protocol.skip_frames}: real frames are not scored")
-    return given.pop()
+    return given.pop(), seeds
 
 
 def _ordered(rows: np.ndarray) -> np.ndarray:
@@ -171,20 +206,31 @@ def _ordered(rows: np.ndarray) -> np.ndarray:
 
 
 def _over_clips(values: list[np.ndarray]) -> dict:
-    """The mean of each clip, their mean, and the mean over clips at each frame, of the clips that have that frame."""
+    """The mean of each clip, their mean, the mean over clips at each frame, of the clips that have that frame, and each clip's drift."""
     curve = np.full((len(values), max(map(len, values))), np.nan)
     for row, clip in zip(curve, values):
         row[:len(clip)] = clip
     per_clip = [float(clip.mean()) for clip in values]
-    return {"value": float(np.mean(per_clip)), "per_clip": per_clip, "curve": np.nanmean(curve, 0).tolist()}
+    return {"value": float(np.mean(per_clip)), "per_clip": per_clip, "curve": np.nanmean(curve, 0).tolist(),
+            "drift": [_drift(clip) for clip in values] if min(map(len, values)) > 1 else []}
 
 
-def set_summary(metric: Metric, scores: list[dict], where: str) -> dict:
-    """The distance of all clips' rows, and without each clip in turn; None where so few clips have none."""
-    kind, n_clips, module = metric.settings["features"], len(scores), metric.module
+def _drift(values: np.ndarray) -> float:
+    """The mean of the second half of a clip less that of the first; of an odd number of values the middle one is in neither."""
+    half = len(values) // 2
+    return float(values[-half:].mean() - values[:half].mean())
+
+
+def set_summary(metric: Metric, scores: list[dict], where: str, clusters: list[str]) -> dict:
+    """The distance of all clips' rows, and without each cluster in turn; None where so few clusters have none.
+
+    A row's owner, of which the metrics leave out pairs, is its cluster: frames of two clips of one map are alike as well.
+    """
+    kind, module, names = metric.settings["features"], metric.module, list(dict.fromkeys(clusters))
+    n_clusters = len(names)
     fake, real = (np.concatenate([score[name]["rows", kind] for score in scores]).astype(np.float64) for name in ("fake", "real"))
-    owner = np.repeat(np.arange(n_clips), [len(score["fake"]["rows", kind]) for score in scores])
-    about = {"n": len(fake), "n_clips": n_clips, "rank": min(len(fake) - 1, fake.shape[1])}
+    owner = np.repeat([names.index(cluster) for cluster in clusters], [len(score["fake"]["rows", kind]) for score in scores])
+    about = {"n": len(fake), "n_clips": len(scores), "n_clusters": n_clusters, "rank": min(len(fake) - 1, fake.shape[1])}
 
     def distance(keep):
         try:
@@ -195,17 +241,17 @@ def set_summary(metric: Metric, scores: list[dict], where: str) -> dict:
             raise Fault(f"metrics.{metric.label}: {where}: {value} from {int(keep.sum())} rows of {kind}")
         return value
 
-    if n_clips < module.MIN_CLIPS or len(owner) < module.MIN_ROWS:
-        note = f"{len(owner)} rows of {n_clips} clips; it takes {module.MIN_ROWS} rows of {module.MIN_CLIPS} clips"
+    if n_clusters < module.MIN_CLIPS or len(owner) < module.MIN_ROWS:
+        note = f"{len(owner)} rows of {n_clusters} clusters; it takes {module.MIN_ROWS} rows of {module.MIN_CLIPS} clusters"
         return about | {"value": None, "leave_one_out": [], "note": note}
-    without = [owner != clip for clip in range(n_clips)]
-    enough = n_clips > module.MIN_CLIPS and min(keep.sum() for keep in without) >= module.MIN_ROWS
+    without = [owner != cluster for cluster in range(n_clusters)]
+    enough = n_clusters > module.MIN_CLIPS and min(keep.sum() for keep in without) >= module.MIN_ROWS
     value = distance(owner >= 0)
     if not enough:
         return about | {"value": value, "leave_one_out": []}
     if hasattr(module, "leave_one_out"):
         replicates = module.leave_one_out(fake, real, owner, **metric.settings).tolist()
-        if bad := [clip for clip, replicate in enumerate(replicates) if not np.isfinite(replicate)]:
-            raise Fault(f"metrics.{metric.label}: {where}: {replicates[bad[0]]} without clip {bad[0]}")
+        if bad := [cluster for cluster, replicate in enumerate(replicates) if not np.isfinite(replicate)]:
+            raise Fault(f"metrics.{metric.label}: {where}: {replicates[bad[0]]} without cluster {names[bad[0]]}")
         return about | {"value": value, "leave_one_out": replicates}
     return about | {"value": value, "leave_one_out": [distance(keep) for keep in without]}

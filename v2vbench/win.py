@@ -6,6 +6,7 @@ import numpy as np
 from scipy import optimize, stats
 from scipy.special import expit
 
+from v2vbench.intervals import Estimate, of_clips, spread
 from v2vbench.known import Known
 from v2vbench.metrics import COST
 from v2vbench.params import Count, Range, Share
@@ -98,29 +99,13 @@ def pairs(model: dict, a: dict, b: dict, settings: Win, confidence: float, clust
                           for name, own in others.items()])
         means.append(float(chances.mean()))
         if len(set(names)) > 1 and len(again) > 1:
-            error = np.hypot(_error_over_clusters(chances, names), _error_over(again))
+            error = np.hypot(spread(of_clips(chances, names))[1], spread(Estimate(means[-1], again, np.ones(len(again), int)))[1])
             half = stats.t.ppf((1 + confidence) / 2, min(len(set(names)), len(again)) - 1) * error
             ends.append((means[-1] - half, means[-1] + half))
     told |= {"p": means[0], "p_ridges": [min(means), max(means)]}
     if ends:
         told |= {"low": max(0.0, float(min(low for low, _ in ends))), "high": min(1.0, float(max(high for _, high in ends)))}
     return told
-
-
-def _error_over(replicates: np.ndarray) -> float:
-    """The delete-one jackknife's standard error. Tukey 1958."""
-    return float(np.sqrt((len(replicates) - 1) / len(replicates) * ((replicates - replicates.mean()) ** 2).sum()))
-
-
-def _error_over_clusters(values: np.ndarray, clusters: list) -> float:
-    """The standard error of the mean of values that are alike within clusters of unequal size.
-
-    source      Busing, Meijer & van der Leeden 1999, delete-m jackknife for unequal m; a mean's pseudo-values are its clusters' means
-    """
-    owner = np.unique(np.array(clusters), return_inverse=True)[1]
-    sizes = np.bincount(owner)
-    means = np.bincount(owner, values) / sizes
-    return float(np.sqrt(((means - values.mean()) ** 2 / (len(values) / sizes - 1)).mean()))
 
 
 def _chances(weights: np.ndarray, scales: np.ndarray, reach: np.ndarray | float, difference: np.ndarray) -> np.ndarray:
