@@ -76,9 +76,13 @@ def _group(store, group, own, metrics, scored, rng, full):
             held |= {"per_clip": rng.uniform(0.5, 2, n).tolist(), "curve": curve.tolist()} if kind == "clip" else {
                 "leave_one_out": [value] * n}
             groups["metrics"][label] = fixed | {"value": value} | held
-    pairs = [{"a": keys[i], "b": keys[(i + 1) % len(keys)], "share": share, "low": low, "high": high, "n_clips": n}
+    pairs = [{"a": keys[i], "b": keys[(i + 1) % len(keys)], "share": share, "low": low, "high": high, "n_clips": n, "n_clusters": max(n - 1, 1)}
              for i, (share, low, high) in enumerate(VOTES[:len(keys) if len(keys) > 2 else len(keys) - 1])]
-    preference = {"metrics": [label for label in ("psnr", "warp_error") if label in metrics], "pairs": pairs, "ranking": None, "win": None}
+    voters = {"fidelity": {"label": "psnr" if "psnr" in metrics else None, "passed_over": {"fid": "has no value of <one> clip"}},
+              "realism": {"label": "warp_error" if "warp_error" in metrics else None, "passed_over": {}}}
+    reason = "there is one clip only, which says nothing of <others>" if n == 1 else None
+    preference = {"metrics": [own["label"] for own in voters.values() if own["label"]], "voters": voters, "reason": reason,
+                  "pairs": [] if reason else pairs, "ranking": None, "win": None}
     present = {label: metrics[label] for label, metric in about.items() if any(row["value"] is not None for row in metric["rows"].values())}
     cheats = {key: {"title": title, "about": what, "metrics": {label: {"value": metric[-1] * 1.01, "wins": (key, label) in WINS}
               for label, metric in present.items()}} for key, title, what in CHEATS} if full else {}
@@ -126,7 +130,8 @@ def ledger(dataset, groups):
                  "ratio": {"value": 0.82, "low": 0.77, "high": 0.88}, "agrees": "the same one leads", "within": True,
                  "difference": f"Other <clips>, of {group}: `lite0`."}
         nothing = first | {"ours": None, "agrees": None, "within": None, "ratio": None}
-        told += [first, first | {"what": "in its place", "published": {}, "published_ratio": None, "within": None, "stand_in": True},
+        told += [first, first | {"what": "in its place", "published": {}, "published_ratio": None, "agrees": None, "within": None,
+                         "stand_in": True},
                  nothing | {"label": "fid", "absent": ABSENT},
                  nothing | {"table": "Table 3", "methods": ["vid2vid", "PredNet"], "published": {"vid2vid": 3.44, "PredNet": 11.18},
                             "label": None, "absent": "not run in this suite: PredNet", "difference": "Never shown."}]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, check, choose, load, member
+from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, bind, check, choose, load, member
 
 
 def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
@@ -65,17 +65,15 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
         choose(params.metrics, label, f"{file}: protocol.primary[{i}]")
     if not 3 <= len(primary) <= 5 or len(set(primary)) < len(primary):
         raise Fault(f"{file}: protocol.primary: {', '.join(primary) or 'nothing'} is not three to five metrics, each once")
-    for i, label in enumerate(params.preference.get("metrics", ())):
-        choose(params.metrics, label, f"{file}: preference.metrics[{i}]")
 
 
 def signatures(params: Params, file: str) -> None:
     """Each line binds to the signature it is for. Raises Fault with the path to the first value that does not; imports every member."""
     from v2vbench import calibrate, features, metrics
-    from v2vbench.preference import Preference
+    from v2vbench.preference import Preference, check_candidates
     from v2vbench.report import Settings
     check(Settings, params.report, f"{file}: report")
-    check(Preference, params.preference, f"{file}: preference")
+    preference = bind(Preference, params.preference, f"{file}: preference")
     calibrate.resolve(params.calibration, f"{file}: calibration")
     for key, line in params.datasets.items():
         where = f"{file}: datasets.{key}"
@@ -86,14 +84,13 @@ def signatures(params: Params, file: str) -> None:
     kinds = features.resolve(params.features, f"{file}: features")
     lines = metrics.resolve(params.metrics, params.judges, f"{file}: metrics")
     _check_headings(params, lines, f"{file}: protocol.primary")
+    check_candidates(preference, lines, f"{file}: preference")
     for metric in lines:
         where = f"{file}: metrics.{metric.label}"
         for dataset in metric.on or ():
             choose(params.datasets, dataset, f"{where}.on")
         if metric.kind == "set":
             choose(kinds, metric.settings["features"], f"{where}.features")
-        if metric.kind != "clip" and metric.label in params.preference.get("metrics", ()):
-            raise Fault(f"{file}: preference: {metric.label} is of a set of clips; only metrics of single clips vote")
     for section in ("runs", "forecasts", "judges"):
         for key, run in getattr(params, section).items():
             where = f"{file}: {section}.{key}"
