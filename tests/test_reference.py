@@ -7,6 +7,7 @@ import re
 import shutil
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import torch
@@ -79,11 +80,12 @@ def video():
 # half size's is the exact one, and what rounding may have made of the reference's is in the bound.
 SAFETY = 8                                                                  # between another CPU's rounding and this one's shuffled
 OUTPUTS = ("fake", "raw", "flow", "mask")
+NOTHING = MappingProxyType({})
 SCALES = ("half", "fake")                                                   # whose frames become past, the coarser first
 
 
 @torch.no_grad()
-def unrolled(model, clip, *, dtype=torch.float64, pasts={}, shaken={}) -> dict[str, torch.Tensor]:
+def unrolled(model, clip, *, dtype=torch.float64, pasts=NOTHING, shaken=NOTHING) -> dict[str, torch.Tensor]:
     """Frames 2 .. 5, each from the two before it: OUTPUTS, and `half`, the coarser scale's frames; each (4, C, h, w) in float64.
 
     pasts     {scale: frames 2 .. 5} that become past in place of the model's own
@@ -180,10 +182,11 @@ def test_rollout_is_the_references_to_the_digit_where_the_cpu_is_like_theirs(vid
     frames must keep to it. It had AVX-512; that alone does not say so, since oneDNN also goes by the caches."""
     model, clip, about = video
     with torch.no_grad():
-        error = (model.rollout(clip, _blocks.pyramid(clip["real"][:, :2], 2))["fake"][0] - about["infer/fake"]).abs().flatten(1).max(1).values
+        ours = model.rollout(clip, _blocks.pyramid(clip["real"][:, :2], 2))["fake"][0]
+    error = (ours - about["infer/fake"]).abs().flatten(1).max(1).values
     if error[0] > 1e-6:
-        pytest.skip(f"{torch.backends.cpu.get_cpu_capability()} here rounds otherwise than the CPU that made the fixture: {error[0]:.0e} in "
-                    "the first frame; the bounds of rounding hold it")
+        pytest.skip(f"{torch.backends.cpu.get_cpu_capability()} here rounds otherwise than the CPU that made the fixture: {error[0]:.0e} "
+                    "in the first frame; the bounds of rounding hold it")
     assert error.max() < 1e-4
 
 
@@ -535,8 +538,8 @@ def test_videos_of_other_settings(name, edges, store):
         with in_double():
             exact, clip["real"] = copy.deepcopy(model).double(), clip["real"].double()
             source, first = _blocks.encode(clip, facts(), edges), clip["real"][0, :shape["n_past"]]
-            theirs = their_video({name: copy.deepcopy(net).double() for name, net in nets.items()}, source, first, model.front, rounded=False)
-            assert largest(used(exact, clip)[0], theirs) < 1e-6
+            theirs = {name: copy.deepcopy(net).double() for name, net in nets.items()}
+            assert largest(used(exact, clip)[0], their_video(theirs, source, first, model.front, rounded=False)) < 1e-6
         for ours, theirs in zip([model.D_image, *model.D_video], [nets[name] for name in nets if name.startswith("D")]):
             x = torch.randn(1, ours.scales[0].layers[0][0].in_channels, *SIZE)
             outputs = [layer for scale in ours(x) for layer in scale]

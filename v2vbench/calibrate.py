@@ -15,7 +15,7 @@ from v2vbench.evaluate import Scorer
 from v2vbench.files import write_json
 from v2vbench.intervals import spread
 from v2vbench.metrics import COST
-from v2vbench.params import Count, Fault, Natural, Params, Range, bind, check, choose, coerce
+from v2vbench.params import Count, Fault, Natural, Params, Range, bind, brief, check, choose, coerce
 from v2vbench.passes import side_by_side
 from v2vbench.progress import progress
 
@@ -41,8 +41,9 @@ def resolve(section: dict, where: str = "calibration") -> Calibration:
     ladders = {name: coerce(levels, list[choose(LADDERS, name, f"{where}.ladders").levels], f"{where}.ladders.{name}")
                for name, levels in own.ladders.items()}
     for name, levels in ladders.items():
-        if not levels or (np.diff(levels) * (1 if LADDERS[name].neutral is not None else -1) <= 0).any():
-            raise Fault(f"{where}.ladders.{name}: {levels} do not lead from mild to worse")
+        rising = LADDERS[name].neutral is not None
+        if not levels or any(later <= level if rising else later >= level for level, later in zip(levels, levels[1:])):
+            raise Fault(f"{where}.ladders.{name}: {brief(levels)} do not lead from mild to worse")
     for name in own.equivalents:
         choose(ladders, name, f"{where}.equivalents")
     cheats = {name: check(choose(CHEATS, name, f"{where}.cheats").video, settings, f"{where}.cheats.{name}", given=("real", "other"))

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, check, choose, load, member
+from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, brief, check, choose, load, member, shorten
+
+N_KEY = 100          # characters of a key; a file name has 255, and other words in it
 
 
 def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
@@ -15,7 +17,10 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
     for section in ("datasets", "schedules", "judges", "features", "metrics", "runs", "forecasts", "predictions", "styles"):
         for key in getattr(params, section):
             if not isinstance(key, str) or not re.fullmatch(SLUG, key):
-                raise Fault(f"{file}: {section}: the key {key!r} is not made of a-z, 0-9, _ and -")
+                raise Fault(f"{file}: {section}: the key {brief(key)} is not made of a-z, 0-9, _ and -")
+            if len(key) > N_KEY:
+                raise Fault(f"{file}: {section}: the key {brief(key)} has {len(key)} characters; it becomes part of file names, "
+                            f"so {N_KEY} at most")
     makers = [*params.judges, *params.runs, *params.forecasts, *params.predictions, *params.styles]
     if taken := [key for key in [*makers, *imported] if key in NO_RUN]:
         raise Fault(f"{file}: a run cannot be called {taken[0]}; base and first_frames use the word")
@@ -40,7 +45,7 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
             while seen[-1] in lines:
                 seen.append(lines[seen[-1]].base)
                 if seen[-1] in seen[:-1]:
-                    raise Fault(f"{file}: {section}.{key}.base: {' starts from '.join(seen)}, in a circle")
+                    raise Fault(f"{file}: {section}.{key}.base: {shorten(' starts from '.join(seen), 200)}, in a circle")
     for key, line in params.predictions.items():
         where = f"{file}: predictions.{key}"
         choose(params.datasets, line.dataset, f"{where}.dataset")
@@ -57,8 +62,9 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
         if run.kwargs.get("styles", "none") == "none":
             raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
         if not line.seeds or len(set(line.seeds)) < len(line.seeds):
-            raise Fault(f"{where}.seeds: {line.seeds} is not one seed or more, each once")
-    for i, label in enumerate(params.preference.get("metrics", ())):
+            raise Fault(f"{where}.seeds: {brief(line.seeds)} is not one seed or more, each once")
+    voters = params.preference.get("metrics")
+    for i, label in enumerate(voters if isinstance(voters, list) else ()):          # `signatures` says what else it is
         choose(params.metrics, label, f"{file}: preference.metrics[{i}]")
 
 
