@@ -15,7 +15,7 @@ from filelock import FileLock
 from safetensors.torch import load_file, save_file
 from test_models import SMALL, STYLES, build, fine, noise, watch, window
 
-from v2vbench import clips, params, synthesize, train
+from v2vbench import clips, doctor, params, synthesize, train
 from v2vbench.params import Fault, Forecast, Params, Run, Schedule
 
 LINES = dict(title="x", dataset="sliding", schedule="few", base="none")
@@ -49,6 +49,12 @@ def test_two_trainings_are_the_same_bytes(store_path, tmp_path, precision):
         root.mkdir()
         train.train(project(store_path, root, precision=precision, steps=3), "x", root)
     assert result(tmp_path / "a") == result(tmp_path / "b")
+
+
+def test_the_first_line_tells_of_a_precision_that_the_cpu_emulates(store_path, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "slow_precision", lambda precision: f"{precision} is slow")
+    train.train(project(store_path, tmp_path, steps=1), "x", tmp_path)
+    assert capsys.readouterr().err.startswith("train x: 32-true is slow\n")
 
 
 def train_until_killed(store_path, root):

@@ -102,6 +102,17 @@ def signatures(params: Params, file: str) -> None:
                 raise Fault(f"{where}.base: {run.model} starts from {model.NEEDS_BASE}")
 
 
+def slow_precision(params: Params) -> str:
+    """One line that names the schedules whose precision this machine emulates; "" where none does. Imports torch only where a schedule
+    that trains asks for bfloat16."""
+    asking = [key for key, schedule in params.schedules.items() if schedule.precision == "bf16-mixed" and schedule.steps]
+    if not asking:
+        return ""
+    from v2vbench import doctor
+    said = doctor.slow_precision("bf16-mixed")
+    return said and f"schedules {shorten(', '.join(asking), 200)}: {said}"
+
+
 def checked(root: Path) -> Params:
     """The parameters, loaded and held against the code; what has passed is not held against it again until a byte of
     params.yaml or of the package changes, since that imports every model."""
