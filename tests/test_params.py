@@ -136,6 +136,11 @@ WRONG = {
     "judge that makes video": ({"judges.reader.model": "vid2vid"}, "judges.reader.model: vid2vid belongs in runs"),
     "level of a ladder": ({"calibration.ladders.blur": [2, 1]}, "calibration.ladders.blur: [2.0, 1.0] do not lead from mild to worse"),
     "control of no name": ({"calibration.controls.lazy": {}}, "calibration.controls: no 'lazy'"),
+    "level that is no number": ({"calibration.ladders.warp_space": [1, {}]}, "calibration.ladders.warp_space[1]: {} is not float"),
+    "a number beyond 64 bits": ({"schedules.few.seed": 10 ** 19}, "few.seed: 10000000000000000000 is out of range; whole numbers"),
+    "a number beyond floats": ({"schedules.few.lr": 10 ** 400}, "schedules.few.lr: 1000"),
+    "key longer than a file name": ({"runs." + "p" * 300: LINE}, "it becomes part of file names"),
+    "name that is none": ({"runs.vid2vid.model": "x" * 5000}, "is not the name of a file in v2vbench/models"),
     "vote of a set": ({"preference.metrics": ["fed"]}, "preference: fed is of a set of clips; only metrics of single clips vote"),
     "report": ({"report.playres": 1}, "report: unknown playres; it takes players"),
     "key with capitals": ({"metrics.PSNR": {"metric": "psnr", "data_range": 2, "cap_db": 9}}, "metrics: the key 'PSNR' is not made of a-z"),
@@ -158,17 +163,23 @@ def test_a_wrong_line_is_named(tmp_path, changes, says):
     ("- a\n", "params.yaml: expected a mapping of sections, got list"),
     ("", "params.yaml: expected a mapping of sections, got NoneType"),
     ("suite: !!python/object:os.system {}\n", "params.yaml:1: could not determine a constructor"),
-    ("suite: \x00", "params.yaml: ")])
+    ("suite: \x00", "params.yaml: "),
+    ("suite: 2026-13-40\n", "params.yaml: month must be in 1..12"),
+    (f"suite: {'9' * 5000}\n", "params.yaml: Exceeds the limit"),
+    (f"suite: {'[' * 1000}\n", "params.yaml: nested too deep to be read"),
+    (f"suite: {'a b ' * 1250}\nsuite: b\n", "params.yaml:2: found duplicate key \"suite\""),
+    (f"? {'a' * 5000}\n: 1\n? {'a' * 5000}\n: 1\n", "params.yaml:3: found duplicate key")])
 def test_a_file_that_is_none_is_one_line(tmp_path, text, says):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(Fault, match=re.escape(says)) as fault:
         load(tmp_path / "params.yaml")
-    assert "\n" not in str(fault.value)
+    assert "\n" not in str(fault.value) and len(str(fault.value)) < 400
 
 
 @pytest.mark.parametrize(("line", "instead", "says"), [
     ("about: Nothing is learnt here; every stage runs.", "about: 2026-11-22", "params.yaml.about: datetime.date(2026, 11, 22) is not str"),
-    ("lr: 2e-4,", "lr: .nan,", "schedules.few.lr: nan is out of range"),
+    ("lr: 2e-4,", "lr: .nan,", "schedules.few.lr: nan is out of range; it must be a finite number"),
+    ("lr: 2e-4,", "lr: .inf,", "schedules.few.lr: inf is out of range"),
     ("lr: 2e-4,", "lr: 2e-4, lr: 1e-4,", "found duplicate key \"lr\"")])
 def test_what_json_has_no_word_for(tmp_path, line, instead, says):
     assert line in TINY.read_text()

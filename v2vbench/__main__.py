@@ -86,10 +86,12 @@ def main(argv: list[str] | None = None) -> int:
             from v2vbench.report import write
             write(load(folder / "params.yaml"), folder)
         elif args.verb == "check":
-            from v2vbench.check import checked
+            from v2vbench.check import checked, slow_precision
             params = checked(folder)
             n = len(params.datasets)
             print(f"params.yaml is sound: suite {params.suite}, {n} data set{'s' * (n > 1)}, {len(params.runs)} runs")
+            if said := slow_precision(params):
+                print(f"params.yaml: {said}")
         elif args.verb == "use":
             use(args.suite, args.force, folder)
         elif args.verb == "import-checkpoint":

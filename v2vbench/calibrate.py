@@ -18,7 +18,7 @@ from v2vbench.files import write_json
 from v2vbench.intervals import of_score
 from v2vbench.metrics import COST
 from v2vbench.metrics._sets import one_thread
-from v2vbench.params import Fault, Natural, Params, Range, bind, check, choose, coerce
+from v2vbench.params import Fault, Natural, Params, Range, bind, brief, check, choose, coerce
 from v2vbench.passes import side_by_side
 from v2vbench.progress import progress
 
@@ -46,8 +46,9 @@ def resolve(section: dict, where: str = "calibration") -> Calibration:
     ladders = {name: coerce(levels, list[choose(LADDERS, name, f"{where}.ladders").levels], f"{where}.ladders.{name}")
                for name, levels in own.ladders.items()}
     for name, levels in ladders.items():
-        if not levels or (np.diff(levels) * (1 if LADDERS[name].neutral is not None else -1) <= 0).any():
-            raise Fault(f"{where}.ladders.{name}: {levels} do not lead from mild to worse")
+        rising = LADDERS[name].neutral is not None
+        if not levels or any(later <= level if rising else later >= level for level, later in zip(levels, levels[1:])):
+            raise Fault(f"{where}.ladders.{name}: {brief(levels)} do not lead from mild to worse")
     if lacking := [name for name in MILD if name not in ladders]:
         raise Fault(f"{where}.ladders: no {lacking[0]}; controls are held against the mildest rungs of {', '.join(MILD)}")
     for name in own.equivalents:

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, bind, check, choose, load, member
+from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, bind, brief, check, choose, load, member, shorten
+
+N_KEY = 100          # characters of a key; a file name has 255, and other words in it
 
 
 def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
@@ -15,7 +17,10 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
     for section in ("datasets", "schedules", "judges", "features", "metrics", "runs", "forecasts", "predictions", "styles"):
         for key in getattr(params, section):
             if not isinstance(key, str) or not re.fullmatch(SLUG, key):
-                raise Fault(f"{file}: {section}: the key {key!r} is not made of a-z, 0-9, _ and -")
+                raise Fault(f"{file}: {section}: the key {brief(key)} is not made of a-z, 0-9, _ and -")
+            if len(key) > N_KEY:
+                raise Fault(f"{file}: {section}: the key {brief(key)} has {len(key)} characters; it becomes part of file names, "
+                            f"so {N_KEY} at most")
     makers = [*params.judges, *params.runs, *params.forecasts, *params.predictions, *params.styles]
     if taken := [key for key in [*makers, *imported] if key in NO_RUN]:
         raise Fault(f"{file}: a run cannot be called {taken[0]}; base and first_frames use the word")
@@ -37,12 +42,12 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
                 if line and field == "first_frames" and line.first_frames != "none":
                     raise Fault(f"{where}: {other} needs first frames itself; name a run that makes each frame alone")
             if section == "runs" and (not run.seeds or len(set(run.seeds)) < len(run.seeds)):
-                raise Fault(f"{file}: runs.{key}.seeds: {run.seeds} is not one seed or more, each once")
+                raise Fault(f"{file}: runs.{key}.seeds: {brief(run.seeds)} is not one seed or more, each once")
             seen = [key]
             while seen[-1] in lines:
                 seen.append(lines[seen[-1]].base)
                 if seen[-1] in seen[:-1]:
-                    raise Fault(f"{file}: {section}.{key}.base: {' starts from '.join(seen)}, in a circle")
+                    raise Fault(f"{file}: {section}.{key}.base: {shorten(' starts from '.join(seen), 200)}, in a circle")
     for key, line in params.predictions.items():
         where = f"{file}: predictions.{key}"
         choose(params.datasets, line.dataset, f"{where}.dataset")
@@ -59,12 +64,12 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
         if run.kwargs.get("styles", "none") == "none":
             raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
         if not line.seeds or len(set(line.seeds)) < len(line.seeds):
-            raise Fault(f"{where}.seeds: {line.seeds} is not one seed or more, each once")
+            raise Fault(f"{where}.seeds: {brief(line.seeds)} is not one seed or more, each once")
     primary = params.protocol.primary
     for i, label in enumerate(primary):
         choose(params.metrics, label, f"{file}: protocol.primary[{i}]")
     if not 3 <= len(primary) <= 5 or len(set(primary)) < len(primary):
-        raise Fault(f"{file}: protocol.primary: {', '.join(primary) or 'nothing'} is not three to five metrics, each once")
+        raise Fault(f"{file}: protocol.primary: {brief(primary)} is not three to five metrics, each once")
 
 
 def signatures(params: Params, file: str) -> None:
@@ -112,6 +117,17 @@ def _check_headings(params: Params, lines: list, where: str) -> None:
         found = sorted(set().union(*on.values()))
         raise Fault(f"{where}: on no data set are there metrics of both headings, fidelity and realism; there are of "
                     f"{' and '.join(found) or 'none'} only")
+
+
+def slow_precision(params: Params) -> str:
+    """One line that names the schedules whose precision this machine emulates; "" where none does. Imports torch only where a schedule
+    that trains asks for bfloat16."""
+    asking = [key for key, schedule in params.schedules.items() if schedule.precision == "bf16-mixed" and schedule.steps]
+    if not asking:
+        return ""
+    from v2vbench import doctor
+    said = doctor.slow_precision("bf16-mixed")
+    return said and f"schedules {shorten(', '.join(asking), 200)}: {said}"
 
 
 def checked(root: Path) -> Params:

@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load, load_file, save
 
-from v2vbench import clips, flow, losses, styles
+from v2vbench import clips, doctor, flow, losses, styles
 from v2vbench import params as parameters
 from v2vbench.files import write_whole
 from v2vbench.models import _blocks, _composite, _image, _source, _unet
@@ -181,6 +181,8 @@ def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, chec
     """The loop; returns the weights and the rows of the learning curves."""
     if not model.parts():
         return {}, []
+    if said := doctor.slow_precision(schedule.precision):
+        say(f"train {key}: {said}")
     trainer = Trainer(model, schedule)
     if checkpoint.is_file():
         trainer.load(checkpoint)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from v2vbench.params import Fault, Forecast, Params, check, choose, member
+from v2vbench.params import Fault, Forecast, Params, brief, check, choose, member
 
 COST = {"lower": lambda v: v, "higher": lambda v: -v,      # BETTER: what is less in a better video
         "one": lambda v: np.abs(np.log(np.maximum(v, 1e-9)))}
@@ -71,11 +71,11 @@ def resolve(lines: dict, judges: dict[str, Forecast] | None = None, file: str = 
     for label, line in lines.items():
         where, own = f"{file}.{label}", {} if line is None else line
         if not isinstance(own, dict):
-            raise Fault(f"{where}: expected a mapping, got {own!r}")
+            raise Fault(f"{where}: expected a mapping, got {brief(own)}")
         module = member("metrics", own.get("metric", label), where)
         takes, on, judge = inputs(module.compute), own.get("on"), own.get("judge")
         if on is not None and not (isinstance(on, list) and on and all(isinstance(name, str) for name in on)):
-            raise Fault(f"{where}.on: {on!r} is not a list of data sets")
+            raise Fault(f"{where}.on: {brief(on)} is not a list of data sets")
         if ("judge" in takes) != (judge is not None):
             raise Fault(f"{where}: {'missing judge, a line of judges' if judge is None else 'takes no judge'}")
         if judge is not None:
