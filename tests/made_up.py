@@ -70,7 +70,7 @@ def _controls(label, scale, against, better, n, rng):
     """A row for each control: as those of methods, but never best nor told in levels of damage."""
     rows = {}
     for i, (key, *_) in enumerate(CONTROLS, 1):
-        row = _row(i, against, scale * (1 + 0.3 * i), label, better, n, rng, False) | {"equivalent": None, "bar": 0.1 * i if n > 1 else None}
+        row = _row(i, against, scale * (1 + 0.3 * i), label, better, n, rng, False) | {"equivalent": None, "bar": 0.1 * i if n > 1 and label != "motion" else None}
         rows[key] = row | {"verdict": row["verdict"] and row["verdict"] | {"family": "controls"}}
     return rows
 
@@ -84,7 +84,7 @@ def _drift(own, value, rng):
 def _group(store, group, own, metrics, scored, rng, full):
     """One group of compare.json; fills `scored`, what metrics/runs/ holds of it. `full`: with controls, calibration and chances."""
     ids, about, keys = store.split(group), {}, list(own)
-    clusters = [f"map {i // 2}" for i in range(len(ids))] if group == "seen" else ids
+    clusters = [f"map {2 * i // len(ids)}" for i in range(len(ids))] if group == "seen" else ids
     n, n_frames = len(set(clusters)), max(store.clips[clip]["n_frames"] for clip in ids)
     for label, (kind, name, unit, better, scale) in metrics.items():
         fixed = {"kind": kind, "title": name, "unit": unit, "better": better, "protocol": f"{label}/1:made-up",

@@ -4,7 +4,7 @@ from v2vbench.report.tables import Results, digits, two_digits
 
 HEADINGS = {"fidelity": "Fidelity to the source", "realism": "Realism in space and time"}
 SEES = {"space": "sees frames", "time": "sees time", "both": "sees frames and time", "neither": "sees little of either"}
-SCOPES = {"clip": "", "set": "of whole sets", "pooled": "of all clips pooled"}
+SCOPES = {"clip": "", "set": "of whole sets", "pooled": "all clips pooled"}
 SIGNS = {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
 CORRECTIONS = {"holm": "Holm", "max-t": "max-t"}
 FAMILIES = {"primary": "primary metrics", "exploratory": "exploratory metrics", "controls": "controls"}
@@ -29,7 +29,7 @@ def scores(results: Results, about: dict, group: str, labels: list, runs: dict, 
     cells = [cell for row in rows for cell in row["cells"] + row["controls"]]
     bands = [(BANDS[feasible], [controls[key] for key in order if controls[key]["feasible"] is feasible]) for feasible in BANDS]
     return {"sections": [(HEADINGS[heading], own) for heading, own in sections.items() if own], "n_metrics": len(rows),
-            "real": any(row["real"] for row in rows), "floor": any(row["floor"] for row in rows),
+            "real": any(row["real"] or row["floor"] for row in rows), "guess": any(row["floor"] for row in rows),
             "bands": [band for band in bands if band[1]], "begins": [0, sum(own["feasible"] for own in controls.values())], "reference": runs.get(about["reference"]),
             "verdicts": any(cell["verdict"] for cell in cells), "of_method": any(cell["verdict"] and cell["verdict"]["of_method"] for cell in cells),
             "equivalents": any(cell["equivalent"] for cell in cells), "bars": any(cell["bar"] for cell in cells),
@@ -58,7 +58,7 @@ def _row(results: Results, metric: dict, runs: dict, controls: dict, order: list
     return {key: metric[key] for key in ("title", "better", "heading", "primary", "real", "floor")} | {
         "detail": ", ".join(filter(None, detail)), "digits": digits(own + ([metric["real"]] if metric["real"] else [])),
         "footnote": results.protocols[metric["protocol"]]["number"], "mute": marked and bool(metric["no_verdict"]),
-        "fooled": ", ".join(controls[key]["title"] for key in metric["fooled_by"]),
+        "fooled": "; ".join(controls[key]["title"] for key in metric["fooled_by"]),
         "cells": [_cell(metric["rows"].get(run), runs, marked) for run in runs],
         "controls": [_cell(metric["controls"].get(key), runs, marked) for key in order]}
 
