@@ -7,7 +7,7 @@ COST = {"lower": lambda v: v, "higher": lambda v: -v, "one": lambda v: abs(np.lo
 SURE_SIGNS = 20      # clusters up to which all signs are tried
 
 
-def check(report, project):
+def check(report, project, part):
     """Every group of metrics/compare.json, and the ratios beside the paper's."""
     result = project.json("compare.json")
     groups = {}

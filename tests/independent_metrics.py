@@ -3,6 +3,8 @@
 Each function takes fake and real, (T, H, W, 3) uint8, the other arrays of the clip as the store has them, and the metric's line of
 params.yaml; it returns a value a frame (T,) or a pair of frames (T-1,), whose mean is the clip's.
 """
+from functools import cache
+
 import cv2                                     # for its two flow estimators alone
 import numpy as np
 from scipy import ndimage
@@ -116,21 +118,24 @@ def tof(fake, real, arrays, line):
     return np.array([np.hypot(*np.moveaxis(a - b, -1, 0)).mean() for a, b in zip(motion(fake), motion(real))])
 
 
-def doubled(frame):
-    """Twice the size by cubic convolution (Keys 1981, a = -0.75, which is OpenCV's), edges repeated, rounded to 8 bits."""
+@cache
+def doubling(n):
+    """(2n, n): cubic convolution to twice the size (Keys 1981, with OpenCV's a = -0.75), edges repeated."""
     def kernel(t):
         t, a = abs(t), -0.75
-        return (a + 2) * t ** 3 - (a + 3) * t ** 2 + 1 if t <= 1 else a * t ** 3 - 5 * a * t ** 2 + 8 * a * t - 4 * a if t < 2 else 0.0
+        return (a + 2) * t ** 3 - (a + 3) * t ** 2 + 1 if t <= 1 else a * t ** 3 - 5 * a * t ** 2 + 8 * a * t - 4 * a
 
-    def matrix(n):
-        weights = np.zeros((2 * n, n))
-        for i in range(2 * n):
-            place = (i + 0.5) / 2 - 0.5
-            for j in range(int(np.floor(place)) - 1, int(np.floor(place)) + 3):
-                weights[i, min(max(j, 0), n - 1)] += kernel(place - j)
-        return weights
+    weights = np.zeros((2 * n, n))
+    for i in range(2 * n):
+        place = (i + 0.5) / 2 - 0.5
+        for j in range(int(np.floor(place)) - 1, int(np.floor(place)) + 3):
+            weights[i, min(max(j, 0), n - 1)] += kernel(place - j)
+    return weights
 
-    rows, columns = matrix(frame.shape[0]), matrix(frame.shape[1])
+
+def doubled(frame):
+    """A frame at twice its size, rounded to 8 bits."""
+    rows, columns = doubling(frame.shape[0]), doubling(frame.shape[1])
     return np.rint(np.einsum("yh,hwc,xw->yxc", rows, frame.astype(float), columns, optimize=True)).clip(0, 255).astype(np.uint8)
 
 

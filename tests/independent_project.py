@@ -1,5 +1,6 @@
 """A finished project read with zarr, json and ruamel alone, and the report of `independent.py`."""
 import json
+import zipfile
 from pathlib import Path
 
 import independent_networks as networks
@@ -16,9 +17,9 @@ class Store:
     """A clip store read with zarr alone: groups 00000, 00001, ... of arrays, and index.json."""
 
     def __init__(self, path):
-        archive = ZipStore(path, mode="r")
-        self.group = zarr.open_group(archive, mode="r")
-        about = json.loads(archive._zf.read("index.json"))
+        self.group = zarr.open_group(ZipStore(path, mode="r"), mode="r")
+        with zipfile.ZipFile(path) as archive:
+            about = json.loads(archive.read("index.json"))
         self.facts, self.clips = about["facts"], {clip["id"]: clip | {"number": i} for i, clip in enumerate(about["clips"])}
 
     def read(self, clip):
@@ -108,9 +109,3 @@ def replicates(per_clip, members):
 def estimate(score, members):
     """(value, replicates) of a metric as a result has it."""
     return score["value"], replicates(score["per_clip"], members) if "per_clip" in score else score["leave_one_out"]
-
-
-def pooled(function, members):
-    """A number of all clips, and without each cluster in turn; `function` takes which clips to keep."""
-    return {"value": float(function(np.ones(len(members[0]), bool))),
-            "leave_one_out": [float(function(~of)) for of in members] if len(members) > 1 else []}

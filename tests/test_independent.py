@@ -1,9 +1,11 @@
 """What the pipeline wrote is recomputed by `independent.py`, whose own formulas are held against closed forms first."""
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import independent
 import independent_metrics as formulas
 import independent_networks as networks
 import independent_statistics as statistics
@@ -54,9 +56,31 @@ def test_the_tiny_suite_is_what_other_code_computes(tiny_project):
         assert kind in lines, kind
 
 
-@pytest.mark.parametrize(("file", "old", "new"), [("runs/copy_last.json", "psnr", "value"), ("compare.json", "", "")], ids=["value", "interval"])
-def test_an_altered_number_is_found(tiny_project, tmp_path, file, old, new):
-    pass
+def altered(value):
+    """A number that is another by a thousandth."""
+    return value * 1.001 + 1e-6
+
+
+@pytest.mark.parametrize("part", ["copy_last", "calibrate", "compare"])
+def test_an_altered_number_is_found(tiny_project, tmp_path, part, capsys):
+    """One number of each sort of results, altered by a thousandth, is the one that is called wrong."""
+    for name in ("params.yaml", "data", "runs", "judges"):
+        (tmp_path / name).symlink_to(tiny_project / name)
+    shutil.copytree(tiny_project / "metrics", tmp_path / "metrics")
+    path = tmp_path / "metrics" / {"copy_last": "runs/copy_last.json", "calibrate": "calibrate/freedoom.json", "compare": "compare.json"}[part]
+    result = json.loads(path.read_text())
+    if part == "compare":
+        row = result["datasets"]["freedoom"]["groups"]["seen"]["metrics"]["psnr"]["rows"]["copy_last"]
+        row["value"], wrong = altered(row["value"]), "compare freedoom seen psnr copy_last value"
+    elif part == "calibrate":
+        values = result["groups"]["seen"]["controls"]["frozen"]["metrics"]["warp_error"]["per_clip"]
+        values[1], wrong = altered(values[1]), "calibrate seen frozen warp_error per_clip 1"
+    else:
+        values = result["groups"]["seen"]["metrics"]["ked_windows"]["leave_one_out"] 
+        values[0], wrong = altered(values[0]), "copy_last seen ked_windows leave_one_out 0"
+    path.write_text(json.dumps(result))
+    assert independent.main(tmp_path, part) == 1
+    assert f"WRONG {wrong}: " in capsys.readouterr().out
 
 
 def flat(*levels):
