@@ -133,6 +133,16 @@ def flip_p(delta):
     return np.mean(sums >= abs(delta.sum()) - 1e-12 * abs(delta).sum())
 
 
+def welch_p(run, reference, better):
+    """Welch 1947: two-sided p of the values of two methods' seeds, of ratios of their |log|; Satterthwaite's degrees of freedom."""
+    one, two = (np.abs(np.log(np.maximum(v, SMALLEST))) if better == "one" else np.array(v, float) for v in (run, reference))
+    a, b = (v.var(ddof=1) / len(v) for v in (one, two))
+    if a + b == 0:
+        return float(one[0] == two[0])
+    freedom = (a + b) ** 2 / (a ** 2 / (len(one) - 1) + b ** 2 / (len(two) - 1))
+    return 2 * stats.t.sf(abs(one.mean() - two.mean()) / np.sqrt(a + b), freedom)
+
+
 def holm(ps):
     """Holm 1979, one p at a time, the least first."""
     adjusted, most = [0.0] * len(ps), 0.0
