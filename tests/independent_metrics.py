@@ -152,3 +152,61 @@ def flow_error(fake, real, arrays, line):
     for before, after, flow, occluded in zip(fake, fake[1:], arrays["flow"].astype(float), arrays["occluded"]):
         values.append(np.hypot(*np.moveaxis(estimated_flow(before, after) - flow, -1, 0))[occluded == 0].mean())
     return np.array(values)
+
+
+def corners(x, y, shape):
+    """The pixels around a place, [((row, column), weight)] of those that count, edges repeated."""
+    height, width = shape
+    x, y = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
+    column, row = int(x), int(y)
+    found = []
+    for i, share_y in ((row, row + 1 - y), (row + 1, y - row)):
+        for j, share_x in ((column, column + 1 - x), (column + 1, x - column)):
+            if share_x * share_y > 0:
+                found.append(((i, j), share_x * share_y))
+    return found
+
+
+def tracks(flow, line, occluded=None):
+    """{(t, k, point): (x, y)}: where the points of a grid in frame t stood k frames before, by steps along the flows back.
+
+    occluded    a track ends where a pixel that counts is hidden, where the flows of these differ by more than 1 px in x or in y (it
+                lies between two things), and where it leaves the frame; None: none ends
+    """
+    height, width = flow.shape[1:3]
+    starts = [(float(x), float(y)) for y in range(min(line["stride_px"] // 2, height - 1), height, line["stride_px"])
+              for x in range(min(line["stride_px"] // 2, width - 1), width, line["stride_px"])]
+    found = {}
+    for t in range(1, len(flow) + 1):
+        for point, (x, y) in enumerate(starts):
+            for k in range(1, min(line["n_frames"] - 1, t) + 1):
+                around = corners(x, y, (height, width))
+                steps = np.array([flow[t - k][place] for place, _ in around])
+                ends = occluded is not None and (any(occluded[t - k][place] for place, _ in around) or (np.ptp(steps, 0) > 1).any())
+                dx, dy = np.array([weight for _, weight in around]) @ steps
+                x, y = x + dx, y + dy
+                if ends or occluded is not None and not (0 <= x <= width - 1 and 0 <= y <= height - 1):
+                    break
+                found[t, k, point] = x, y
+    return found, starts
+
+
+def track_error(fake, real, arrays, line):
+    """Root of the mean squared difference of a point's colour in frame t and on its true track before, grey levels."""
+    found, starts = tracks(arrays["flow"].astype(float), line, arrays["occluded"])
+    squares = [[] for _ in fake]
+    for (t, k, point), (x, y) in found.items():
+        before = sum(weight * fake[t - k][place].astype(float) for place, weight in corners(x, y, fake.shape[1:3]))
+        column, row = map(int, starts[point])
+        squares[t].append(((before - fake[t, row, column]) ** 2).mean())
+    return np.sqrt([np.mean(own) for own in squares[1:]])
+
+
+def track_drift(fake, real, arrays, line):
+    """Mean distance of the tracks along the flow estimated in the video from the true ones, px."""
+    true, _ = tracks(arrays["flow"].astype(float), line, arrays["occluded"])
+    seen, _ = tracks(np.stack([estimated_flow(a, b) for a, b in zip(fake, fake[1:])]), line)
+    apart = [[] for _ in fake]
+    for (t, k, point), (x, y) in true.items():
+        apart[t].append(np.hypot(x - seen[t, k, point][0], y - seen[t, k, point][1]))
+    return np.array([np.mean(own) for own in apart[1:]])

@@ -122,6 +122,24 @@ def test_errors_along_the_true_flow():
     assert half == pytest.approx([15, 20])
 
 
+def test_tracks_over_several_frames():
+    """Along whole-pixel tracks nothing changes colour; an offset from frame 2 on is seen from where it begins."""
+    line = {"n_frames": 4, "stride_px": 5}
+    found, starts = formulas.tracks(ALL_SEEN["flow"].astype(float), line, ALL_SEEN["occluded"])
+    assert starts[0] == (2, 2) and len(starts) == 5 * 8 and found[4, 3, 0] == (5, 2) and (4, 4, 0) not in found
+    assert (3, 2, 7) in found and (3, 3, 7) not in found          # columns 37, 38, 39, where the next step is hidden
+    assert formulas.track_error(SLIDE, SLIDE, ALL_SEEN, line) == pytest.approx(np.zeros(4))
+    offset = (SLIDE // 2 + np.array([0, 0, 51, 51, 51])[:, None, None, None]).astype(np.uint8)
+    changed = formulas.track_error(offset, SLIDE, ALL_SEEN, line | {"stride_px": 40})      # a single point, with three frames before
+    assert changed == pytest.approx([0, 51, 51 * np.sqrt(2 / 3), 51 * np.sqrt(1 / 3)])
+    frozen = formulas.track_drift(SLIDE[[0] * 5], SLIDE, ALL_SEEN, line | {"stride_px": 40})
+    assert frozen == pytest.approx([1, 1.5, 2, 2], abs=1e-6)       # means of 1; 1, 2; 1, 2, 3; 1, 2, 3 px
+    flow = ALL_SEEN["flow"].astype(float)
+    flow[:, :, 21], flow[:, :, 22:] = (0.5, 0), (-2, 0)
+    found, _ = formulas.tracks(flow, line | {"stride_px": 40}, 0 * ALL_SEEN["occluded"])
+    assert found[3, 2, 0] == (21.5, 20) and (3, 3, 0) not in found      # between columns that move apart
+
+
 def smooth_slide(speed):
     """(4, 48, 96, 3): waves that move right by `speed` px a frame."""
     y, x = np.mgrid[:48, :96]
