@@ -134,24 +134,24 @@ class Table:
             return None
         return float(np.clip((self.mean_cost(floor) - COST[metric["better"]](value)) / way, 0, 1))
 
-    def cells(self, family):
-        """{(label, run or control): (deltas, Welch's p between seeds or None)} of a family's tests: all but of biased and hidden metrics."""
-        reference, found = self.table["reference"], {}
+    def tested(self, family):
+        """The metrics of a family: all but those that are biased or hidden, or that the reference has no value of."""
         primaries = self.project.params["protocol"]["primary"]
-        for label, metric in self.table["metrics"].items():
-            if self.project.line(label)[0].startswith("frechet") or self.hidden(label, metric) or reference not in self.estimates[label]:
-                continue
-            if family == "controls":
-                others = self.held[label]
-            elif (label in primaries) == (family == "primary"):
-                others = {run: pair for run, pair in self.estimates[label].items() if run != reference}
-            else:
-                continue
-            against = self.estimates[label][reference]
+        return [label for label, metric in self.table["metrics"].items()
+                if not self.project.line(label)[0].startswith("frechet") and not self.hidden(label, metric)
+                and self.table["reference"] in self.estimates[label]
+                and (family == "controls" or (label in primaries) == (family == "primary"))]
+
+    def cells(self, family):
+        """{(label, run or control): (deltas, Welch's p between seeds or None)} of a family's tests."""
+        reference, found = self.table["reference"], {}
+        for label in self.tested(family):
+            better, against = self.table["metrics"][label]["better"], self.estimates[label][reference]
+            others = self.held[label] if family == "controls" else self.estimates[label]
             for key, pair in others.items():
-                if min(len(pair[1]), len(against[1])) > 1:
-                    seeds = None if family == "controls" else self.seeds_p(label, key, reference, metric["better"])
-                    found[label, key] = deltas(pair, against, self.sizes, metric["better"]), seeds
+                if min(len(pair[1]), len(against[1])) > 1 and (family == "controls" or key != reference):
+                    seeds = None if family == "controls" else self.seeds_p(label, key, reference, better)
+                    found[label, key] = deltas(pair, against, self.sizes, better), seeds
         return found
 
     def seeds_p(self, label, run, reference, better):
@@ -164,8 +164,9 @@ class Table:
         where, n, rows = f"{self.where} {family}", len(self.sizes), [row for row, _ in cells.values()]
         self.report.word(f"{where} n_tests", self.table["families"][family]["n_tests"], len(cells))
         if family == "primary":
-            needed = ceil(1 + log2(len(cells) / alpha) - 1e-9) if cells else 0
-            self.report.word(f"{where} clusters needed", self.table["clusters_needed"], needed if needed > n and cells else None)
+            wanted = sum(len(self.estimates[label]) - 1 for label in self.tested(family))      # also those for which there are too few clusters
+            needed = ceil(1 + log2(wanted / alpha) - 1e-9) if wanted else 0
+            self.report.word(f"{where} clusters needed", self.table["clusters_needed"], needed if needed > n else None)
         if not cells:
             return
         exact = 2 ** n <= protocol["n_flips"]

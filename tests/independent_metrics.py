@@ -3,7 +3,7 @@
 Each function takes fake and real, (T, H, W, 3) uint8, the other arrays of the clip as the store has them, and the metric's line of
 params.yaml; it returns a value a frame (T,) or a pair of frames (T-1,), whose mean is the clip's.
 """
-from functools import cache
+from functools import cache, lru_cache
 
 import cv2                                     # for its two flow estimators alone
 import numpy as np
@@ -29,28 +29,23 @@ def ssim(fake, real, arrays, line):
 
 def ms_ssim(fake, real, arrays, line):
     """Wang, Simoncelli & Bovik 2003, eq. 7, of each channel, on 0..255; exponents are scaled to a sum of 1."""
-    betas = np.array(line["betas"]) / np.sum(line["betas"])
-    return np.array([np.mean([_ms_ssim(x[..., c].astype(float), y[..., c].astype(float), betas, line["sigma"]) for c in range(3)])
-                     for x, y in zip(fake, real)])
-
-
-def _ms_ssim(x, y, betas, sigma):
-    product = 1.0
-    for scale, beta in enumerate(betas):
+    x, y = (frames.astype(float).transpose(0, 3, 1, 2).reshape(-1, *frames.shape[1:3]) for frames in (fake, real))      # (3 T, H, W)
+    product = np.ones(len(x))
+    for scale, beta in enumerate(line["betas"]):
         if scale:
-            x, y = block_means(x[None], 2)[0], block_means(y[None], 2)[0]
-        luminance, contrast = _ssim_factors(x, y, sigma)
-        factor = (luminance * contrast if scale + 1 == len(betas) else contrast).mean()
-        product *= max(factor, 0) ** beta
-    return product
+            x, y = block_means(x, 2), block_means(y, 2)
+        luminance, contrast = ssim_factors(x, y, line["sigma"])
+        factor = (luminance * contrast if scale + 1 == len(line["betas"]) else contrast).mean((1, 2))
+        product *= np.maximum(factor, 0) ** (beta / sum(line["betas"]))
+    return product.reshape(-1, 3).mean(1)
 
 
-def _ssim_factors(x, y, sigma):
-    """The two fractions of Wang et al. 2004, eq. 13, at pixels whose window lies inside the frame, (h, w) each."""
+def ssim_factors(x, y, sigma):
+    """The two fractions of Wang et al. 2004, eq. 13, at pixels whose window lies inside the frame, (n, h, w) each."""
     edge = int(3.5 * sigma + 0.5)
 
-    def mean(image):
-        return ndimage.gaussian_filter(image, sigma, truncate=3.5)[edge:-edge, edge:-edge]
+    def mean(images):
+        return ndimage.gaussian_filter(images, (0, sigma, sigma), truncate=3.5)[:, edge:-edge, edge:-edge]
 
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mx, my = mean(x), mean(y)
@@ -146,11 +141,22 @@ def estimated_flow(previous, current):
     return (large[::2, ::2] + large[1::2, ::2] + large[::2, 1::2] + large[1::2, 1::2]) / 8
 
 
+def flows(frames):
+    """Estimated flow of each frame back to the one before, (T-1, H, W, 2) px; two metrics ask for the same."""
+    return estimated_flows(frames.tobytes(), frames.shape)
+
+
+@lru_cache(maxsize=8)
+def estimated_flows(content, shape):
+    frames = np.frombuffer(content, np.uint8).reshape(shape)
+    return np.stack([estimated_flow(before, after) for before, after in zip(frames, frames[1:])])
+
+
 def flow_error(fake, real, arrays, line):
     """Mean distance of the estimated flow from the store's over the visible pixels, px."""
     values = []
-    for before, after, flow, occluded in zip(fake, fake[1:], arrays["flow"].astype(float), arrays["occluded"]):
-        values.append(np.hypot(*np.moveaxis(estimated_flow(before, after) - flow, -1, 0))[occluded == 0].mean())
+    for seen, flow, occluded in zip(flows(fake), arrays["flow"].astype(float), arrays["occluded"]):
+        values.append(np.hypot(*np.moveaxis(seen - flow, -1, 0))[occluded == 0].mean())
     return np.array(values)
 
 
@@ -205,7 +211,7 @@ def track_error(fake, real, arrays, line):
 def track_drift(fake, real, arrays, line):
     """Mean distance of the tracks along the flow estimated in the video from the true ones, px."""
     true, _ = tracks(arrays["flow"].astype(float), line, arrays["occluded"])
-    seen, _ = tracks(np.stack([estimated_flow(a, b) for a, b in zip(fake, fake[1:])]), line)
+    seen, _ = tracks(flows(fake), line)
     apart = [[] for _ in fake]
     for (t, k, point), (x, y) in true.items():
         apart[t].append(np.hypot(x - seen[t, k, point][0], y - seen[t, k, point][1]))

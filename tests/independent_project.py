@@ -108,4 +108,6 @@ def replicates(per_clip, members):
 
 def estimate(score, members):
     """(value, replicates) of a metric as a result has it."""
-    return score["value"], replicates(score["per_clip"], members) if "per_clip" in score else score["leave_one_out"]
+    if "per_clip" in score:
+        return float(np.mean(score["per_clip"])), replicates(score["per_clip"], members)
+    return score["value"], score["leave_one_out"]

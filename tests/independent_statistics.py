@@ -24,8 +24,10 @@ def pair_mean(kernel, fake, real, owners, keep):
     """1000 x (mean k(x, x') + mean k(y, y') - 2 mean k(x, y)) over the pairs (i, j) for which `keep` holds, one at a time.
 
     keep       (i, j, whether they are of one set) to bool
-    returns    None where there is no pair
+    returns    None where the rows are of one cluster alone, whichever pairs are taken
     """
+    if len(set(owners)) < 2:
+        return None
     sums, counts = [0.0, 0.0, 0.0], [0, 0, 0]
     for place, (one, other) in enumerate(((fake, fake), (real, real), (fake, real))):
         table = kernel(one, other)
@@ -33,8 +35,6 @@ def pair_mean(kernel, fake, real, owners, keep):
             for j in range(len(other)):
                 if keep(i, j, place < 2):
                     sums[place], counts[place] = sums[place] + table[i, j], counts[place] + 1
-    if not all(counts):
-        return None
     return 1000 * (sums[0] / counts[0] + sums[1] / counts[1] - 2 * sums[2] / counts[2])
 
 
