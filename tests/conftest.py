@@ -54,6 +54,15 @@ def store(store_path):
     return clips.Store(store_path)
 
 
+@pytest.fixture(scope="session")
+def tiny_project(tmp_path_factory):
+    """The folder of a project in which every stage of the tiny suite has run; tests change no file that is in it."""
+    from tiny_project import one_thread, prepare, run_project      # the stages take seconds to import, which few tests need
+    folder = tmp_path_factory.mktemp("tiny")
+    with one_thread():
+        return run_project(folder / "one", prepare(folder))
+
+
 @pytest.fixture(autouse=True)
 def no_weights_of_this_machine(tmp_path_factory, monkeypatch, request):
     """Tests see only the pretrained weights that they bring themselves, whatever is on the machine that runs them."""

@@ -13,20 +13,12 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-import torch
 from nbformat.v4 import new_output
 from ruamel.yaml import YAML
+from tiny_project import one_thread, run_project
 
-from v2vbench.calibrate import calibrate
-from v2vbench.compare import compare
-from v2vbench.datasets import data
-from v2vbench.evaluate import evaluate
-from v2vbench.future import predict
 from v2vbench.params import load
 from v2vbench.report import write as report
-from v2vbench.restyle import restyle
-from v2vbench.synthesize import synthesize
-from v2vbench.train import train
 
 ROOT = Path(__file__).parents[1]
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
@@ -34,35 +26,11 @@ STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 PLUMBING = {f"v2vbench/{name}.py" for name in ("__init__", "params", "progress", "files", "weights", "passes")}
 
 
-def run(folder: Path, store: Path) -> Path:
-    """Every stage after the data, as the notebooks call them."""
-    folder.mkdir()
-    shutil.copy(ROOT / "tests/tiny.yaml", folder / "params.yaml")
-    (folder / "data").mkdir()
-    shutil.copy(store, folder / "data/freedoom.zip")
-    params = load(folder / "params.yaml")
-    for key in [*params.judges, *params.runs, *params.forecasts]:
-        train(params, key, folder)
-    for key in params.runs:
-        synthesize(params, key, folder)
-        evaluate(params, key, folder)
-    predict(params, "future", folder)
-    restyle(params, "styles", folder)
-    calibrate(params, "freedoom", folder)
-    compare(params, folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
-def twice(tmp_path_factory):
+def twice(tiny_project, tmp_path_factory):
     """Two projects in which everything was run, on the same clips."""
-    folder, n_threads = tmp_path_factory.mktemp("tiny"), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        store = data(load(ROOT / "tests/tiny.yaml"), "freedoom", folder)
-        yield run(folder / "one", store), run(folder / "two", store)
-    finally:
-        torch.set_num_threads(n_threads)
+    with one_thread():
+        return tiny_project, run_project(tmp_path_factory.mktemp("again") / "two", tiny_project / "data/freedoom.zip")
 
 
 def test_two_runs_are_the_same_bytes(twice):
