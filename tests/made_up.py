@@ -76,7 +76,8 @@ def _group(store, group, own, metrics, scored, rng, full):
             held |= {"per_clip": rng.uniform(0.5, 2, n).tolist(), "curve": curve.tolist()} if kind == "clip" else {
                 "leave_one_out": [value] * n}
             groups["metrics"][label] = fixed | {"value": value} | held
-    pairs = [{"a": keys[i], "b": keys[(i + 1) % len(keys)], "share": share, "low": low, "high": high, "n_clips": n, "n_clusters": max(n - 1, 1)}
+    pairs = [{"a": keys[i], "b": keys[(i + 1) % len(keys)], "share": share, "low": low, "high": high, "n_clips": n,
+              "n_clusters": max(n - 1, 1)}
              for i, (share, low, high) in enumerate(VOTES[:len(keys) if len(keys) > 2 else len(keys) - 1])]
     voters = {"fidelity": {"label": "psnr" if "psnr" in metrics else None, "passed_over": {"fid": "has no value of <one> clip"}},
               "realism": {"label": "warp_error" if "warp_error" in metrics else None, "passed_over": {}}}
