@@ -145,7 +145,7 @@ class Table:
         return bool((value if low is None else low) <= 0)
 
     def bar(self, label, metric, value):
-        """Share of the way, in cost, from the best feasible control to the worst mild damage; None if these are not apart."""
+        """Share of the way, in cost, from the best feasible control to the worst mild damage; None if not apart."""
         feasible = [
             self.cost(pair, metric["better"])
             for key, pair in self.held[label].items()

@@ -1,6 +1,7 @@
 """The videos that no method made, and damages without chance, written anew from what docs/protocols.md says of them.
 
-A control takes the store, a test clip, its settings and how many real frames methods are given, and returns (T, H, W, 3) uint8.
+A control takes the store, a test clip, its settings and how many real frames methods are given; it returns
+(T, H, W, 3) uint8.
 """
 import numpy as np
 from independent_motion import sample

@@ -83,7 +83,7 @@ def pooled(function, members):
 
 
 def check_score(report, where, name, theirs, ours, half_levels=False):
-    """value, per_clip or leave_one_out, and drift of a metric; `half_levels`: pixels of the video may be a level apart."""
+    """value, per_clip or leave_one_out, and drift; `half_levels`: pixels of the video may be a level apart."""
     tolerance = TOLERANCES.get(name, ARITHMETIC)
     if half_levels:
         tolerance = 10 * tolerance[0], 2e-2 if name in SETS else 5e-3

@@ -1,7 +1,7 @@
 """Per-clip metrics written anew from their formulas on 8-bit frames; nothing of the package is used.
 
-Each function takes fake and real, (T, H, W, 3) uint8, the other arrays of the clip as the store has them, and the metric's
-line of params.yaml; it returns a value a frame (T,) or a pair of frames (T-1,), whose mean is the clip's.
+Each function takes fake and real, (T, H, W, 3) uint8, the other arrays of the clip as the store has them, and the
+metric's line of params.yaml; it returns a value a frame (T,) or a pair of frames (T-1,), whose mean is the clip's.
 """
 import numpy as np
 from scipy import ndimage

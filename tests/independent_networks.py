@@ -12,7 +12,7 @@ IGNORE = 255
 
 
 def resized(frames, px):
-    """(T, H, W, 3) uint8 to (T, px, px, 3): a triangle filter that reaches as far as a new pixel, or an old one, is wide."""
+    """(T, H, W, 3) uint8 to (T, px, px, 3): a triangle filter, a new pixel or an old one wide to each side."""
 
     def matrix(n):
         scale = n / px
@@ -47,7 +47,7 @@ load_judge = cache(load_file)
 
 
 def read_labels(judge, frames):
-    """The label a U-Net sees at each pixel: halvings, doublings with the finer maps beside, 1 x 1, doubled, the largest."""
+    """The label a U-Net sees at each pixel: halvings, doublings with finer maps beside, 1 x 1, doubled, the largest."""
     x = torch.from_numpy(frames.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
 
     def block(x, name, stride):

@@ -54,7 +54,7 @@ def kernel_distance(fake, real, owners, line):
 
 
 def gauss_mmd(fake, real, owners, line):
-    """The same with exp(-|a - b|^2 / 2 sigma^2) of rows of length 1; statistic u is of other clusters, v of every pair."""
+    """The same with exp(-|a - b|^2 / 2 sigma^2) of rows of length 1; u is of other clusters, v of every pair."""
 
     def kernel(a, b):
         squares = ((a[:, None] - b[None]) ** 2).sum(-1)
@@ -78,7 +78,7 @@ def window_rows(rows, n_frames, stride, change_weight):
 
 
 def jackknife(value, replicates, sizes):
-    """Estimate, pseudo-values, variance, leaving out clusters of unequal size (Busing, Meijer & van der Leeden 1999)."""
+    """Estimate, pseudo-values, variance; clusters of unequal size left out (Busing, Meijer & van der Leeden 1999)."""
     n, n_clusters = sum(sizes), len(sizes)
     estimate = n_clusters * value - sum((1 - m / n) * without for m, without in zip(sizes, replicates))
     pseudo = np.array([n / m * value - (n / m - 1) * without for m, without in zip(sizes, replicates)])
@@ -176,7 +176,7 @@ def max_t(rows):
 
 
 def best_max_t_level(rows, alpha):
-    """Level of the Student test whose bound the largest |t| of all rows reaches in at most alpha of the flips, or None."""
+    """Level of the Student test whose bound the largest |t| of all rows reaches in at most alpha of flips, or None."""
     choices, n = signs(len(rows[0])), len(rows[0])
     most = np.max(
         [abs(choices @ row) / np.sqrt((row**2).sum()) if row.any() else np.zeros(len(choices)) for row in rows], 0
@@ -188,7 +188,7 @@ def best_max_t_level(rows, alpha):
 
 
 def detectable(delta, level, power):
-    """The true mean at which Student's two-sided test at this level has this power with these deltas' spread, or None."""
+    """The true mean at which Student's two-sided test at this level has this power with these deltas, or None."""
     n = len(delta)
     if n < 2 or level is None:
         return None

@@ -69,7 +69,7 @@ def check_family(table, family, correction):
 
 
 def corrected(rows, over_seeds, correction, alpha):
-    """(adjusted p of each test, level of a test in the first step). Of p over clusters and p over seeds the larger counts."""
+    """(adjusted p of each test, level of the first step). Of p over clusters and p over seeds the larger counts."""
     if correction == "holm":
         ps = holm([max(flip_p(row), p or 0) for row, p in zip(rows, over_seeds)])
         n = len(rows[0])
