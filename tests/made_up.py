@@ -12,11 +12,18 @@ ODD = '<b>"copy" & last</b>'
 METHODS = {"vid2vid": (2, 2.0), "pix2pixHD": (0, 8.0), ODD: (2, 30.0)}    # title: frames given, grey levels of noise
 METRICS = {"psnr": ("clip", "PSNR", "dB", "higher", 28.0), "warp_error": ("clip", "warp error", "", "lower", 0.0021),
            "motion": ("clip", "motion ratio", "", "one", 0.93), "fed": ("set", "FED-Lite0 frames", "", "lower", 41.0),
+           "ked": ("set", "KED-Lite0 <frames>", "×10⁻³", "lower", 12.0), "miou": ("pooled", "mIoU", "", "higher", 0.27),
            "fid": ("set", "FID", "", "lower", None), "lpips": ("clip", "LPIPS <alex>", "", "lower", None)}     # None: absent weights
+REALISM, PRIMARY = ("warp_error", "motion", "fed", "ked", "fid"), ("psnr", "ked", "warp_error")
+HIDDEN = {"miou": "the real video is <no> better than a guess"}          # where there is a control to be hidden by
+MUTE = {"fed": "biased at this number of <clips>"}
 ABSENT = "weights absent: inception2015 (pt_inception.pth, 91 MB): `v2vbench fetch weights` brings <them>"
 SEES = ("space", "both", "time", "neither")
-CHEATS = (("frozen", "frozen", "the first <real> frame, held"), ("blurred", "blur<red>", "the real video, blurred."))
-WINS = {("blurred", "psnr"), ("frozen", "fed"), ("blurred", "fed")}       # (cheat, label)
+CONTROLS = (("blurred", "blur<red>", "the real video, blurred.", False), ("frozen", "frozen", "the first <real> frame, held", True),
+            ("carried", "carried along", "The first frame, carried.", True))
+FOOLED = {"psnr": ["blurred"], "ked": ["frozen", "blurred"]}
+FAMILIES = {"primary": "holm", "exploratory": "max-t", "controls": "max-t"}
+WORDS = (("worse", 0.0004), ("not distinguishable", 0.31), ("better", 0.02))
 LADDERS = (("blur", "σ {} px", "space"), ("<jpeg>", "quality {}", "space"), ("shuffle", "in blocks of {} frames", "time"),
            ("freeze", "frames", "time"), ("flicker", "", "both"))
 VOTES = ((0.87, 0.8, 0.93), (0.4, 0.3, 0.55), (0.1, 0.02, 0.2))           # share, low, high of each pair
@@ -42,53 +49,87 @@ def _run(root, store, run, title, given, noise, rng):
     (root / "runs" / run / "curves.csv").write_text(text)
 
 
-def _row(i, run, first, value, label, better, n, rng):
-    """One method's row of a metric: the second is worse than the first, the third cannot be told from it, and so on in turn."""
-    row = interval(value, rng) if n > 1 else {"value": value, "low": None, "high": None}
-    word = ("worse", "not distinguishable", "better")[(i - 1) % 3]
-    verdict = {"against": first, "word": word, "p": (0.0004, 0.31, 0.02)[(i - 1) % 3], "clips_needed": 41 if i % 3 == 2 else None}
-    equivalent = {"text": f"as bad as {ODD} σ {i}.8 px" if label == "psnr" else "worse than the worst blur", "ladder": "blur",
+def _row(i, against, value, label, better, n, rng, full):
+    """One method's row of a metric: the second is worse than the first, the third cannot be told from it, and so on in turn.
+
+    n    clusters; of one there is no interval, no verdict and no bar
+    """
+    row = (interval(value, rng) if n > 1 else {"value": value, "low": None, "high": None}) | {"best": i == 0, "verdict": None}
+    equivalent = {"text": f"as bad as {ODD} σ {i}.8 px" if better == "higher" else "at most as bad as flicker σ 2", "ladder": "blur",
                   "level": i + 0.8, "low": i + 0.5 if n > 1 else None, "high": i + 1.0 if n > 1 else None}
-    return row | {"best": i == 0, "verdict": verdict if i and n > 1 else None, "equivalent": equivalent if better == "higher" else None}
+    if i and n > 1 and label not in MUTE | HIDDEN.keys():
+        word, p = WORDS[(i - 1) % 3]
+        row["verdict"] = {"against": against, "word": word, "p": p, "family": "primary" if label in PRIMARY else "exploratory",
+                          "detectable": None if label == "ked" else value / 70, "of": "method" if label == "psnr" and i == 1 else "weights"}
+    seeds = {"n": 3, "values": [value, 0.9 * value, 1.1 * value], "low": 0.9 * value, "high": 1.1 * value}
+    return row | {"equivalent": equivalent if label in ("psnr", "warp_error") else None, "seeds": seeds if full and not i else None,
+                  "bar": max(0.0, 0.74 - 0.3 * i) if full and n > 1 and label != "motion" else None}
+
+
+def _controls(label, scale, against, better, n, rng):
+    """A row for each control: as those of methods, but never best nor told in levels of damage."""
+    rows = {}
+    for i, (key, *_) in enumerate(CONTROLS, 1):
+        row = _row(i, against, scale * (1 + 0.3 * i), label, better, n, rng, False) | {"equivalent": None, "bar": 0.1 * i if n > 1 and label != "motion" else None}
+        rows[key] = row | {"verdict": row["verdict"] and row["verdict"] | {"family": "controls"}}
+    return rows
+
+
+def _drift(own, value, rng):
+    """The first method gets worse, the second better, and of the third nothing is known."""
+    rows = [{"value": sign * value / 50, "low": sign * value / 50 - value / 80, "high": sign * value / 50 + value / 80} for sign in (-1, 1)]
+    return dict(zip(own, [*rows, {"value": None, "low": None, "high": None}, *(interval(value / 90, rng) for _ in own)]))
 
 
 def _group(store, group, own, metrics, scored, rng, full):
-    """One group of compare.json; fills `scored`, what metrics/runs/ holds of it. `full`: with cheats, calibration and chances."""
+    """One group of compare.json; fills `scored`, what metrics/runs/ holds of it. `full`: with controls, calibration and chances."""
     ids, about, keys = store.split(group), {}, list(own)
-    n, n_frames = len(ids), max(store.clips[clip]["n_frames"] for clip in ids)
+    clusters = [f"map {2 * i // len(ids)}" for i in range(len(ids))] if group == "seen" else ids
+    n, n_frames = len(set(clusters)), max(store.clips[clip]["n_frames"] for clip in ids)
     for label, (kind, name, unit, better, scale) in metrics.items():
-        fixed = {"kind": kind, "title": name, "unit": unit, "better": better, "protocol": f"{label}/1:made-up"}
+        fixed = {"kind": kind, "title": name, "unit": unit, "better": better, "protocol": f"{label}/1:made-up",
+                 "heading": "realism" if label in REALISM else "fidelity"}
         absent = ABSENT if scale is None else None
+        present = not (absent or kind == "set" and n < 2)
         real = interval(scale * 0.9, rng) if better == "lower" and kind == "clip" and not absent else None
-        about[label] = fixed | {"rows": {}, "real": real, "absent": absent, "floor": {"value": 2 * scale} if real else None,
-                                "sees": SEES[len(about) % len(SEES)] if full else None, "unsafe": []}
+        about[label] = fixed | {
+            "rows": {}, "real": real, "absent": absent, "floor": {"value": 2 * scale, "low": None, "high": None} if real else None,
+            "primary": label in PRIMARY, "sees": SEES[len(about) % len(SEES)] if full else None, "no_verdict": MUTE.get(label),
+            "hidden": HIDDEN.get(label) if full else None, "fooled_by": FOOLED.get(label, []) if full else [],
+            "controls": _controls(label, scale, keys[0], better, n, rng) if full and present else {},
+            "drift": _drift(own, scale, rng) if full and n > 1 and kind == "clip" and present and label != "motion" else None}
         for i, run in enumerate(own):
-            groups = scored[run]["groups"].setdefault(group, {"clips": ids, "metrics": {}})
-            held = {"per_clip": [], "curve": []} if kind == "clip" else {"leave_one_out": [], "n": 30, "n_clips": n, "rank": 29}
-            if absent or kind == "set" and n < 2:
-                nothing = {"value": None, "low": None, "high": None, "best": False, "verdict": None, "equivalent": None}
+            groups = scored[run]["groups"].setdefault(group, {"clips": ids, "clusters": clusters, "metrics": {}})
+            held = {"clip": {"per_clip": [], "curve": [], "drift": []}, "pooled": {"leave_one_out": []},
+                    "set": {"leave_one_out": [], "n": 30, "n_clips": len(ids), "n_clusters": n, "rank": 29}}[kind]
+            if not present:
+                nothing = dict.fromkeys(("value", "low", "high", "verdict", "equivalent", "bar", "seeds")) | {"best": False}
                 about[label]["rows"][run] = nothing
                 groups["metrics"][label] = fixed | held | {"value": None} | ({"absent": absent} if absent else {"note": "one clip"})
                 continue
             value = scale * (1 + 0.08 * i * (-1 if better == "higher" else 1))
-            about[label]["rows"][run] = _row(i, run, keys[0], value, label, better, n, rng)
+            about[label]["rows"][run] = _row(i, keys[0], value, label, better, n, rng, full)
             curve = value * (1 - 0.01 * np.arange(n_frames - 2)) + rng.normal(0, scale / 50, n_frames - 2)
-            held |= {"per_clip": rng.uniform(0.5, 2, n).tolist(), "curve": curve.tolist()} if kind == "clip" else {
+            held |= {"per_clip": rng.uniform(0.5, 2, len(ids)).tolist(), "curve": curve.tolist()} if kind == "clip" else {
                 "leave_one_out": [value] * n}
             groups["metrics"][label] = fixed | {"value": value} | held
-    pairs = [{"a": keys[i], "b": keys[(i + 1) % len(keys)], "share": share, "low": low, "high": high, "n_clips": n}
+    pairs = [{"a": keys[i], "b": keys[(i + 1) % len(keys)], "share": share, "low": low, "high": high, "n_clips": len(ids), "n_clusters": n}
              for i, (share, low, high) in enumerate(VOTES[:len(keys) if len(keys) > 2 else len(keys) - 1])]
-    preference = {"metrics": [label for label in ("psnr", "warp_error") if label in metrics], "pairs": pairs, "ranking": None, "win": None}
-    present = {label: metrics[label] for label, metric in about.items() if any(row["value"] is not None for row in metric["rows"].values())}
-    cheats = {key: {"title": title, "about": what, "metrics": {label: {"value": metric[-1] * 1.01, "wins": (key, label) in WINS}
-              for label, metric in present.items()}} for key, title, what in CHEATS} if full else {}
-    for label in present:
-        about[label]["unsafe"] = [key for key in cheats if (key, label) in WINS]
+    voters = {"fidelity": {"label": "psnr" if "psnr" in metrics else None, "passed_over": {"fid": "has no value of <one> clip"}},
+              "realism": {"label": "warp_error" if "warp_error" in metrics else None, "passed_over": {}}}
+    reason = "there is one clip only, which says nothing of <others>" if n == 1 else None
+    preference = {"metrics": [own["label"] for own in voters.values() if own["label"]], "voters": voters, "reason": reason,
+                  "pairs": [] if reason else pairs, "ranking": None, "win": None}
     if full and n > 1:
         preference |= {"ranking": _ranking(keys, rng), "win": _win(pairs)}
-    return {"title": store.facts.groups[group], "clips": ids, "n_clips": n, "metrics": about, "preference": preference, "cheats": cheats,
-            "calibration": _ladders(present) if full else None, "reference": keys[0], "n_tests": len(present) * (len(own) - 1),
-            "alpha": 0.05}
+    present = {label: metrics[label] for label, metric in about.items() if any(row["value"] is not None for row in metric["rows"].values())}
+    n_tests = {name: sum(bool(row["verdict"]) and row["verdict"]["family"] == name for metric in about.values()
+                         for row in [*metric["rows"].values(), *metric["controls"].values()]) for name in FAMILIES}
+    return {"title": store.facts.groups[group], "clips": ids, "clusters": clusters, "n_clips": len(ids), "n_clusters": n,
+            "cluster": "map" if group == "seen" else "clip", "metrics": about, "preference": preference, "reference": keys[0],
+            "controls": {key: {"title": title, "about": what, "feasible": feasible} for key, title, what, feasible in CONTROLS if full},
+            "calibration": _ladders(present) if full else None, "alpha": 0.05, "clusters_needed": 8 if n == 2 else None,
+            "families": {name: {"correction": FAMILIES[name], "n_tests": n_tests[name]} for name in FAMILIES}}
 
 
 def _ranking(keys, rng):
@@ -126,7 +167,8 @@ def ledger(dataset, groups):
                  "ratio": {"value": 0.82, "low": 0.77, "high": 0.88}, "agrees": "the same one leads", "within": True,
                  "difference": f"Other <clips>, of {group}: `lite0`."}
         nothing = first | {"ours": None, "agrees": None, "within": None, "ratio": None}
-        told += [first, first | {"what": "in its place", "published": {}, "published_ratio": None, "within": None, "stand_in": True},
+        told += [first, first | {"what": "in its place", "published": {}, "published_ratio": None, "agrees": None, "within": None,
+                         "stand_in": True},
                  nothing | {"label": "fid", "absent": ABSENT},
                  nothing | {"table": "Table 3", "methods": ["vid2vid", "PredNet"], "published": {"vid2vid": 3.44, "PredNet": 11.18},
                             "label": None, "absent": "not run in this suite: PredNet", "difference": "Never shown."}]
@@ -146,7 +188,7 @@ def project(root, names, methods=METHODS, metrics=METRICS, full=True):
         for run, title in own.items():
             given, noise = methods[title]
             about = {"title": title, "dataset": dataset, "model": "none"}
-            runs[run] = about | {"schedule": "short", "base": "none", "first_frames": "real" if given else "none", "kwargs": {}}
+            runs[run] = about | {"schedule": "short", "base": "none", "first_frames": "real" if given else "none", "seeds": [0], "kwargs": {}}
             compare["runs"][run] = about | {"first_frames": f"{given} real frames" if given else "none"}
             _run(root, store, run, title, given, noise, rng)
             scored[run] = {"groups": {}}
@@ -154,8 +196,8 @@ def project(root, names, methods=METHODS, metrics=METRICS, full=True):
         compare["datasets"][dataset] = {"title": facts.title, "about": facts.about, "standing": facts.standing,
                                         "fps": facts.fps, "size": facts.size, "groups": groups}
         for group, title in facts.groups.items():
-            text = f"{title.capitalize()}, {len(store.split(group))} clips: beware of {group}."
-            compare["sentences"].append({"dataset": dataset, "group": group, "text": text})
+            compare["sentences"] += [{"dataset": dataset, "group": group, "text": text, "detail": detail} for text, detail in (
+                (f"vid2vid is <better> on {title}.", False), (f"pix2pixHD against it, on {group}: worse.", True))]
     compare["ledger"] = ledger(names[0], compare["datasets"][names[0]]["groups"]) if full else []
     for folder in ("future", "runs"):
         (root / "metrics" / folder).mkdir(parents=True)

@@ -1,15 +1,14 @@
-"""Every ladder of damage and every cheat: nothing at level 0, more at each rung, the same each time; reused frames are the same."""
+"""Every ladder of damage: nothing at level 0, more at each rung, the same each time; reused frames are the same."""
 import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from v2vbench.damage import CHEATS, LADDERS, damaged
-from v2vbench.params import Fault, check, coerce
+from v2vbench.damage import LADDERS, damaged
+from v2vbench.params import Fault, coerce
 
 RUNGS = {"blur": [0.5, 1, 3], "noise": [3, 12, 40], "jpeg": [85, 40, 5], "h264": [18, 30, 45], "colour": [4, 16, 60],
          "warp_space": [0.4, 1, 3], "warp_space_time": [0.4, 1, 3], "flicker": [3, 12, 40], "shuffle": [2, 4, 12], "freeze": [2, 4, 12],
-         "drop": [6, 3, 2], "slow": [1.2, 2, 5], "fast": [1.2, 2, 3]}
-SETTINGS = {"frozen": {}, "blurred": {"sigma": 2.0}, "averaged": {"n_frames": 5}, "copied": {}, "memorised": {}}
+         "drop": [6, 3, 2], "slow": [1.2, 2, 5], "fast": [1.2, 2, 3], "late": [1, 2, 5]}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def error(a, b):
 
 
 def test_rungs_are_of_all_ladders():
-    assert RUNGS.keys() == LADDERS.keys() and SETTINGS.keys() == CHEATS.keys()
+    assert RUNGS.keys() == LADDERS.keys()
 
 
 @pytest.mark.parametrize("name", LADDERS)
@@ -66,7 +65,7 @@ def test_one_frame_and_odd_sizes(name, shape, frames):
 @pytest.mark.parametrize("name, level, order", [
     ("freeze", 3, [0, 0, 0, 3, 3, 3, 6]), ("drop", 3, [0, 1, 1, 3, 4, 4, 6]), ("drop", 2, [0, 0, 2, 2, 4, 4, 6]),
     ("slow", 2, [0, 0, 1, 1, 2, 2, 3]), ("slow", 1.5, [0, 0, 1, 2, 2, 3, 4]), ("fast", 2, [0, 2, 4, 6, 4, 2, 0]),
-    ("fast", 1.5, [0, 1, 3, 4, 6, 5, 3]), ("fast", 13, [0, 1, 2, 3, 4, 5, 6])])
+    ("fast", 1.5, [0, 1, 3, 4, 6, 5, 3]), ("fast", 13, [0, 1, 2, 3, 4, 5, 6]), ("late", 2, [0, 0, 0, 1, 2, 3, 4]), ("late", 9, [0] * 7)])
 def test_time(name, level, order, frames):
     assert np.array_equal(spoil(frames[:7], name, level), frames[:7][order])
 
@@ -112,27 +111,3 @@ def test_colours_keep_their_places(frames):
 def test_levels_out_of_range_are_refused(name, level):
     with pytest.raises(Fault, match="ladders"):
         coerce([level], list[LADDERS[name].levels], "ladders")
-
-
-@pytest.mark.parametrize("name", CHEATS)
-def test_cheats(name, frames):
-    other = frames[::-1, :, ::-1]
-    assert check(CHEATS[name].video, SETTINGS[name], name, given=("real", "other")) == SETTINGS[name]
-    assert "{" not in CHEATS[name].title.format(**SETTINGS[name]) and CHEATS[name].video.__doc__
-    for real, copy in ((frames, other), (frames[:1], other), (frames, other[:3]), (frames[:3], other)):
-        made = CHEATS[name].video(real, copy, **SETTINGS[name])
-        assert made.shape == real.shape and made.dtype == np.uint8
-        assert np.array_equal(made, CHEATS[name].video(real, copy, **SETTINGS[name]))
-
-
-def test_what_cheats_show(frames):
-    def video(name, real=frames, other=frames[::-1]):
-        return CHEATS[name].video(real, other, **SETTINGS[name])
-
-    assert (video("frozen") == frames[0]).all()
-    assert np.array_equal(video("copied"), frames[::-1])
-    assert np.array_equal(video("copied", other=frames[:2]), frames[[0] + [1] * 11])
-    assert np.array_equal(video("copied", frames[:4]), frames[:7:-1])
-    for t, around in ((0, frames[:3]), (5, frames[3:8]), (11, frames[9:])):
-        assert np.array_equal(video("averaged")[t], np.rint(around.mean(0)))
-    assert error(video("blurred")[1:], video("blurred")[:-1]) < error(frames[1:], frames[:-1])

@@ -1,15 +1,20 @@
-"""Verdicts: signs flipped by hand, Holm's example, errors where nothing differs, and how many clips would decide."""
+"""Verdicts: signs flipped by hand, Holm's example, errors where nothing differs, and the smallest effect that can be found."""
 from itertools import product
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from v2vbench.decide import clips_needed, deltas, holm, max_t, paired, sign_flip, verdicts
-from v2vbench.intervals import without_each
+from v2vbench.decide import (clusters_needed, deltas, holm, holm_level, max_t, max_t_level, paired, seeds_p, sign_flip, smallest_effect,
+                             verdicts)
+from v2vbench.intervals import Estimate, of_clips
 
 DRAWN = {"n_flips": 4096, "seed": 0}
 TABLE = {"alpha": 0.05, "power": 0.8, "correction": "holm", **DRAWN}
+
+
+def of_means(values):
+    return of_clips(values, range(len(values)))
 
 
 def brute(values):
@@ -92,68 +97,118 @@ def test_a_table_rarely_errs_where_nothing_differs(correction):
     assert correction == "holm" or np.mean(wrong) > 0.01
 
 
-@pytest.mark.parametrize("alpha, power, effect", [(0.05, 0.8, 0.5), (0.05, 0.9, 1.0), (0.001, 0.8, 0.8)])
-def test_the_clips_that_would_decide_do(alpha, power, effect):
-    few = np.random.default_rng(6).normal(size=12)
-    few = (few - few.mean()) / few.std(ddof=1) + effect          # whose mean and spread are exactly these
-    n, rng = clips_needed(few, alpha, power), np.random.default_rng(7)
-    assert n == clips_needed(-3 * few, alpha, power) >= 1 - np.log2(alpha)
-    found = np.mean([sign_flip(rng.normal(effect, 1, n), n_flips=4096, seed=seed) <= alpha for seed in range(400)])
-    assert found == pytest.approx(power, abs=0.06)
+@pytest.mark.parametrize("n, level, power", [(8, 0.05, 0.8), (14, 0.05 / 12, 0.8), (30, 0.01, 0.9), (7, 0.02, 0.8)])
+def test_the_smallest_effect_is_found_with_its_power(n, level, power):
+    """By signs flipped in drawn data; they find a little less than Student's test, of which the power is."""
+    rng, some = np.random.default_rng(7), np.random.default_rng(6).normal(size=n)
+    some = 3 * (some - some.mean()) / some.std(ddof=1)           # whose spread is exactly this
+    own = holm_level(1, n, level)
+    effect = smallest_effect(some, own, power)
+    assert effect == pytest.approx(smallest_effect(-some - 5, own, power)) == pytest.approx(smallest_effect(some / 3, own, power) * 3)
+    found = np.mean([sign_flip(rng.normal(effect, 3, n), n_flips=4096, seed=seed) <= level for seed in range(400)])
+    assert power - 0.12 < found < power + 0.05
+    drawn = rng.normal(effect, 3, (20000, n))                    # Student's own power, to the draws' noise
+    assert np.mean(stats.ttest_1samp(drawn, 0, axis=1).pvalue <= own) == pytest.approx(power, abs=0.012)
 
 
-def test_clips_needed_at_the_ends():
-    assert clips_needed(np.zeros(9), 0.05, 0.8) is None and clips_needed([1.0, -1.0], 0.05, 0.8) is None
-    assert clips_needed([3.0], 0.05, 0.8) is None                # one clip has no spread
-    assert clips_needed([3.0, 3.0], 0.05, 0.8) == 6              # the first n with 2 / 2^n <= 0.05
-    assert clips_needed([3.0, 3.0], 2 / 2 ** 11, 0.8) == 11 and clips_needed([3.0, 3.0], 0.05 / 240, 0.8, reach=0.05) < 10
-    assert clips_needed(1e-7 + np.array([1.0, -1.0]), 0.05, 0.8) > 10 ** 14
+def test_the_smallest_effect_at_the_ends():
+    assert smallest_effect(np.ones(9), 0.05, 0.8) == 0.0 and smallest_effect([3.0], 0.05, 0.8) is None
+    assert smallest_effect(np.arange(9.0), None, 0.8) is None
     some = np.random.default_rng(0).normal(1, 1, 20)
-    assert clips_needed(some, 0.01, 0.8) > clips_needed(some, 0.05, 0.8) and clips_needed(some, 0.05, 0.9) > clips_needed(some, 0.05, 0.8)
+    assert smallest_effect(some, 0.01, 0.8) > smallest_effect(some, 0.05, 0.8) and smallest_effect(some, 0.05, 0.9) > smallest_effect(some, 0.05, 0.8)
+    assert np.isfinite(smallest_effect(some[:2], 1e-3, 0.99)) and np.isfinite(smallest_effect(some, 1e-9, 0.99))
 
 
-@pytest.mark.parametrize("correction, fewest", [("holm", 7), ("max-t", 6)])
-def test_verdicts(correction, fewest):
+def test_levels_that_flipped_signs_have():
+    assert holm_level(1, 6, 0.05) == 2 / 2 ** 6 and holm_level(1, 5, 0.05) is None and holm_level(2, 6, 0.05) is None
+    assert holm_level(4, 30, 0.05) == pytest.approx(0.0125, abs=1e-8) and holm_level(1, 9, 10 / 2 ** 8) == 10 / 2 ** 8
+    for n_tests in (1, 4, 12, 240):
+        n = clusters_needed(n_tests, 0.05)
+        assert holm_level(n_tests, n, 0.05) is not None and holm_level(n_tests, n - 1, 0.05) is None
+    assert clusters_needed(8, 0.0625) == 8                       # 16 / 2^8 is 0.0625 to the bit
+
+
+def test_level_of_max_t():
+    rng = np.random.default_rng(13)
+    one = max_t_level(rng.normal(size=(1, 12)), 0.05, **DRAWN)
+    many, same = (max_t_level(rows, 0.05, **DRAWN) for rows in (rng.normal(size=(20, 12)), np.repeat(rng.normal(size=(1, 12)), 20, 0)))
+    assert one == pytest.approx(0.05, rel=0.2) and same == pytest.approx(0.05, rel=0.2)      # twenty times one test is one test
+    assert 0.05 / 20 * 0.7 < many < 0.05 / 20 * 3
+    assert max_t_level(rng.normal(size=(3, 5)), 0.05, **DRAWN) is None                       # 2 / 2^5 is above 5 %
+
+
+@pytest.mark.parametrize("correction", ["holm", "max-t"])
+def test_verdicts(correction):
     rng, settings = np.random.default_rng(8), TABLE | {"correction": correction}
     table = {"lpips": {"a": rng.normal(2, 0.1, 9), "b": -rng.normal(2, 0.1, 9)}, "fid": {"a": rng.normal(0, 1, 9)}}
     said = verdicts(table, **settings)
     assert {metric: {run: cell["word"] for run, cell in runs.items()} for metric, runs in said.items()} == {
         "lpips": {"a": "worse", "b": "better"}, "fid": {"a": "not distinguishable"}}
-    assert said["lpips"]["a"]["p"] == 2 / 2 ** 9 <= said["lpips"]["a"]["adjusted"] <= 0.05 and said["fid"]["a"]["n_clips"] == 9
-    assert said["lpips"]["a"]["clips_needed"] == fewest          # 3 tests: 2 / 2^n below a third of 0.05, or below 0.05
-    assert said["fid"]["a"]["clips_needed"] > 9
+    assert said["lpips"]["a"]["p"] == 2 / 2 ** 9 <= said["lpips"]["a"]["adjusted"] <= 0.05 and said["fid"]["a"]["n_clusters"] == 9
+    assert 0 < said["lpips"]["a"]["detectable"] < 0.3 < said["fid"]["a"]["detectable"] < 4
     few = verdicts({"lpips": {"a": np.ones(5)}}, **settings)["lpips"]["a"]
-    assert few["word"] == "not distinguishable" and few["p"] == 2 / 2 ** 5 and few["clips_needed"] == 6
+    assert few["word"] == "not distinguishable" and few["p"] == 2 / 2 ** 5 and few["detectable"] is None
     alone = verdicts({"lpips": {"a": np.ones(1)}}, **settings)["lpips"]["a"]
-    assert (alone["word"], alone["p"], alone["clips_needed"]) == ("not distinguishable", 1, None)
+    assert (alone["word"], alone["p"], alone["detectable"]) == ("not distinguishable", 1, None)
     assert verdicts({"lpips": {}, "fid": {}}, **settings) == {"lpips": {}, "fid": {}}
     same = verdicts({"lpips": {"a": np.zeros(9)}}, **settings)["lpips"]["a"]
-    assert (same["word"], same["p"], same["clips_needed"]) == ("not distinguishable", 1, None)
+    assert (same["word"], same["p"]) == ("not distinguishable", 1)
+
+
+@pytest.mark.parametrize("correction", ["holm", "max-t"])
+def test_other_seeds_have_to_agree(correction):
+    """Where another seed may give the opposite, clips that are all of one mind decide nothing of the method."""
+    table = {"psnr": {"a": np.linspace(1, 2, 12), "b": np.linspace(1, 2, 12)[::-1]}}
+    for p, word in ((0.4, "not distinguishable"), (1e-4, "worse"), (None, "worse")):
+        said = verdicts(table, **TABLE | {"correction": correction}, over_seeds={"psnr": {"a": p}})["psnr"]
+        assert said["a"]["word"] == word and said["b"]["word"] == "worse"
+        assert said["a"]["p"] == max(p or 0, 2 / 2 ** 12)
+
+
+def test_seeds_are_tested_by_welch():
+    a, b = [20.1, 20.4, 20.2], [19.0, 19.9]
+    assert seeds_p(a, b, "higher") == seeds_p(b, a, "lower") == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+    half, double = [0.5, 0.55], [2.0, 1 / 0.55]                  # of ratios, too little and too much cost the same
+    assert seeds_p(half, double, "one") == pytest.approx(1)
+    assert seeds_p(a, b[:1], "higher") is None and seeds_p([1.0, 1.0], [1.0, 1.0], "lower") == 1 and seeds_p([1.0, 1.0], [2.0, 2.0], "lower") == 0
 
 
 @pytest.mark.parametrize("values", [[], [np.nan, 1], [1, np.inf], [[1, 2], [3, 4]]])
 def test_what_is_refused(values):
-    for function in (lambda: sign_flip(values, **DRAWN), lambda: clips_needed(values, 0.05, 0.8),
+    for function in (lambda: sign_flip(values, **DRAWN), lambda: max_t_level([values], 0.05, **DRAWN),
                      lambda: verdicts({"m": {"r": values}}, **TABLE)):
         with pytest.raises(ValueError, match="deltas of shapes|delta . of 2 is"):
             function()
-    with pytest.raises(ValueError, match="of the same clips for all"):
+    with pytest.raises(ValueError, match="of the same clusters for all"):
         max_t([[1.0, 2], [1, 2, 3]], **DRAWN)
-    with pytest.raises(ValueError, match="2 clips against 3"):
-        deltas((1, [1, 2]), (1, [1, 2, 3]), "lower")
+    with pytest.raises(ValueError, match="2 clusters against 3"):
+        deltas(of_means([1, 2]), of_means([1, 2, 3]), "lower")
+    with pytest.raises(ValueError, match="of other sizes"):
+        deltas(of_clips([1, 2, 3], "aab"), of_clips([1, 2, 3], "abb"), "lower")
 
 
 def test_deltas_of_a_mean_are_those_of_its_clips():
     a, b = np.random.default_rng(9).uniform(1, 2, (2, 10))
-    one, two = ((clips.mean(), without_each(clips)) for clips in (a, b))
+    one, two = map(of_means, (a, b))
     assert np.allclose(deltas(one, two, "lower"), a - b, rtol=1e-12)
     assert np.allclose(deltas(one, two, "higher"), b - a, rtol=1e-12)
+
+
+def test_deltas_go_by_cluster():
+    """Their mean is the difference over all clips, and each is its cluster's share of it."""
+    a, b = np.random.default_rng(14).uniform(1, 2, (2, 10))
+    names = np.repeat(list("xyz"), (2, 5, 3))
+    own = deltas(of_clips(a, names), of_clips(b, names), "lower")
+    assert own.mean() == pytest.approx((a - b).mean())
+    assert np.allclose(own, [3 / 10 * (a - b)[names == name].sum() for name in "xyz"])
+    one = deltas(of_clips(a, names), of_clips(b, names), "one")
+    assert one.mean() == pytest.approx(np.log(a.mean()) - np.log(b.mean()), abs=0.01)
 
 
 def test_a_ratio_is_costed_by_the_mean_and_not_by_its_clips():
     """Clips at 0.5 and 1.5 have the mean 1, which costs nothing; a cost for each clip would hold them against the method."""
     near, wide = np.full(12, 1.15), np.tile([0.58, 1.48], 6)
-    pairs = {"near": (near.mean(), without_each(near)), "wide": (wide.mean(), without_each(wide))}
+    pairs = {"near": of_means(near), "wide": of_means(wide)}
     own = deltas(pairs["wide"], pairs["near"], "one")
     assert own.mean() == pytest.approx(np.log(1.03) - np.log(1.15), abs=0.01) and own.mean() < 0
     assert own.std() == pytest.approx(wide.std() / 1.03, rel=0.1)
@@ -164,7 +219,7 @@ def test_a_ratio_is_costed_by_the_mean_and_not_by_its_clips():
 def test_ratios_on_both_sides_of_1_cost_the_same():
     half, other = np.random.default_rng(11).uniform(0.4, 0.6, (2, 12))
     double = other / other.mean() / half.mean()                  # whose mean is 1 / mean of half
-    one, two, frozen = ((clips.mean(), without_each(clips)) for clips in (half, double, np.zeros(12)))
+    one, two, frozen = map(of_means, (half, double, np.zeros(12)))
     assert not deltas(one, one, "one").any() and abs(deltas(one, two, "one").mean()) < 0.01
     assert deltas(frozen, one, "one").mean() == pytest.approx(np.log(1e9) + np.log(half.mean()), abs=0.01)
 
@@ -172,15 +227,15 @@ def test_ratios_on_both_sides_of_1_cost_the_same():
 def test_methods_at_1_are_rarely_told_apart():
     rng, ps = np.random.default_rng(12), []
     for seed in range(400):
-        one, two = ((clips.mean(), without_each(clips)) for clips in np.exp(rng.normal(0, 0.3, (2, 12))))
+        one, two = map(of_means, np.exp(rng.normal(0, 0.3, (2, 12))))
         ps.append(sign_flip(deltas(one, two, "one"), n_flips=4096, seed=seed))
     assert np.mean(np.array(ps) <= 0.05) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 
 
 def test_tables_are_paired_against_the_reference():
-    pairs = {run: (clips.mean(), without_each(clips)) for run, clips in zip("abc", np.random.default_rng(10).uniform(1, 2, (3, 6)))}
+    pairs = dict(zip("abc", map(of_means, np.random.default_rng(10).uniform(1, 2, (3, 6)))))
     raw = {"psnr": pairs, "lpips": {"a": pairs["a"], "b": pairs["b"]}, "fid": {"b": pairs["b"]},
-           "kid": {"a": pairs["a"], "b": (1.0, np.empty(0))}}
+           "kid": {"a": pairs["a"], "b": Estimate(1.0, np.empty(0), np.ones(6, int))}}
     table = paired(raw, {"psnr": "higher", "lpips": "lower", "fid": "lower", "kid": "lower"}, "a")
     assert {metric: list(runs) for metric, runs in table.items()} == {"psnr": ["b", "c"], "lpips": ["b"], "kid": []}
     assert np.allclose(table["psnr"]["b"], -table["lpips"]["b"])

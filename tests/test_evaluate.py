@@ -15,13 +15,13 @@ from v2vbench.metrics import score_clip
 from v2vbench.params import Fault
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
-RUN = params.Run(title="mine", dataset="sliding", model="copy_last", schedule="none", base="none", first_frames="real", kwargs={})
+RUN = params.Run(title="mine", dataset="sliding", model="copy_last", schedule="none", base="none", first_frames="real", seeds=[0], kwargs={})
 LITE0 = {"extractor": "efficientnet_lite0", "px": 64}
 FEATURES = {"frames": LITE0, "windows": LITE0 | {"windows": {"n_frames": 6, "stride": 2, "change_weight": 4}},
             "inception": {"extractor": "inception2015", "resize": "tf"}}
 METRICS = {label: PARAMS.metrics[label] for label in ("psnr", "ssim", "warp_error", "sharpness_ratio", "motion_ratio")} | {
     f"{name}_{rows}": {"metric": metric, "features": rows} | own for rows in ("frames", "windows")
-    for name, metric, own in (("fed", "frechet", {"divisor": "n-1"}), ("ked", "kernel", {"pairs": "other-clips"}))}
+    for name, metric, own in (("fed", "frechet", {"divisor": "n-1"}), ("ked", "kernel", {"pairs": "other-clusters"}))}
 PARAMS = replace(PARAMS, datasets={"sliding": {}}, runs={"method": RUN}, forecasts={}, predictions={}, judges={}, features=FEATURES,
                  metrics=METRICS, protocol=replace(PARAMS.protocol, skip_frames=2))
 
@@ -105,6 +105,8 @@ def instead(id="slide-5", split="seen", frames=OTHER, **about):
     (instead(split="unseen"), "clip slide-5 has split unseen, where sliding.zip has seen"),
     (instead(real_sha256="0"), "clip slide-5 was made from another"),
     ({"given": 3}, "start with 3 real frames"),
+    ({"extra": [({"id": "slide-5@1", "split": "seen", "given": 2}, {"fake": OTHER})]}, "clip slide-4@1 is missing"),
+    ({"extra": [({"id": "slide-5@first", "split": "seen", "given": 2}, {"fake": OTHER})]}, "clip slide-5@first is no test clip"),
 ])
 def test_clips_that_do_not_fit_are_named(tmp_path, store, how, says):
     with pytest.raises(Fault, match=says):
@@ -129,6 +131,57 @@ def test_an_altered_store_is_refused(tmp_path, store):
         evaluate(PARAMS, "method", tmp_path)
 
 
+def test_clips_of_one_cluster_are_left_out_together(tmp_path, store):
+    """Sets without each cluster are sets of the other clusters' clips, and no row is paired with one of its own cluster."""
+    ids = store.split("seen") + store.split("unseen")
+    together = replace(store.facts, groups={"all": "all"})
+    clusters = ["y", "x", "y", "x", "z", "y"]
+    clips.write(tmp_path / "all.zip", together, (({"id": key, "split": "all", "cluster": cluster}, store.read(key))
+                                                 for key, cluster in zip(ids, clusters)))
+    change = {key: np.random.default_rng(i).integers(0, 40, (10, 32, 64, 3)).astype(np.uint8) for i, key in enumerate(ids)}
+    noisy = iter(ids)
+    result = evaluate(PARAMS, "method", project(tmp_path / "p", clips.Store(tmp_path / "all.zip"), lambda frames: frames // 2 + change[next(noisy)]))
+    group = result["groups"]["all"]
+    assert group["clusters"] == clusters and group["metrics"]["psnr"]["per_clip"] and len(group["metrics"]["psnr"]["per_clip"]) == 6
+    fed, ked = group["metrics"]["fed_frames"], group["metrics"]["ked_frames"]
+    assert len(fed["leave_one_out"]) == len(ked["leave_one_out"]) == 3 and fed["n_clusters"] == 3 and fed["n_clips"] == 6
+    rest = [key for key, cluster in zip(ids, clusters) if cluster != "y"]             # y comes first: what is left without it
+    clips.write(tmp_path / "rest.zip", together, (({"id": key, "split": "all", "cluster": clusters[ids.index(key)]}, store.read(key))
+                                                  for key in rest))
+    noisy = iter(rest)
+    without = evaluate(PARAMS, "method", project(tmp_path / "q", clips.Store(tmp_path / "rest.zip"),
+                                                 lambda frames: frames // 2 + change[next(noisy)]))["groups"]["all"]["metrics"]
+    assert fed["leave_one_out"][0] == pytest.approx(without["fed_frames"]["value"], rel=1e-9)
+    assert ked["leave_one_out"][0] == pytest.approx(without["ked_frames"]["value"], rel=1e-9)
+
+
+def test_every_training_seed_is_scored(tmp_path, store):
+    """Clips of further seeds are scored as the first's; the run's own numbers stay those of its first seed."""
+    def of_seed(seed, level):
+        for group in store.facts.groups:
+            for clip in store.split(group):
+                frames = store.read(clip, arrays=["real"])["real"]
+                yield ({"id": f"{clip}@{seed}", "split": group, "given": 2, "seed": seed, "real_sha256": store.clips[clip]["sha256"]},
+                       {"fake": np.concatenate([frames[:2], frames[2:] // level])})
+
+    alone = evaluate(PARAMS, "method", project(tmp_path / "alone", store, lambda frames: frames // 2))
+    seeds = [*of_seed(7, 2), *of_seed(11, 4)]
+    result = evaluate(PARAMS, "method", project(tmp_path / "seeds", store, lambda frames: frames // 2, extra=seeds))
+    for group, own in result["groups"].items():
+        assert own["metrics"] == alone["groups"][group]["metrics"] and list(own["seeds"]) == ["7", "11"] and "seeds" not in alone["groups"][group]
+        for label, metric in own["metrics"].items():
+            assert own["seeds"]["7"][label] == {key: metric[key] for key in ("value", "per_clip", "leave_one_out") if key in metric}
+        assert own["seeds"]["11"]["psnr"]["value"] < own["metrics"]["psnr"]["value"]
+
+
+def test_drift_is_of_the_halves(tmp_path, store):
+    def later(frames):
+        return np.concatenate([frames[:5], frames[5:] // 2])
+
+    psnr = evaluate(PARAMS, "method", project(tmp_path, store, later))["groups"]["seen"]["metrics"]["psnr"]
+    assert len(psnr["drift"]) == 3 and psnr["drift"][0] == pytest.approx(2 * (psnr["per_clip"][0] - 100))      # the first half is exact: 100 dB
+
+
 def test_clips_too_short(tmp_path, store):
     root, long = project(tmp_path, store), LITE0 | {"windows": {"n_frames": 11, "stride": 2, "change_weight": 4}}
     with pytest.raises(Fault, match="clip slide-4 has 12 frames.*it takes 13"):
@@ -146,7 +199,7 @@ def lone(folder, clip):
 def test_one_clip(tmp_path):
     root = project(tmp_path, lone(tmp_path, sliding_clip(3, 12)), lambda frames: frames // 2)
     metrics = evaluate(PARAMS, "method", root)["groups"]["last"]["metrics"]
-    assert metrics["ked_frames"]["value"] is None and "takes 2 rows of 2 clips" in metrics["ked_frames"]["note"]
+    assert metrics["ked_frames"]["value"] is None and "takes 2 rows of 2 clusters" in metrics["ked_frames"]["note"]
     assert metrics["fed_frames"]["value"] > 0 and metrics["fed_frames"]["leave_one_out"] == []
     assert len(metrics["psnr"]["per_clip"]) == 1
 
@@ -206,3 +259,38 @@ def test_a_scorer_takes_frames_that_are_in_no_store(tmp_path, store):
     assert len(list((tmp_path / ".cache" / "features").iterdir())) == 1                # of the real frames alone
     with pytest.raises(Fault, match="short: frames are"):
         scorer.clip(arrays | {"fake": arrays["real"][:-1]}, "short")
+
+
+class ReadsRed(torch.nn.Module):
+    """A judge for whom the red of a pixel is its label, and that knows 3."""
+    n_labels, prior = 3, torch.zeros(32, 64, dtype=torch.uint8)
+
+    def predict(self, frames):
+        return ((frames[:, 0] + 1) * 127.5).round().long() // 85
+
+
+def test_a_pooled_metric_has_one_score_a_set_and_leaves_out_clusters(tmp_path, store, monkeypatch):
+    from sklearn.metrics import jaccard_score
+    root = project(tmp_path, store, lambda frames: frames // 2)
+    judge = params.Forecast(title="reader", dataset="sliding", model="segmenter", schedule="none", base="none", kwargs={})
+    own = replace(PARAMS, judges={"reader": judge}, metrics={"psnr": METRICS["psnr"], "segmentation": {"judge": "reader"}})
+    monkeypatch.setattr("v2vbench.evaluate.trained", lambda *given: ReadsRed())
+    (root / own.folder("reader")).mkdir(parents=True)
+    (root / own.folder("reader") / "model.safetensors").write_bytes(b"red")
+    ids = store.split("seen")
+    monkeypatch.setattr(Scorer, "clusters", lambda self, group: ["map a", "map b", "map a"])
+    metric = flat(evaluate(own, "method", root), "seen", "segmentation")
+    arrays = {clip: store.read(clip, 2, 12, ["real", "label"]) for clip in ids}
+
+    def theirs(read, kept):
+        true = np.concatenate([arrays[clip]["label"].ravel() for clip in kept])
+        return jaccard_score(true, np.concatenate([read(arrays[clip]["real"][..., 0].ravel()) for clip in kept]),
+                             labels=np.unique(true), average="macro")
+
+    assert metric["kind"] == "pooled" and metric["protocol"].startswith("segmentation/2:reader@") and "per_clip" not in metric
+    assert len(metric["curve"]) == 10
+    for score, read in ((metric, lambda red: red // 2 // 85), (metric["real"], lambda red: red // 85),
+                        (metric["floor"], lambda red: 0 * red)):
+        assert score["value"] == pytest.approx(theirs(read, ids), abs=1e-9)
+        assert score["leave_one_out"] == pytest.approx([theirs(read, ids[1:2]), theirs(read, [ids[0], ids[2]])], abs=1e-9)
+    assert metric["real"].keys() == metric["floor"].keys() == {"value", "leave_one_out"}

@@ -77,8 +77,8 @@ def test_killed_renderer_leaves_no_process(tmp_path, victim):
         f"    params.bind(freedoom.prepare, settings, 'w', out=Path('x.zip'), name='x', cache=Path('.'))\n")
     with open(tmp_path / "log", "w") as log:
         made = subprocess.Popen([sys.executable, "make.py"], cwd=tmp_path, stderr=log)
-    until, engines = time.monotonic() + 60, []
-    while not engines and time.monotonic() < until:
+    engines = []
+    while not engines and made.poll() is None:                              # however slow the machine
         family = psutil.Process(made.pid).children(recursive=True)
         engines = [child for child in family if child.name() == "vizdoom"]
         time.sleep(0.1)
@@ -87,8 +87,8 @@ def test_killed_renderer_leaves_no_process(tmp_path, victim):
         os.kill(made.pid, signal.SIGKILL)
     else:
         engines[0].kill()
-    assert made.wait(timeout=60) != 0
+    assert made.wait(timeout=600) != 0
     if victim == "engine":
         assert re.search("Fault.*(the engine that renders failed|process was killed)", (tmp_path / "log").read_text())
-    gone, alive = psutil.wait_procs(family, timeout=20)
+    gone, alive = psutil.wait_procs(family, timeout=300)
     assert not alive and not (tmp_path / "x.zip").exists()

@@ -6,6 +6,7 @@ from conftest import facts, sliding_clip
 
 from v2vbench import clips, train
 from v2vbench.metrics import keypoint_error, segmentation
+from v2vbench.metrics._pooled import pooled
 from v2vbench.models import _unet, locator, segmenter
 from v2vbench.params import Fault, Schedule
 
@@ -167,18 +168,19 @@ def test_a_judge_learns_more_than_the_prior_knows(kind, dots, tmp_path):
     model = untrained(module, data, **kwargs)
     fit(model, data, tmp_path, steps=60, batch_size=4)
     clip = clips.tensors(data.read(data.split("seen")[0]))
-    real, floor = metric.compute(clip["real"], clip[name], model.eval(), **settings), metric.floor(clip[name], model, **settings)
-    grey = metric.compute(clip["real"] * 0, clip[name], model, **settings)
-    assert real.shape == floor.shape == (len(clip["real"]),)
-    assert sign * float(real.mean() - floor.mean()) > 0.2 * float(floor.mean()) and sign * float(real.mean() - grey.mean()) > 0
+    scores = [metric.compute(frames, clip[name], model.eval(), **settings) for frames in (clip["real"], clip["real"] * 0)]
+    scores.append(metric.floor(clip[name], model, **settings))
+    assert all(len(score) == len(clip["real"]) for score in scores)
+    real, grey, floor = (metric.pool(score.sum(0).numpy()) if kind == "segmenter" else float(score.mean()) for score in scores)
+    assert sign * (real - floor) > 0.2 * floor and sign * (real - grey) > 0
 
 
 class Says(torch.nn.Module):
     """A judge that has been told."""
 
-    def __init__(self, answer, prior):
+    def __init__(self, answer, prior, n_labels=3):
         super().__init__()
-        self.answer, self.prior = answer, prior
+        self.answer, self.prior, self.n_labels = answer, prior, n_labels
 
     def predict(self, frames):
         return self.answer
@@ -189,14 +191,60 @@ def test_segmentation_closed_form():
     source[:, 2:] = 1                                              # halves
     source[1, :2], source[2, 0] = 255, 255
     seen = source.clone().masked_fill(source == 255, 0)
-    seen[:, 3] = 7                                                 # of 16 px of label 1, 8 are read as what no frame has
+    seen[:, 3] = 2                                                 # of 16 px of label 1, 8 are read as what no frame has
     judge = Says(seen, torch.ones(4, 8, dtype=torch.uint8))
-    assert segmentation.compute(torch.zeros(3, 3, 4, 8), source, judge).tolist() == [0.75, 0.5, 0.75]
-    assert segmentation.floor(source, judge).tolist() == [0.25, 1, 8 * 2 / 24 / 2]
-    assert segmentation.compute(torch.zeros(3, 3, 4, 8), source, Says(source, judge.prior)).tolist() == [1, 1, 1]
+    score = lambda counts: segmentation.pool(counts.numpy().astype(float))      # noqa: E731
+    compute = lambda judge: segmentation.compute(torch.zeros(3, 3, 4, 8), source, judge)      # noqa: E731
+    assert [score(frame) for frame in compute(judge)] == [0.75, 0.5, 0.75]
+    assert score(compute(judge).sum(0)) == 0.75                    # 24 of 24 and 24 of 48, each label once for all frames
+    assert [score(frame) for frame in segmentation.floor(source, judge)] == [0.25, 1, 8 * 2 / 24 / 2]
+    assert score(segmentation.floor(source, judge).sum(0)) == 48 / 72 / 2
+    assert score(compute(Says(source, judge.prior)).sum(0)) == 1
+    unknown = Says(source, torch.full((4, 8), 255, dtype=torch.uint8))                      # a pixel that no training frame labels
+    assert score(segmentation.floor(source, unknown).sum(0)) == 0
+    assert compute(judge).sum() == segmentation.floor(source, unknown).sum() == (source != 255).sum()
+    with pytest.raises(ValueError, match="a pixel has label 1, and the judge knows 1"):
+        compute(Says(seen, judge.prior, 1))
     source[1] = 255
     with pytest.raises(ValueError, match="frame 1 has no pixel with a label"):
-        segmentation.compute(torch.zeros(3, 3, 4, 8), source, judge)
+        compute(judge)
+
+
+def test_mean_iou_is_scikit_learns_on_the_arrays_of_the_store(dots):
+    """The judge reads the red of a frame, so that frames as they lie on disk decide, and other code has the arrays alone."""
+    from sklearn.metrics import jaccard_score
+    judge = Says(None, torch.zeros(32, 64, dtype=torch.uint8), 4)
+    judge.predict = lambda frames: ((frames[:, 0] + 1) * 127.5).round().long() // 64
+    counts, floors, true, seen = [], [], [], []
+    for clip in ("dots-0", "dots-1", "dots-2", "dots-3"):
+        arrays = dots.read(clip, arrays=["real", "label"])
+        arrays["label"][:, :3] = 255
+        tensors = clips.tensors(arrays)
+        counts.append(segmentation.compute(tensors["real"], tensors["source"], judge).double().numpy())
+        floors.append(segmentation.floor(tensors["source"], judge).double().numpy())
+        true.append(arrays["label"][:, 3:].ravel())
+        seen.append(arrays["real"][:, 3:, :, 0].ravel() // 64)
+
+    def theirs(true, seen):
+        return jaccard_score(true, seen, labels=np.unique(true), average="macro")
+
+    clusters = ["a", "b", "a", "c"]
+    found, floor = (pooled(segmentation.pool, own, clusters) for own in (counts, floors))
+    assert found["value"] == pytest.approx(theirs(np.concatenate(true), np.concatenate(seen)), abs=1e-12)
+    assert floor["value"] == pytest.approx(theirs(np.concatenate(true), 0 * np.concatenate(true)), abs=1e-12)
+    for name, value in zip("abc", found["leave_one_out"], strict=True):
+        kept = [i for i, cluster in enumerate(clusters) if cluster != name]
+        assert value == pytest.approx(theirs(*(np.concatenate([own[i] for i in kept]) for own in (true, seen))), abs=1e-12)
+    by_frame = [np.concatenate([own.reshape(8, -1)[5] for own in part]) for part in (true, seen)]
+    assert len(found["curve"]) == 8 and found["curve"][5] == pytest.approx(theirs(*by_frame), abs=1e-12)
+    assert 0.05 < found["value"] < 0.95 and np.ptp(found["leave_one_out"]) > 0
+
+
+def test_a_label_that_one_cluster_alone_has_counts_only_with_it():
+    counts = [np.diag([8.0, 0.0])[None], np.diag([6.0, 0.0])[None], np.array([[[4.0, 0.0], [4.0, 0.0]]])]
+    assert pooled(segmentation.pool, [np.pad(own, ((0, 0), (0, 0), (0, 1))) for own in counts], ["x", "y", "z"]) == {
+        "value": 18 / 22 / 2, "leave_one_out": [10 / 14 / 2, 12 / 16 / 2, 1.0], "curve": [18 / 22 / 2]}
+    assert pooled(segmentation.pool, [np.pad(counts[0], ((0, 0), (0, 0), (0, 1)))], ["x"])["leave_one_out"] == []
 
 
 def test_keypoint_error_closed_form():

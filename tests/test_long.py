@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 root, n, size = Path(sys.argv[1]), int(sys.argv[2]), (int(sys.argv[3]), int(sys.argv[4]))
 base = params.load()
-line = params.Run(title="x", dataset="big", model="vid2vid", schedule="none", base="none", first_frames="real",
+line = params.Run(title="x", dataset="big", model="vid2vid", schedule="none", base="none", first_frames="real", seeds=[0],
                   kwargs=SMALL["vid2vid"] | dict(n_scales_spatial=2, n_blocks=1, n_down=3))
 project = params.Params(**vars(base) | dict(runs={"x": line}))
 row = np.arange(size[1]) // 64

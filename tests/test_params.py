@@ -56,7 +56,7 @@ def test_what_is_read_is_typed():
     assert not isinstance(params.run("forecast"), Run) and params.run("forecast").model == "forecast"
 
 
-LINE = dict(title="x", dataset="freedoom", model="copy_last", schedule="none", base="none", first_frames="real", kwargs={})
+LINE = dict(title="x", dataset="freedoom", model="copy_last", schedule="none", base="none", first_frames="real", seeds=[0], kwargs={})
 AHEAD = dict(title="x", dataset="freedoom", model="forecast", schedule="ahead", base="none", kwargs=SMALL["forecast"])
 COVST = LINE | dict(model="covst", schedule="few", first_frames="none", kwargs=SMALL["covst"])
 ELSEWHERE = {"datasets.other": {"loader": "freedoom"}, "runs.other": LINE | dict(dataset="other")}
@@ -123,6 +123,8 @@ WRONG = {
                                    "styles.styles.video: styled is trained on freedoom, not on other"),
     "styles in a run's name": ({"styles.copy_last": dict(title="", dataset="freedoom", video="styled", seeds=[0], swap={}, clip="first")},
                                "copy_last names two lines of judges, runs, forecasts, predictions and styles"),
+    "a run of no seed": ({"runs.vid2vid.seeds": []}, "runs.vid2vid.seeds: [] is not one seed or more, each once"),
+    "a run of a seed twice": ({"runs.vid2vid.seeds": [1, 1]}, "runs.vid2vid.seeds: [1, 1] is not one seed or more, each once"),
     "styles of no seed": ({"styles.styles.seeds": []}, "styles.styles.seeds: [] is not one seed or more, each once"),
     "styles of a seed twice": ({"styles.styles.seeds": [1, 1]}, "styles.styles.seeds: [1, 1] is not one seed or more, each once"),
     "styles' seed": ({"styles.styles.seeds": [-1]}, "styles.styles.seeds[0]: -1 is out of range; it goes from 0"),
@@ -133,7 +135,12 @@ WRONG = {
     "features of no line": ({"metrics.fed.features": "frame"}, "metrics.fed.features: no 'frame'; there are frames, windows, inception"),
     "judge that makes video": ({"judges.reader.model": "vid2vid"}, "judges.reader.model: vid2vid belongs in runs"),
     "level of a ladder": ({"calibration.ladders.blur": [2, 1]}, "calibration.ladders.blur: [2.0, 1.0] do not lead from mild to worse"),
-    "cheat of no name": ({"calibration.cheats.lazy": {}}, "calibration.cheats: no 'lazy'"),
+    "control of no name": ({"calibration.controls.lazy": {}}, "calibration.controls: no 'lazy'"),
+    "level that is no number": ({"calibration.ladders.warp_space": [1, {}]}, "calibration.ladders.warp_space[1]: {} is not float"),
+    "a number beyond 64 bits": ({"schedules.few.seed": 10 ** 19}, "few.seed: 10000000000000000000 is out of range; whole numbers"),
+    "a number beyond floats": ({"schedules.few.lr": 10 ** 400}, "schedules.few.lr: 1000"),
+    "key longer than a file name": ({"runs." + "p" * 300: LINE}, "it becomes part of file names"),
+    "name that is none": ({"runs.vid2vid.model": "x" * 5000}, "is not the name of a file in v2vbench/models"),
     "vote of a set": ({"preference.metrics": ["fed"]}, "preference: fed is of a set of clips; only metrics of single clips vote"),
     "report": ({"report.playres": 1}, "report: unknown playres; it takes players"),
     "key with capitals": ({"metrics.PSNR": {"metric": "psnr", "data_range": 2, "cap_db": 9}}, "metrics: the key 'PSNR' is not made of a-z"),
@@ -156,17 +163,23 @@ def test_a_wrong_line_is_named(tmp_path, changes, says):
     ("- a\n", "params.yaml: expected a mapping of sections, got list"),
     ("", "params.yaml: expected a mapping of sections, got NoneType"),
     ("suite: !!python/object:os.system {}\n", "params.yaml:1: could not determine a constructor"),
-    ("suite: \x00", "params.yaml: ")])
+    ("suite: \x00", "params.yaml: "),
+    ("suite: 2026-13-40\n", "params.yaml: month must be in 1..12"),
+    (f"suite: {'9' * 5000}\n", "params.yaml: Exceeds the limit"),
+    (f"suite: {'[' * 1000}\n", "params.yaml: nested too deep to be read"),
+    (f"suite: {'a b ' * 1250}\nsuite: b\n", "params.yaml:2: found duplicate key \"suite\""),
+    (f"? {'a' * 5000}\n: 1\n? {'a' * 5000}\n: 1\n", "params.yaml:3: found duplicate key")])
 def test_a_file_that_is_none_is_one_line(tmp_path, text, says):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(Fault, match=re.escape(says)) as fault:
         load(tmp_path / "params.yaml")
-    assert "\n" not in str(fault.value)
+    assert "\n" not in str(fault.value) and len(str(fault.value)) < 400
 
 
 @pytest.mark.parametrize(("line", "instead", "says"), [
     ("about: Nothing is learnt here; every stage runs.", "about: 2026-11-22", "params.yaml.about: datetime.date(2026, 11, 22) is not str"),
-    ("lr: 2e-4,", "lr: .nan,", "schedules.few.lr: nan is out of range"),
+    ("lr: 2e-4,", "lr: .nan,", "schedules.few.lr: nan is out of range; it must be a finite number"),
+    ("lr: 2e-4,", "lr: .inf,", "schedules.few.lr: inf is out of range"),
     ("lr: 2e-4,", "lr: 2e-4, lr: 1e-4,", "found duplicate key \"lr\"")])
 def test_what_json_has_no_word_for(tmp_path, line, instead, says):
     assert line in TINY.read_text()

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
 import av
@@ -91,49 +92,108 @@ def test_every_method_metric_and_value_of_compare_is_printed(made, html):
                 assert not any(row[0].strip().startswith(metric["title"]) for row in rows)
                 continue
             assert metric["protocol"] in html
+            if metric["hidden"]:
+                assert not any(row[0].strip().startswith(metric["title"]) for row in rows)
+                continue
             row, = (row for row in rows if row[0].strip().startswith(metric["title"]))
-            values += [metric[name] and metric[name]["value"] for name in ("real", "floor")]
-            values += [cheat["metrics"][label]["value"] for cheat in group["cheats"].values()]
+            values.append(metric["real"] and metric["real"]["value"])
+            values += [metric["controls"][key]["value"] for key in ("frozen", "carried", "blurred")]       # feasible ones come first
             for value, words in zip(values, row[1:], strict=True):
                 assert words.strip() == "" if value is None else told(words, value), (metric["title"], words, value)
-    assert html.count("<strong>0.87</strong> / 0.13</td>") == 4 and html.count(">0.60 / 0.40</td>") == 5      # votes, and chances
-    assert all(text in html for text in ("vid2vid", "pix2pixHD", "2 real frames", "Beware of seen.", "1 h 02 min"))
+            if metric["floor"]:
+                assert told(row[4].partition("guess ")[2], metric["floor"]["value"])
+    assert html.count("<strong>0.87</strong> / 0.13</td>") == 4 and html.count(">0.60 / 0.40</td>") == 4      # votes, and chances
+    assert all(text in html for text in ("vid2vid", "pix2pixHD", "2 real frames", "1 h 02 min"))
     assert "gone" not in html
 
 
-def test_verdicts_equivalents_and_cheats_are_told(html):
+def by_title(part: str) -> dict[str, list]:
+    """The rows of the first score table of a part of the page by the first words of their first cell."""
+    return {re.split(r"\d? [↑↓→]", row[0])[0].strip(): row for row in Page(part).of("scores")[0]}
+
+
+def test_two_headings_with_the_primaries_first(html):
     seen = html.split('id="sliding-seen"')[1].split('id="sliding-unseen"')[0]
-    rows = {row[0].partition(" ↑")[0].partition(" ↓")[0].strip(): row for row in Page(seen).of("scores")[0]}
-    psnr, warp, fed = rows["PSNR1"], rows["warp error2"], rows["FED-Lite0 frames3"]
-    assert "▼ worse than vid2vid, p < 0.001" in psnr[2] and "≈ not distinguishable from vid2vid, p 0.310" in psnr[3]
-    assert "41 clips to decide" in psnr[3] and "clips to decide" not in psnr[2] and not set("▲▼≈") & set(psnr[1])
-    assert "28.0 best" in psnr[1] and 'as bad as <b>"copy" & last</b> σ 1.8 px' in psnr[2] and "bad as" not in warp[2]
-    assert "unsafe: won by blur<red>" in psnr[0] and "unsafe: won by frozen, blur<red>" in fed[0] and "unsafe" not in warp[0]
-    assert [words.endswith("wins") for words in (*psnr[-2:], *warp[-2:], *fed[-2:])] == [False, True, False, False, True, True]
-    assert "sees frames" in psnr[0] and "sees frames and time" in warp[0] and "sees little of either" in fed[0]
-    kinds = re.findall(r'<th scope="rowgroup">([^<]+)</th>', seen)
-    assert [kind.split(" ")[0] for kind in kinds] == ["Against", "Of", "Distances"] and "cheats, not methods" in seen
-    assert all(text in seen for text in ("corrected (Holm) for the 8 comparisons", "<i>frozen</i>: the first &lt;real&gt; frame, held."))
+    assert re.findall(r'<th scope="rowgroup">([^<]+)</th>', seen) == ["Fidelity to the source", "Realism in space and time"]
+    rows, bodies = by_title(seen), seen.split("<tbody>")[1:3]
+    names = [re.findall(r'<span class="head">([^<]*)<span class="nowrap">([^<]*)<a', body) for body in bodies]
+    assert [["".join(name).strip() for name in own] for own in names] == [
+        ["PSNR"], ["warp error", "KED-Lite0 &lt;frames&gt;", "FED-Lite0 frames", "motion ratio"]]
+    assert [name for name, row in rows.items() if "primary" in row[0]] == ["PSNR", "warp error", "KED-Lite0 <frames>"]
+    assert "dB, sees frames" in rows["PSNR"][0] and "sees little of either, of whole sets" in rows["FED-Lite0 frames"][0]
+    assert seen.count('<tr class="primary">') == 3 and "named beforehand" in seen
+
+
+def test_verdicts_equivalents_seeds_and_bars_are_told(html):
+    seen, unseen = (html.split(f'id="sliding-{name}"')[1] for name in ("seen", "unseen"))
+    rows = by_title(seen)
+    psnr, warp, fed, ked, motion = (rows[name] for name in (
+        "PSNR", "warp error", "FED-Lite0 frames", "KED-Lite0 <frames>", "motion ratio"))
+    assert "▼ worse than vid2vid, p < 0.001, primary metrics, over seeds too" in psnr[2] and not set("▲▼≈") & set(psnr[1])
+    assert "≈ not distinguishable from vid2vid, p 0.310, primary metrics" in psnr[3] and "over seeds" not in psnr[3]
+    assert "worse than vid2vid, p < 0.001, exploratory metrics" in motion[2]
+    assert psnr[3].endswith("could detect Δ ≥ 0.34") and "could detect" not in psnr[2] and ked[3].endswith("could detect no Δ, however large")
+    assert "28.00 best" in psnr[1] and 'as bad as <b>"copy" & last</b> σ 1.8 px' in psnr[2] and "bad as" not in ked[2]
+    assert "at most as bad as flicker σ 2" in warp[2] and 'title="at most as bad as flicker σ 2, 1.5 to 2"' in seen
+    assert "3 seeds, 25.20 to 30.80" in psnr[1] and "seeds" not in psnr[2].replace("over seeds", "")
+    assert "74 % of the way" in psnr[1] and "44 % of the way" in psnr[2] and "of the way" not in motion[1] + motion[-1]
+    assert not set("▲▼≈") & set("".join(fed)) and "no verdict" in fed[0] and "no verdict" not in psnr[0]
+    assert "No verdict on FED-Lite0 frames: biased at this number of &lt;clips&gt;." in seen
+    assert "primary metrics (Holm over 6 tests); exploratory metrics (max-t over 2 tests); controls (max-t over 12 tests)" in seen
+    assert "one a map (2 maps)" in seen and "one a clip (3 clips)" in unseen and "with a chance of 80 %" in seen
+    assert "With 2 maps no verdict of the primary metrics is possible; it takes 8." in seen and "is possible; it takes" not in unseen
+    assert "3 clips of 2 maps" in seen and "There are only 2 maps:" in seen and "There are only 3 clips:" in unseen
+
+
+def test_controls_are_columns_with_verdicts(html):
+    seen = html.split('id="sliding-seen"')[1].split('id="sliding-unseen"')[0]
+    bands, heads = Page(seen).of("scores")[0][:2]
+    assert bands[-2:] == ["controls that never saw the target", "controls made from the real video"]
+    assert heads[-3:] == ["frozen", "carried along", "blur<red>"]
+    psnr, warp = (by_title(seen)[name] for name in ("PSNR", "warp error"))
+    assert "▼ worse than vid2vid, p < 0.001, controls" in psnr[-1] and "▲ better than vid2vid, p 0.020, controls" in psnr[-2]
+    assert "≈ not distinguishable from vid2vid, p 0.310, controls" in psnr[-3] and "best" not in psnr[-1] and "detect" not in psnr[-3]
+    assert "fooled by blur<red>" in psnr[0] and "fooled" not in warp[0] and "<i>frozen</i>: the first &lt;real&gt; frame, held." in seen
+    assert "fooled by frozen; blur<red>" in by_title(seen)["KED-Lite0 <frames>"][0]
+    assert not re.search("cheat|unsafe|[Bb]eware|clips to decide", html)
+
+
+def test_sentences_stand_as_they_are_and_details_unfold(html):
+    part = html.split('id="in-short"')[1].split("</section>")[0]
+    top, folded = re.sub(r"<details>.*?</details>", "", part, flags=re.DOTALL), "".join(re.findall(r"<details>.*?</details>", part, re.DOTALL))
+    assert top.count("<dd>vid2vid is &lt;better&gt; on ") == 3 and "pix2pixHD against it" not in top
+    assert folded.count("<li>pix2pixHD against it, on ") == folded.count("1 more") == 3 and "better" not in folded
+
+
+def test_drift_is_told_with_its_sign(html):
+    seen, other = html.split('id="sliding-seen"')[1].split('id="sliding-unseen"')[0], html.split('<section id="other"')[1]
+    rows, = Page(seen).of("drift")
+    assert rows[0] == ["metric", "vid2vid", "pix2pixHD", ODD] and [row[0].split("↑")[0].split("↓")[0].strip() for row in rows[1:]] == [
+        "PSNR", "warp error"]
+    assert rows[1][1] == "−0.56 worse towards the end −0.91 to −0.21" and rows[1][2] == "+0.56 better towards the end +0.21 to +0.91"
+    assert "better towards the end" in rows[2][1] and rows[1][3] == rows[2][3] == "–" and 'class="drift"' not in other
 
 
 def test_absent_metrics_fold_and_print_no_number(html):
     folds = re.findall(r'<details class="wide missing">(.*?)</details>', html, re.DOTALL)
-    assert ["; 1 metric has no value on these clips" in fold for fold in folds[:3]] == [False, False, True]
+    assert ["; 2 metrics have no value on these clips" in fold for fold in folds[:3]] == [False, False, True]
     for fold in folds[:3]:
-        assert "2 metrics need weights that are not here" in fold and "FID; LPIPS &lt;alex&gt;" in fold
+        assert "2 metrics need weights that are not here; 1 metric tells nothing on these clips" in fold
+        assert "<dt>mIoU</dt><dd>the real video is &lt;no&gt; better than a guess</dd>" in fold and "FID; LPIPS &lt;alex&gt;" in fold
         assert fold.count("weights absent: inception2015") == 1 and "<code>v2vbench fetch weights</code> brings &lt;them&gt;" in fold
     assert "fid/1:made-up" not in html and "lpips/1:made-up" not in html
 
 
 def test_calibration_is_a_table_of_curves(html):
     boards = re.findall(r'<details class="wide board">(.*?)</details>', html, re.DOTALL)
-    assert len(boards) == 3 and "5 ladders of damage, 4 metrics" in boards[0] and "their first 7 scored frames" in boards[0]
+    assert len(boards) == 3 and "5 ladders of damage, 6 metrics" in boards[0] and "(7 of the longest clip)" in boards[0]
     rows, = Page(boards[0]).of("ladders")
     assert rows[1][1:] == ["blur σ 0.5 to 4 px", "<jpeg> quality 0.5 to 4", "flicker 0.5 to 4", "shuffle in blocks of 0.5 to 4 frames",
                            "freeze 0.5 to 4 frames"]
-    assert [row[0] for row in rows[2:]] == ["PSNR", "warp error", "FED-Lite0 frames", "motion ratio"]
-    assert rows[3][1] == "–" and boards[0].count('class="rungs odd"') == boards[0].count("not monotone</span>") == 4 * 2
-    assert "PSNR (blur&lt;red&gt;); FED-Lite0 frames (frozen, blur&lt;red&gt;)" in boards[0] and "A cheat wins" not in boards[2]
+    assert [row[0] for row in rows[2:]] == ["PSNR", "warp error", "FED-Lite0 frames", "KED-Lite0 <frames>", "mIoU", "motion ratio"]
+    assert rows[3][1] == "–" and boards[0].count('class="rungs odd"') == boards[0].count("not monotone</span>") == 6 * 2
+    assert "<dt>Fooled by blur&lt;red&gt;</dt><dd>PSNR; KED-Lite0 &lt;frames&gt;</dd>" in boards[0]
+    assert "<dt>Fooled by frozen</dt><dd>KED-Lite0 &lt;frames&gt;</dd>" in boards[0] and "Fooled by carried" not in boards[0]
     falls = re.findall(r'<path d="M4 ([\d.]+)L.*?L52 ([\d.]+)"', boards[0])
     assert float(falls[0][0]) < float(falls[0][1])               # PSNR under blur: a lower value stands lower
 
@@ -141,9 +201,19 @@ def test_calibration_is_a_table_of_curves(html):
 def test_chances_say_who_taught_them(html):
     assert html.count("<strong>Learned from damage, not from people.</strong>") == 2 and "Ties are &lt;half&gt;." in html
     chances = Page(html.split('id="sliding-seen"')[1]).of("preference")[1]
+    votes = Page(html.split('id="sliding-seen"')[1]).of("preference")[0]
+    assert votes[1][4].split() == ["3", "2", "clusters"] and html.count("<b>realism</b>: warp error votes.") == 2
+    assert html.count("<b>fidelity</b>: PSNR votes (passed over: FID, has no value of &lt;one&gt; clip).") == 2
+    assert html.count("PSNR and warp error together prefer the first method") == 2
     assert chances[1][1:] == ["0.87 / 0.13", "", "0.80–0.93", "3", "1"] and "not known" in chances[-1][1]
     assert html.count("Accuracy 0.91 (a coin has 0.50), log loss 0.23 (a coin has 0.69)") == 2 and "Of &lt;3&gt; metrics." in html
     assert html.count("0.60 foretold, 0.36 observed in 40") == 2 and html.count("Bradley-Terry with ties, 27 votes") == 2
+
+
+def test_one_clip_has_a_reason_instead_of_votes(html):
+    sanity = html.split('<section id="other"')[1]
+    assert "There is one clip only, which says nothing of &lt;others&gt;." in sanity and not Page(sanity).of("preference")
+    assert "metrics voted" in html.split('<section id="other"')[0] and "metrics voted" not in sanity
 
 
 def test_the_ledger_lays_ours_beside_the_papers(html):
@@ -155,6 +225,7 @@ def test_the_ledger_lays_ours_beside_the_papers(html):
     assert "FED-Lite0 frames3 on Sliding planes, seen" in found[0] and absent[3].endswith("brings <them>")
     assert "Sliding planes, seen; Sliding planes, unseen" in absent[0]           # nothing is here of either: told once
     assert stand_in[2] == stand_in[4] == "–" and part.count('<tbody class="stand-in">') == 1 and "in its place" in stand_in[0]
+    assert stand_in[6] == "beside it; tests nothing" and "no test of the paper's claim" in unescape(part)
     assert part.count("Other &lt;clips&gt;, of seen: <code>lite0</code>.") == 1 and 'href="#ledger-2"' in part
     assert "1 more comparison of the paper has nothing beside it here" in part and "vid2vid 3.44, PredNet 11.18" in part
     assert '<a href="#ledger">Beside the paper</a>' in html
@@ -196,8 +267,8 @@ def test_the_page_can_be_heard(html):
 
 def test_a_sanity_check_has_no_best(html):
     benchmark, sanity = html.split('<section id="ledger"')[0].split('<section id="other"')
-    assert all(text in benchmark for text in ('class="num best"', 'class="verdict worse"', "wins</span>", "fewer rows than features"))
-    assert not re.search(r"<strong>[\d.]|num best|class=.verdict|wins</span>|nsafe|Bold|Verdicts", sanity)
+    assert all(text in benchmark for text in ('class="num best"', 'class="verdict worse"', "fewer rows than features"))
+    assert not re.search(r"<strong>[\d.]|num best|class=.verdict|Bold|Verdicts|no verdict|towards the end", sanity)
     assert all(text in sanity for text in ("There is one clip only", "sanity check", "frames: 2 real frames / none"))
 
 
@@ -285,7 +356,8 @@ def test_one_run_without_extras_says_what_is_missing(tmp_path):
     bound = project(tmp_path, ["one"], methods={"vid2vid": (2, 3.0)}, metrics={"psnr": METRICS["psnr"]}, full=False)
     page = report.write(bound, tmp_path).read_text()
     assert all(text in page for text in ("no logs beside", "No executed notebook", "has no future prediction"))
-    assert not any(text in page for text in ('class="wide board', "Beside the paper", "cheats, not", "Win prob", "Ranking by"))
+    assert not any(text in page for text in ('class="wide board', "Beside the paper", "no method made", "fooled by", 'class="drift"', "of the way",
+                                           "Win prob", "Ranking by"))
     with pytest.raises(params.Fault, match="warp_error has no value a clip"):
         report.write(replace(bound, report=bound.report | {"players_by": "warp_error"}), tmp_path)
     shutil.rmtree(tmp_path / "runs" / "one_0")
@@ -307,7 +379,7 @@ def test_many_methods_and_metrics_fold(tmp_path):
     assert {len(row) for row in rows[1:]} == {1 + 15 + 2 + 2} and sum(row[0].startswith("metric") for row in rows[1:]) == 13
     dots, curves = re.findall(r'<figure class="wide">\s*(?:<ul.*?</ul>)?\s*<div class="panels">(.*?)</figure>', page, re.DOTALL)
     assert [figure.split("<details>")[0].count("<svg") for figure in (dots, curves)] == [8, 9]
-    assert "8 more of the 16 metrics" in dots and dots.count("<svg") == 16 and curves.count("<details>") == 0
+    assert "9 more of the 17 metrics" in dots and dots.count("<svg") == 17 and curves.count("<details>") == 0
     assert "<strong>Not one ranking.</strong>" in page and ODD not in page
 
 

@@ -7,16 +7,16 @@ from threadpoolctl import threadpool_limits
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
-from v2vbench.intervals import pseudo_values, spread
-from v2vbench.metrics import _sets, frechet, frechet_infinity, kernel, mmd
+from v2vbench.features import resolve as resolve_features
+from v2vbench.intervals import Estimate, pseudo_values, spread
+from v2vbench.metrics import SET_INPUTS, _sets, frechet, kernel, mmd, resolve
 from v2vbench.params import Fault, check
 
 FEATURES = {"features": "some"}
 SETS = {
     "frechet": (frechet, {"divisor": "n-1"}),
     "frechet_n": (frechet, {"divisor": "n"}),
-    "infinity": (frechet_infinity, {"divisor": "n-1", "n_sizes": 8, "smallest": 0.25, "draws": 2, "seed": 3}),
-    "kernel": (kernel, {"pairs": "other-clips"}),
+    "kernel": (kernel, {"pairs": "other-clusters"}),
     "kernel_all": (kernel, {"pairs": "all"}),
     "mmd_u": (mmd, {"sigma": 2, "statistic": "u"}),
     "mmd_v": (mmd, {"sigma": 2, "statistic": "v"})}
@@ -70,13 +70,13 @@ def test_more_damage_more_distance(name):
     x, clips = rows()
     noise, turned = np.random.default_rng(5).normal(size=x.shape), np.random.default_rng(6).normal(size=20)
     ladders = [[x + s for s in (0, 0.1, 0.3, 1)], [x + s * turned for s in (0, 0.1, 0.3, 1)]]
-    if name in ("frechet", "frechet_n", "infinity"):             # noise of mean 0 is lost on a kernel distance of so few rows
+    if name in ("frechet", "frechet_n"):             # noise of mean 0 is lost on a kernel distance of so few rows
         ladders.append([x + s * noise for s in (0, 0.3, 1, 3)])
     for ladder in ladders:
         assert (np.diff([distance(name, y, x, clips) for y in ladder]) > 0).all()
 
 
-@pytest.mark.parametrize("name", ["frechet", "frechet_n", "infinity"])
+@pytest.mark.parametrize("name", ["frechet", "frechet_n"])
 def test_a_common_shift_changes_no_frechet_distance(name):
     (x, clips), (y, _) = rows(), rows(seed=1)
     assert distance(name, x + 100, y + 100, clips) == pytest.approx(distance(name, x, y, clips), rel=1e-9)
@@ -91,12 +91,10 @@ def test_without_each_clip_is_the_distance_of_the_others(name, d):
     x, y, clips = x[keep], y[keep], 10 * clips[keep] + 7         # whose numbers have gaps
     want = np.array([distance(name, x[clips != clip], y[clips != clip], clips[clips != clip]) for clip in np.unique(clips)])
     got, value = without_each(name, x, y, clips), distance(name, x, y, clips)
-    if name == "infinity":
-        assert spread(value, got)[0] == pytest.approx(value, rel=1e-12)
-        want = want - want.mean() + value
     assert got.shape == (12,) and np.allclose(got, want, rtol=1e-10, atol=0)
-    assert pseudo_values(value, got).mean() == pytest.approx(spread(value, got)[0], rel=1e-12)
-    assert pseudo_values(value, got).std(ddof=1) / np.sqrt(12) == pytest.approx(spread(value, got)[1], rel=1e-9)
+    own = Estimate(value, got, np.ones(12, int))
+    assert pseudo_values(own).mean() == pytest.approx(spread(own)[0], rel=1e-12)
+    assert pseudo_values(own).std(ddof=1) / np.sqrt(12) == pytest.approx(spread(own)[1], rel=1e-9)
 
 
 def by_scipy(x, y):
@@ -179,7 +177,7 @@ def test_frechet_of_gaussians_is_the_closed_form():
 
 def test_frechet_of_constant_rows_is_their_shift():
     x, clips = np.ones((24, 5)), np.repeat(np.arange(12), 2)
-    for name in ("frechet", "frechet_n", "infinity"):
+    for name in ("frechet", "frechet_n"):
         assert distance(name, x, 3 * x, clips) == pytest.approx(20, rel=1e-12) and distance(name, x, x, clips) == 0
     y = gaussian(24, np.ones(5), np.arange(1, 6), 0)
     assert distance("frechet", x, y, clips) == pytest.approx(55, rel=1e-10)                 # the variance of the other side
@@ -219,23 +217,6 @@ def test_pairs_of_other_clips_have_no_bias_where_clips_are_alike(name, biased):
     assert min(unbiased) < 0
 
 
-def test_infinitely_many_clips_have_less_bias():
-    values = []
-    for seed in range(30):
-        (x, clips), (y, _) = rows(n_clips=80, n=3, d=6, seed=2 * seed), rows(n_clips=80, n=3, d=6, seed=2 * seed + 1)
-        values.append([distance(name, x, y, clips) for name in ("frechet", "infinity")])
-    plain, extrapolated = np.mean(values, 0)             # of two sets of one distribution: truly 0
-    assert plain > 0.2 and abs(extrapolated) < plain / 4
-
-
-def test_what_infinity_draws_depends_on_seed_and_clip_alone():
-    (x, clips), (y, _) = rows(), rows(seed=1)
-    settings = {**FEATURES, **SETS["infinity"][1]}
-    value = distance("infinity", x, y, clips)
-    assert value == distance("infinity", x, y, clips) != frechet_infinity.compute(x, y, clips, **settings | {"seed": 4})
-    assert value != distance("infinity", x, y, clips + 1)
-
-
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("d", [100, 600])
 def test_no_bit_depends_on_the_number_of_threads(name, d):
@@ -252,15 +233,26 @@ def test_no_bit_depends_on_the_number_of_threads(name, d):
 
 
 def test_an_id_has_every_number_in_it():
-    names = {"frechet": "FID", "kernel": "KID", "frechet_id": "fid-inception2015", "kernel_id": "kid-inception2015",
-             "rows": "299:pool", **FEATURES}
-    told = {name: (module.TITLE.format(**names, **settings), module.PROTOCOL.format(**names, **settings))
-            for name, (module, settings) in SETS.items()}
-    assert told["frechet"] == ("FID", "fid-inception2015/1:299:pool:cov(n-1):rank-safe")
-    assert told["infinity"] == ("FID∞", "fid-inception2015-infinity/1:299:pool:cov(n-1):a+b/clips:8-sizes-from-0.25:2-draws:seed3")
-    assert told["kernel"] == ("KID", "kid-inception2015/1:299:pool:(x.y/D+1)^3:pairs-other-clips")
-    assert told["mmd_u"] == ("Gauss MMD (KID)", "gauss-mmd-kid-inception2015/1:299:pool:unit-length:sigma2:u")
-    assert len({protocol for _, protocol in told.values()}) == len(SETS)
+    """And the plain name is that of the published statistic: what leaves pairs out, or has other frames, says so."""
+    lines = {"inception": {"extractor": "inception2015", "resize": "tf"}, "some": {"extractor": "efficientnet_lite0", "px": 64},
+             "i3d": {"extractor": "i3d", "weights": "tfhub", "output": "logits", "resize": "torch-bilinear", "px": 224,
+                     "n_frames": 10, "stride": 5}}
+    kinds = resolve_features(lines)
+    told = {}
+    for rows_of, kind in kinds.items():
+        for name, (module, settings) in SETS.items():
+            metric, = resolve({name: {"metric": module.__name__.rsplit(".")[-1], "features": rows_of} | settings})
+            about = metric.about(kind.names)
+            told[rows_of, name] = about["title"], about["protocol"]
+    rows_of = "299-tf-bilinear:pool2048"
+    assert told["inception", "frechet"] == ("FID", f"fid-inception2015/1:{rows_of}:cov(n-1):rank-safe")
+    assert told["inception", "kernel"] == ("cluster-blocked KID", f"kid-inception2015/1:{rows_of}:(x.y/D+1)^3:pairs-other-clusters")
+    assert told["inception", "kernel_all"] == ("KID", f"kid-inception2015/1:{rows_of}:(x.y/D+1)^3:pairs-all")
+    assert told["inception", "mmd_u"] == ("cluster-blocked Gauss MMD (KID), σ 2",
+                                          f"gauss-mmd-kid-inception2015/2:{rows_of}:unit-length:sigma2:u")
+    assert told["some", "kernel"][0] == "cluster-blocked KED-Lite0 frames" and told["i3d", "frechet"][0] == "FVD, 10 frames"
+    assert told["i3d", "kernel"][0] == "cluster-blocked KVD, 10 frames" and ":10f-stride5:" in told["i3d", "frechet"][1]
+    assert len({protocol for _, protocol in told.values()}) == len(told)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -270,14 +262,14 @@ def test_what_is_refused(name):
         for side, (one, two) in (("generated", (x.copy(), y)), ("real", (x, y.copy()))):
             (one if side == "generated" else two)[14, 3] = bad
             for function in (distance, without_each):
-                with pytest.raises(ValueError, match=f"the {side} features of clip 2 are not finite, in row 14 of 66"):
+                with pytest.raises(ValueError, match=f"the {side} features of cluster 2 are not finite, in row 14 of 66"):
                     function(name, one, two, clips)
     for one, two, own in ((x[:-1], y, clips), (x, y[:, :-1], clips), (x, y, clips[:-1]), (x[0], y[0], clips), (x[:, :0], y[:, :0], clips)):
         with pytest.raises(ValueError, match="features of shape"):
             distance(name, one, two, own)
-    with pytest.raises(ValueError, match="1 rows of 1 clips; it takes 2 rows of"):
+    with pytest.raises(ValueError, match="1 rows of 1 clusters; it takes 2 rows of"):
         distance(name, x[:1], y[:1], clips[:1])
-    with pytest.raises(ValueError, match="clip"):
+    with pytest.raises(ValueError, match="cluster"):
         without_each(name, x[:6], y[:6], clips[:6])
 
 
@@ -289,24 +281,24 @@ def test_how_few_clips_have_a_value():
             if n_clips >= module.MIN_CLIPS:
                 assert np.isfinite(distance(name, x[few], y[few], clips[few]))
             else:
-                with pytest.raises(ValueError, match=f"rows of {n_clips} clips; it takes 2 rows of {module.MIN_CLIPS} clip"):
+                with pytest.raises(ValueError, match=f"rows of {n_clips} clusters; it takes 2 rows of {module.MIN_CLIPS} cluster"):
                     distance(name, x[few], y[few], clips[few])
     one_row_left = np.array([0, 0, 0, 1])
-    with pytest.raises(ValueError, match="1 rows are left of 1 clips"):
+    with pytest.raises(ValueError, match="1 rows are left of 1 clusters"):
         without_each("frechet", x[:4], y[:4], one_row_left)
-    with pytest.raises(ValueError, match="too few clips or rows"):
+    with pytest.raises(ValueError, match="too few clusters or rows"):
         without_each("kernel", x[:12], y[:12], clips[:12])       # of two clips one is left, which has no other
     x[3] = 0
-    with pytest.raises(ValueError, match="features of clip 0 are all 0, in row 3 of 66"):
+    with pytest.raises(ValueError, match="features of cluster 0 are all 0, in row 3 of 66"):
         distance("mmd_u", x, y, clips)
 
 
 @pytest.mark.parametrize("name, wrong", [
-    ("frechet", {"divisor": "n+1"}), ("infinity", {"n_sizes": 7}), ("infinity", {"smallest": 0.5}), ("infinity", {"draws": 0}),
-    ("kernel", {"pairs": "some"}), ("mmd_u", {"sigma": 0.0}), ("mmd_u", {"statistic": "w"}), ("kernel", {"degree": 3})])
+    ("frechet", {"divisor": "n+1"}),     ("kernel", {"pairs": "some"}), ("mmd_u", {"sigma": 0.0}), ("mmd_u", {"statistic": "w"}), 
+    ("kernel", {"degree": 3})])
 def test_settings_are_checked(name, wrong):
     module, settings = SETS[name]
-    given = ("fake_features", "real_features", "clips")
+    given = SET_INPUTS
     assert check(module.compute, FEATURES | settings, "metrics.x", given=given)
     with pytest.raises(Fault, match=f"metrics.x.*{next(iter(wrong))}"):
         check(module.compute, FEATURES | settings | wrong, "metrics.x", given=given)
@@ -328,8 +320,8 @@ def test_kernels_are_summed_in_pieces(monkeypatch):
     found = {}
     for pairs in (2 ** 23, 300, 1):
         monkeypatch.setattr("v2vbench.metrics._sets.PAIRS", pairs)
-        for how in ("other-clips", "all"):
+        for how in ("other-clusters", "all"):
             settings = dict(features="x", pairs=how)
             values = np.append(kernel.leave_one_out(x, y, owner, **settings), kernel.compute(x, y, owner, **settings))
             assert np.allclose(values, found.setdefault(how, values), rtol=1e-10)
-        assert kernel.compute(x, x.copy(), owner, features="x", pairs="other-clips") == 0
+        assert kernel.compute(x, x.copy(), owner, features="x", pairs="other-clusters") == 0

@@ -15,10 +15,10 @@ from v2vbench.evaluate import evaluate
 
 root, n_clips, n_frames, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), (int(sys.argv[4]), int(sys.argv[5]))
 base = params.load()
-run = params.Run(title="x", dataset="many", model="copy_last", schedule="none", base="none", first_frames="real", kwargs={})
+run = params.Run(title="x", dataset="many", model="copy_last", schedule="none", base="none", first_frames="real", seeds=[0], kwargs={})
 lite0 = {"extractor": "efficientnet_lite0", "px": 32}
 project = replace(base, runs={"x": run}, judges={}, features={"frames": lite0}, metrics={
-    "psnr": base.metrics["psnr"], "flicker": {"block_px": 8}, "kid": {"metric": "kernel", "features": "frames", "pairs": "other-clips"}})
+    "psnr": base.metrics["psnr"], "flicker": {"block_px": 8}, "kid": {"metric": "kernel", "features": "frames", "pairs": "other-clusters"}})
 row, about = np.arange(size[1]) // 8, facts(name="many", size=size, groups={"test": "test"})
 
 def made(name, damage):

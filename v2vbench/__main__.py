@@ -35,6 +35,8 @@ def parser() -> argparse.ArgumentParser:
     sources = verbs.add_parser("sources", help="write clean copies of the notebooks (dvc.yaml does)")
     sources.add_argument("--strip", action="store_true", help="clean notebooks/ itself, before a commit")
     verbs.add_parser("report", help="write reports/index.html (dvc.yaml does)")
+    every = verbs.add_parser("repro", help="check, then `dvc repro` with independent stages side by side (`make repro` does)")
+    every.add_argument("--jobs", type=int, default=0, metavar="N", help="stages side by side; one a core unless memory or a GPU is short")
     return command
 
 
@@ -75,14 +77,21 @@ def main(argv: list[str] | None = None) -> int:
             notebook.sources(folder, "notebooks" if args.strip else "build/notebooks")
             if not args.strip:
                 notebook.nothing(folder)
+        elif args.verb == "repro":
+            from v2vbench.check import checked
+            from v2vbench.repro import n_jobs, repro
+            checked(folder)
+            repro(folder, args.jobs or n_jobs())
         elif args.verb == "report":
             from v2vbench.report import write
             write(load(folder / "params.yaml"), folder)
         elif args.verb == "check":
-            from v2vbench.check import checked
+            from v2vbench.check import checked, slow_precision
             params = checked(folder)
             n = len(params.datasets)
             print(f"params.yaml is sound: suite {params.suite}, {n} data set{'s' * (n > 1)}, {len(params.runs)} runs")
+            if said := slow_precision(params):
+                print(f"params.yaml: {said}")
         elif args.verb == "use":
             use(args.suite, args.force, folder)
         elif args.verb == "import-checkpoint":

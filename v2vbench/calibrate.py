@@ -1,6 +1,6 @@
-"""What a metric's numbers mean: every metric on real clips made worse by known degrees, and on videos that cheat."""
-import inspect
+"""What a metric's numbers mean: every metric on real clips made worse by known degrees, and on videos that no method made."""
 import queue
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,30 +8,35 @@ from typing import Annotated
 import numpy as np
 import torch
 
+from v2vbench import controls as undeserved
 from v2vbench.clips import Store
-from v2vbench.damage import CHEATS, LADDERS, damaged
-from v2vbench.equivalents import climb
+from v2vbench.controls import CONTROLS, Context
+from v2vbench.damage import LADDERS, damaged
+from v2vbench.equivalents import climb, fooled, unbiased
 from v2vbench.evaluate import Scorer
 from v2vbench.files import write_json
-from v2vbench.intervals import spread
+from v2vbench.intervals import of_score
 from v2vbench.metrics import COST
-from v2vbench.params import Count, Fault, Natural, Params, Range, bind, check, choose, coerce
+from v2vbench.metrics._sets import one_thread
+from v2vbench.params import Fault, Natural, Params, Range, bind, brief, check, choose, coerce
 from v2vbench.passes import side_by_side
 from v2vbench.progress import progress
 
 KEPT = ("value", "per_clip", "leave_one_out")      # of a metric's summary
-UNTOUCHED = "untouched"                            # level 0 of every ladder
+UNTOUCHED, OTHER_CLIP = "untouched", "other clip"  # names of videos that are no ladder's rung; the former is level 0 of every ladder
+STORED = "copied", "memorised", OTHER_CLIP         # real frames of the store, which are shown in the place of more than one clip
 PAIR = "warp_space", "warp_space_time"             # alike in single frames
+MILD = "blur", "noise", "warp_space_time"          # whose mildest rungs are what a control is held against
+HELD = 2 ** 29                                     # bytes of rows of features that are held at once
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
     """The section `calibration` of params.yaml."""
     seed: Natural                              # of what damages draw
-    n_frames: Count                            # scored frames of a clip, at most, that are damaged; cheats have them all
     ladders: dict[str, list]                   # damages of v2vbench/damage.py: levels from the mildest to the worst
-    cheats: dict[str, dict]                    # cheats of v2vbench/damage.py: their settings
-    equivalents: list[str]                     # ladders in whose levels scores are told, the first that a metric climbs
+    controls: dict[str, dict]                  # controls of v2vbench/controls.py: their settings
+    equivalents: list[str]                     # ladders in whose levels scores are told, after those that a metric's file names
     seen_from: Annotated[float, Range(0.001, 1)]       # share of a metric's range that counts as a response
 
 
@@ -41,105 +46,142 @@ def resolve(section: dict, where: str = "calibration") -> Calibration:
     ladders = {name: coerce(levels, list[choose(LADDERS, name, f"{where}.ladders").levels], f"{where}.ladders.{name}")
                for name, levels in own.ladders.items()}
     for name, levels in ladders.items():
-        if not levels or (np.diff(levels) * (1 if LADDERS[name].neutral is not None else -1) <= 0).any():
-            raise Fault(f"{where}.ladders.{name}: {levels} do not lead from mild to worse")
+        rising = LADDERS[name].neutral is not None
+        if not levels or any(later <= level if rising else later >= level for level, later in zip(levels, levels[1:])):
+            raise Fault(f"{where}.ladders.{name}: {brief(levels)} do not lead from mild to worse")
+    if lacking := [name for name in MILD if name not in ladders]:
+        raise Fault(f"{where}.ladders: no {lacking[0]}; controls are held against the mildest rungs of {', '.join(MILD)}")
     for name in own.equivalents:
         choose(ladders, name, f"{where}.equivalents")
-    cheats = {name: check(choose(CHEATS, name, f"{where}.cheats").video, settings, f"{where}.cheats.{name}", given=("real", "other"))
-              for name, settings in own.cheats.items()}
-    return Calibration(**vars(own) | {"ladders": ladders, "cheats": cheats})
+    controls = {name: check(choose(CONTROLS, name, f"{where}.controls").video, settings, f"{where}.controls.{name}", ("clip", "context"))
+                for name, settings in own.controls.items()}
+    return Calibration(**vars(own) | {"ladders": ladders, "controls": controls})
 
 
 def calibrate(params: Params, dataset: str, root: Path) -> dict:
-    """Score damaged real clips, and cheats, as if methods had made them; writes metrics/calibrate/<dataset>.json.
+    """Score damaged real clips, and controls, as if methods had made them; writes metrics/calibrate/<dataset>.json.
 
-    Of each test group: all its clips. Ladders see `n_frames` of the frames that are scored, cheats see whole clips as runs do, so that
-    their values stand in the same table. Each of the cores takes the next level of a ladder, on one thread and with a Scorer of its own,
-    and holds one clip of it and the scores of the others.
+    Of each test group: all its clips, and of these the frames on which runs are scored. Each of the cores takes the next clip, on one
+    thread and with a Scorer of its own, through all damages and controls, so that what is known of its real side is made once.
 
     root      the project's folder: data/<dataset>.zip is read
-    returns   {"metrics": {label: about}, "groups": {group: {"clips", "n_frames", "protocols", "equivalents", "ladders", "cheats",
-              "sees"}}}; of a ladder {"title", "unit", "kind", "neutral", "levels": [0, ...], "metrics": {label: {"values", one a level,
-              "per_clip" or "leave_one_out", "monotone", "rho"}}}; labels without a value are left out
+    returns   {"metrics": {label: about}, "skip_frames", "groups": {group: {"clips", "clusters", "n_frames": scored of the longest clip,
+              "protocols", "equivalents": {label: ladders in order of preference}, "ladders", "mild", "controls", "other_clip", "fooled",
+              "sees"}}}; labels without a value are left out.
+              Of a ladder {"title", "unit", "kind", "neutral", "levels": [0, ...], "metrics": {label: {"values", one a level as tables have
+              them, "per_clip" or "leave_one_out", "monotone", "rho"}}}. Of a control {"title", "about", "feasible", "metrics": {label: a
+              score}}; other_clip {"title", "metrics"}, or None where a cluster has one clip alone; mild {label: {ladder: a score}}, of the
+              mildest rungs; a score is {"value", "per_clip" or "leave_one_out"} as of a run. fooled: {label: see `equivalents.fooled`}
     raises    Fault naming the line, or the metric and the clip
     """
     settings, scorer, idle = resolve(params.calibration), Scorer(params, dataset, root), queue.SimpleQueue()
     for own in (scorer, *(Scorer(params, dataset, root) for _ in range(torch.get_num_threads() - 1))):
         idle.put(own)
-    names = sorted(settings.ladders, key=lambda name: LADDERS[name].kind != "time")         # those first while their frames are remembered
-    rungs = [(name, level) for name in names for level in settings.ladders[name]]
-    sets = [(UNTOUCHED, 0), *rungs, *((name, None) for name in settings.cheats)]
-    jobs = [(group, *job) for group in scorer.store.facts.groups for job in sets]
-
-    def score(job: tuple) -> dict:
-        own = idle.get()
-        try:
-            return _summary(own, settings, *job)
-        finally:
-            idle.put(own)
-
-    found = dict(zip(jobs, progress(side_by_side(score, jobs), f"calibrate {dataset}", unit="video set", total=len(jobs)), strict=True))
-    groups = {group: _group(scorer, settings, group, found) for group in scorer.store.facts.groups}
+    colours = undeserved.training_colours(scorer.store) if "label_colours" in settings.controls else None
+    groups = {group: _group(scorer, settings, group, _found(scorer, idle, settings, group, colours, f"calibrate {dataset}, {group}"))
+              for group in scorer.store.facts.groups}
     metrics = {label: about | {"absent": scorer.absent.get(label)} for label, about in scorer.about.items()}
-    result = {"dataset": dataset, "groups": groups, "metrics": metrics, "settings": asdict(settings)}
+    result = {"dataset": dataset, "groups": groups, "metrics": metrics, "settings": asdict(settings),
+              "skip_frames": params.protocol.skip_frames}
     write_json(root / "metrics" / "calibrate" / f"{dataset}.json", result)
     return result
 
 
-def _summary(scorer: Scorer, settings: Calibration, group: str, name: str, level: float | None) -> dict:
-    """{label: {"value", ...}} of a group's clips at one level of a ladder, or, without a level, of a cheat."""
-    scores = []
-    for clip in scorer.store.split(group):
-        if level is None:
-            arrays, where = scorer.read(clip), f"clip {clip}, {name}"
-            fake = cheat(scorer.store, clip, name, settings.cheats[name])[scorer.params.protocol.skip_frames:]
+def _found(scorer: Scorer, idle: queue.SimpleQueue, settings: Calibration, group: str, colours: np.ndarray | None, what: str) -> dict:
+    """{(ladder, control or other video, level): {label: a score}} of a group; as many videos a pass over the clips as HELD allows."""
+    clips, videos = scorer.store.split(group), _videos(scorer.store, settings, group)
+    rows = scorer.side(scorer.read(clips[0]), f"clip {clips[0]}")["rows"]
+    at_once = max(1, HELD // (1 + len(clips) * sum(found.nbytes for found in rows.values())))
+
+    def score(clip: str) -> dict:
+        own = idle.get()
+        try:
+            return _clip(own, settings, clip, some, colours)
+        finally:
+            idle.put(own)
+
+    def summary(video: tuple) -> dict:
+        metrics = scorer.summary([own[video] for own in scores], f"group {group}, {_name(*video)}", scorer.clusters(group))
+        return {label: {key: own[key] for key in KEPT if key in own} for label, own in metrics.items() if own["value"] is not None}
+
+    found = {}
+    for start in range(0, len(videos), at_once):
+        some = videos[start:start + at_once]
+        scores = list(progress(side_by_side(score, clips), what, unit="clip", total=len(clips)))
+        found |= zip(some, one_thread(list)(side_by_side(summary, some)))
+    return found
+
+
+def _videos(store: Store, settings: Calibration, group: str) -> list[tuple[str, float | None]]:
+    """(name, level) of all that each clip of a group is shown as; without a level a control, or another clip."""
+    clips = store.split(group)
+    arrays = set.intersection(*(set(store.clips[clip]["arrays"]) for clip in clips))
+    rungs = [(name, level) for name, levels in settings.ladders.items() for level in levels]
+    controls = [(name, None) for name in settings.controls if undeserved.possible(name, store.facts, arrays)]
+    others = [(OTHER_CLIP, None)] if all(len(_peers(store, clip)) > 1 for clip in clips) else []
+    return [(UNTOUCHED, 0), *rungs, *controls, *others]
+
+
+def _peers(store: Store, clip: str) -> list[str]:
+    """The clips of a clip's group that are of its cluster, itself among them."""
+    def cluster(key: str) -> str:
+        return store.clips[key].get("cluster", key)
+    return [key for key in store.split(store.clips[clip]["split"]) if cluster(key) == cluster(clip)]
+
+
+def _name(name: str, level: float | None) -> str:
+    return name if level is None else f"{name} {level:g}"
+
+
+def _clip(scorer: Scorer, settings: Calibration, clip: str, videos: list[tuple], colours: np.ndarray | None) -> dict:
+    """{video: what `Scorer.clip` says} of one clip shown as each of `videos`, its real side made once."""
+    arrays = scorer.read(clip)
+    side = scorer.side(arrays, f"clip {clip}")
+    return {video: scorer.clip(arrays | {"fake": fake}, f"clip {clip}, {_name(*video)}", real=False, keep=video[0] in STORED, side=side)
+            for video, fake in zip(videos, _shown(scorer, settings, clip, arrays["real"], videos, colours))}
+
+
+def _shown(scorer: Scorer, settings: Calibration, clip: str, real: np.ndarray, videos: list[tuple], colours) -> Iterator[np.ndarray]:
+    """One clip as each of `videos`, of the frames that are scored; of controls whole clips are made, as runs' are."""
+    store, skip = scorer.store, scorer.params.protocol.skip_frames
+    context, whole = Context(store, clip, skip, colours), None
+    for name, level in videos:
+        if level is not None:
+            yield damaged(real, name, level, clip, settings.seed)
+        elif name == OTHER_CLIP:
+            yield undeserved.another(context, _peers(store, clip))[skip:]
         else:
-            arrays, where = scorer.read(clip, settings.n_frames), f"clip {clip}, {name} {level:g}"
-            fake = damaged(arrays["real"], name, level, clip, settings.seed)
-        scores.append(scorer.clip(arrays | {"fake": fake}, where, real=False, keep=False))
-    summary = scorer.summary(scores, f"group {group}, {name}")
-    return {label: {key: metric[key] for key in KEPT if key in metric} for label, metric in summary.items() if metric["value"] is not None}
-
-
-def cheat(store: Store, clip: str, name: str, settings: dict) -> np.ndarray:
-    """A cheat's video of one test clip, uint8 (T, H, W, 3).
-
-    The other clip, of which some take frames, is the next of its group, or the training clip of its number; a group of one has no next.
-    """
-    peers, training = store.split(store.clips[clip]["split"]), store.split("train")
-    at, alone = peers.index(clip), CHEATS[name].other == "train" or len(peers) == 1
-    real, other = (store.read(key, arrays=["real"])["real"] for key in (
-        clip, training[at % len(training)] if alone else peers[(at + 1) % len(peers)]))
-    return CHEATS[name].video(real, other, **settings)
+            whole = whole or store.read(clip, arrays=[a for a in ("real", "label", "flow") if a in store.clips[clip]["arrays"]])
+            yield CONTROLS[name].video(whole, context, **settings.controls[name])[skip:]
 
 
 def _group(scorer: Scorer, settings: Calibration, group: str, found: dict) -> dict:
-    """What the jobs of one group found, by ladder and by cheat."""
-    better, untouched = {label: about["better"] for label, about in scorer.about.items()}, found[group, UNTOUCHED, 0]
-    ladders, cheats = {}, {}
+    """What was found of one group, by ladder and by control."""
+    better, untouched = {label: about["better"] for label, about in scorer.about.items()}, found[UNTOUCHED, 0]
+    ladders, clusters, store = {}, scorer.clusters(group), scorer.store
     for name, levels in settings.ladders.items():
         metrics = {}
         for label in untouched:
-            rungs = [untouched[label], *(found[group, name, level][label] for level in levels)]
-            values = [shown(rung) for rung in rungs]
+            rungs = [untouched[label], *(found[name, level][label] for level in levels)]
+            values = [unbiased(of_score(rung, clusters)) for rung in rungs]
             metrics[label] = {"values": values} | climb(values, better[label], settings.seen_from) | {
                 key: [rung[key] for rung in rungs] for key in KEPT[1:] if key in rungs[0]}
         about = {key: getattr(LADDERS[name], key) for key in ("title", "unit", "kind", "neutral")}
         ladders[name] = about | {"levels": [0, *levels], "metrics": metrics}
-    for name, own in settings.cheats.items():
-        about = CHEATS[name]
-        cheats[name] = {"title": about.title.format(**own), "about": inspect.getdoc(about.video), "metrics": {
-            label: rung | {"value": shown(rung)} for label, rung in found[group, name, None].items()}}
-    clips = scorer.store.split(group)
-    longest = max(scorer.store.clips[clip]["n_frames"] for clip in clips) - scorer.params.protocol.skip_frames
-    return {"clips": clips, "n_frames": min(settings.n_frames, longest), "equivalents": settings.equivalents, "ladders": ladders,
-            "cheats": cheats, "protocols": {label: about["protocol"] for label, about in scorer.about.items()},
+    controls = {name: {"title": CONTROLS[name].title.format(**own), "about": CONTROLS[name].about, "feasible": CONTROLS[name].feasible,
+                       "metrics": found[name, None]} for name, own in settings.controls.items() if (name, None) in found}
+    mild = {label: {name: found[name, settings.ladders[name][0]][label] for name in MILD} for label in untouched}
+    other = {"title": f"another clip of this {getattr(store.facts, 'cluster', 'clip')}", "metrics": found.get((OTHER_CLIP, None))}
+    clips = store.split(group)
+    preferred = {metric.label: list(dict.fromkeys(name for name in (*getattr(metric.module, "LADDERS", ()), *settings.equivalents)
+                                                  if name in ladders)) for metric in scorer.metrics if metric.label in untouched}
+    return {"clips": clips, "clusters": clusters, "ladders": ladders, "controls": controls, "mild": mild, "equivalents": preferred,
+            "n_frames": max(store.clips[clip]["n_frames"] for clip in clips) - scorer.params.protocol.skip_frames,
+            "other_clip": other if other["metrics"] else None,
+            "protocols": {label: about["protocol"] for label, about in scorer.about.items()},
+            "fooled": {label: fooled({name: own["metrics"][label] for name, own in controls.items() if label in own["metrics"]},
+                                     mild[label], clusters, better[label], scorer.params.protocol.confidence) for label in untouched},
             "sees": {label: sees(ladders, label, better[label], settings.seen_from) for label in untouched}}
-
-
-def shown(score: dict) -> float:
-    """A value as tables have those of methods: of a set distance the jackknife's, freed of its first-order bias."""
-    return float(spread(score["value"], np.array(score["leave_one_out"]))[0]) if score.get("leave_one_out") else score["value"]
 
 
 def sees(ladders: dict, label: str, better: str, seen_from: float) -> dict:

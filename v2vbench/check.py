@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, check, choose, load, member
+from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, bind, brief, check, choose, load, member, shorten
+
+N_KEY = 100          # characters of a key; a file name has 255, and other words in it
 
 
 def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
@@ -15,7 +17,10 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
     for section in ("datasets", "schedules", "judges", "features", "metrics", "runs", "forecasts", "predictions", "styles"):
         for key in getattr(params, section):
             if not isinstance(key, str) or not re.fullmatch(SLUG, key):
-                raise Fault(f"{file}: {section}: the key {key!r} is not made of a-z, 0-9, _ and -")
+                raise Fault(f"{file}: {section}: the key {brief(key)} is not made of a-z, 0-9, _ and -")
+            if len(key) > N_KEY:
+                raise Fault(f"{file}: {section}: the key {brief(key)} has {len(key)} characters; it becomes part of file names, "
+                            f"so {N_KEY} at most")
     makers = [*params.judges, *params.runs, *params.forecasts, *params.predictions, *params.styles]
     if taken := [key for key in [*makers, *imported] if key in NO_RUN]:
         raise Fault(f"{file}: a run cannot be called {taken[0]}; base and first_frames use the word")
@@ -36,11 +41,13 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
                     raise Fault(f"{where}: {other} is trained on {line.dataset}, not on {run.dataset}")
                 if line and field == "first_frames" and line.first_frames != "none":
                     raise Fault(f"{where}: {other} needs first frames itself; name a run that makes each frame alone")
+            if section == "runs" and (not run.seeds or len(set(run.seeds)) < len(run.seeds)):
+                raise Fault(f"{file}: runs.{key}.seeds: {brief(run.seeds)} is not one seed or more, each once")
             seen = [key]
             while seen[-1] in lines:
                 seen.append(lines[seen[-1]].base)
                 if seen[-1] in seen[:-1]:
-                    raise Fault(f"{file}: {section}.{key}.base: {' starts from '.join(seen)}, in a circle")
+                    raise Fault(f"{file}: {section}.{key}.base: {shorten(' starts from '.join(seen), 200)}, in a circle")
     for key, line in params.predictions.items():
         where = f"{file}: predictions.{key}"
         choose(params.datasets, line.dataset, f"{where}.dataset")
@@ -57,18 +64,21 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
         if run.kwargs.get("styles", "none") == "none":
             raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
         if not line.seeds or len(set(line.seeds)) < len(line.seeds):
-            raise Fault(f"{where}.seeds: {line.seeds} is not one seed or more, each once")
-    for i, label in enumerate(params.preference.get("metrics", ())):
-        choose(params.metrics, label, f"{file}: preference.metrics[{i}]")
+            raise Fault(f"{where}.seeds: {brief(line.seeds)} is not one seed or more, each once")
+    primary = params.protocol.primary
+    for i, label in enumerate(primary):
+        choose(params.metrics, label, f"{file}: protocol.primary[{i}]")
+    if not 3 <= len(primary) <= 5 or len(set(primary)) < len(primary):
+        raise Fault(f"{file}: protocol.primary: {brief(primary)} is not three to five metrics, each once")
 
 
 def signatures(params: Params, file: str) -> None:
     """Each line binds to the signature it is for. Raises Fault with the path to the first value that does not; imports every member."""
     from v2vbench import calibrate, features, metrics
-    from v2vbench.preference import Preference
+    from v2vbench.preference import Preference, check_candidates
     from v2vbench.report import Settings
     check(Settings, params.report, f"{file}: report")
-    check(Preference, params.preference, f"{file}: preference")
+    preference = bind(Preference, params.preference, f"{file}: preference")
     calibrate.resolve(params.calibration, f"{file}: calibration")
     for key, line in params.datasets.items():
         where = f"{file}: datasets.{key}"
@@ -77,14 +87,15 @@ def signatures(params: Params, file: str) -> None:
         own = {name: value for name, value in line.items() if name != "loader"}
         check(member("datasets", line["loader"], f"{where}.loader").prepare, own, where, given=("out", "name", "cache"))
     kinds = features.resolve(params.features, f"{file}: features")
-    for metric in metrics.resolve(params.metrics, params.judges, f"{file}: metrics"):
+    lines = metrics.resolve(params.metrics, params.judges, f"{file}: metrics")
+    _check_headings(params, lines, f"{file}: protocol.primary")
+    check_candidates(preference, lines, f"{file}: preference")
+    for metric in lines:
         where = f"{file}: metrics.{metric.label}"
         for dataset in metric.on or ():
             choose(params.datasets, dataset, f"{where}.on")
         if metric.kind == "set":
             choose(kinds, metric.settings["features"], f"{where}.features")
-            if metric.label in params.preference.get("metrics", ()):
-                raise Fault(f"{file}: preference: {metric.label} is of a set of clips; only metrics of single clips vote")
     for section in ("runs", "forecasts", "judges"):
         for key, run in getattr(params, section).items():
             where = f"{file}: {section}.{key}"
@@ -94,6 +105,29 @@ def signatures(params: Params, file: str) -> None:
             check(model.Model, run.kwargs, f"{where}.kwargs", given=("facts",))
             if getattr(model, "NEEDS_BASE", False) and run.base == "none":
                 raise Fault(f"{where}.base: {run.model} starts from {model.NEEDS_BASE}")
+
+
+def _check_headings(params: Params, lines: list, where: str) -> None:
+    """On some data set primary metrics of both headings are defined, and have verdicts: else no conclusion would ever be possible."""
+    primary = [line for line in lines if line.label in params.protocol.primary]
+    if mute := [line.label for line in primary if not getattr(line.module, "VERDICTS", True)]:
+        raise Fault(f"{where}: {mute[0]} has no verdicts; take the kernel distance of its features")
+    on = {dataset: {line.module.HEADING for line in primary if line.on is None or dataset in line.on} for dataset in params.datasets}
+    if on and not any({"fidelity", "realism"} <= headings for headings in on.values()):
+        found = sorted(set().union(*on.values()))
+        raise Fault(f"{where}: on no data set are there metrics of both headings, fidelity and realism; there are of "
+                    f"{' and '.join(found) or 'none'} only")
+
+
+def slow_precision(params: Params) -> str:
+    """One line that names the schedules whose precision this machine emulates; "" where none does. Imports torch only where a schedule
+    that trains asks for bfloat16."""
+    asking = [key for key, schedule in params.schedules.items() if schedule.precision == "bf16-mixed" and schedule.steps]
+    if not asking:
+        return ""
+    from v2vbench import doctor
+    said = doctor.slow_precision("bf16-mixed")
+    return said and f"schedules {shorten(', '.join(asking), 200)}: {said}"
 
 
 def checked(root: Path) -> Params:

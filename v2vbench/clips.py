@@ -40,6 +40,7 @@ class Facts:
     licence: str
     size: tuple[int, int]                            # H, W in pixels
     droppable: tuple[str, ...] = ()                  # channels of the maps that training may blank, schedules' drop_parts
+    cluster: str = "clip"                            # what the clips of one cluster share: map, video, person; clip: nothing
 
 
 def renamed(facts: Facts, key: str, title: str) -> Facts:
@@ -139,7 +140,8 @@ def write(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, np.nda
     """Write a store; it appears at `path` whole or not at all. Whole arrays and Frames of equal content give equal bytes.
 
     facts     of the data set
-    clips     pairs of (clip, arrays): clip has `id`, `split` and whatever else is worth telling (JSON); arrays as in KINDS, or Frames
+    clips     pairs of (clip, arrays): clip has `id`, `split`, `cluster` where clips are alike (else its id) and whatever else is
+              worth telling (JSON); arrays as in KINDS, or Frames
               where they would not fit in memory: no more than BATCH frames and a piece are held. The Frames of a clip are read to
               the end one after the other, in order of their names, so two of them cannot come from one pass over a source
     raises    Fault naming the clip and array that do not fit; whatever the pieces of Frames raise
@@ -152,7 +154,7 @@ def write(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, np.nda
     with zipfile.ZipFile(partial, "w") as file:
         _put(file, "", {}, zarr_attributes={"v2vbench": "clip store"})
         for number, (clip, arrays) in enumerate(clips):
-            clip = dict(clip, n_frames=len(arrays.get("real", arrays.get("fake", ()))))
+            clip = {"cluster": clip["id"]} | dict(clip, n_frames=len(arrays.get("real", arrays.get("fake", ()))))
             sha256 = _put(file, f"{number:05d}/", _check(clip, arrays, facts))
             index.append(clip | {"arrays": sorted(arrays), "sha256": sha256})
         if not index:

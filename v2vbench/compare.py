@@ -3,19 +3,14 @@ import json
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
-
-from v2vbench import decide, equivalents, preference
+from v2vbench import preference, tables
 from v2vbench.clips import Store
 from v2vbench.files import write_json
-from v2vbench.intervals import interval, without_each
 from v2vbench.ledger import ledger
 from v2vbench.ledger import pairs as beside_the_paper
-from v2vbench.metrics import COST, applicable
-from v2vbench.params import Fault, Params, Protocol, bind
-from v2vbench.sentences import SPELT_OUT, told
-
-NOTHING = {"value": None, "low": None, "high": None}
+from v2vbench.metrics import applicable
+from v2vbench.params import Fault, Params, bind
+from v2vbench.sentences import SPELT_OUT, write_sentences
 
 
 def compare(params: Params, root: Path) -> dict:
@@ -29,24 +24,24 @@ def compare(params: Params, root: Path) -> dict:
         own = {run: result for run, result in results.items() if params.runs[run].dataset == dataset}
         if not own:
             continue
-        facts = Store(root / "data" / f"{dataset}.zip").facts
+        facts, metrics = Store(root / "data" / f"{dataset}.zip").facts, applicable(params, dataset)
         calibration = _read(root / "metrics" / "calibrate" / f"{dataset}.json", "calibrate the data set")
+        titles = {run: result["title"] for run, result in own.items()}
         datasets[dataset] = {"title": facts.title, "about": facts.about, "standing": facts.standing, "fps": facts.fps,
                              "size": list(facts.size), "groups": {}}
         for group, title in facts.groups.items():
-            scored = {run: result["groups"][group] for run, result in own.items()}
-            raw = _raw(scored, calibration["groups"][group], group)
-            titles = {run: result["title"] for run, result in own.items()}
-            table = _table(scored, raw, calibration["groups"][group], title, params)
-            table["preference"] = _preference(scored, calibration["groups"][group], titles, params)
+            scored, known = {run: result["groups"][group] for run, result in own.items()}, calibration["groups"][group]
+            _check_same(scored, known, group)
+            table, raw = tables.of_group(scored, known, title, getattr(facts, "cluster", "clip"), metrics, params)
+            table["preference"] = _preference(scored, known, titles, params)
             datasets[dataset]["groups"][group] = table
             if facts.standing == "benchmark":
-                texts = told(table, raw, titles, params)
+                texts = write_sentences(table, raw, titles, params)
                 beside += ledger(dataset, group, table, raw, titles, params.protocol.confidence)
             else:
-                texts = [f"{facts.title} is a sanity check of the path on {table['n_clips']} "
-                         f"clip{'s' * (table['n_clips'] != 1)}, not a ranking of methods."]
-            sentences += [{"dataset": dataset, "group": group, "text": text} for text in texts]
+                texts = [{"text": f"{facts.title} is a sanity check of the path on {table['n_clips']} "
+                                  f"clip{'s' * (table['n_clips'] != 1)}, not a ranking of methods.", "detail": False}]
+            sentences += [{"dataset": dataset, "group": group} | text for text in texts]
     runs = {run: {name: result[name] for name in ("title", "dataset", "model", "first_frames")}
             for run, result in results.items()}
     result = {"confidence": params.protocol.confidence, "datasets": datasets, "runs": runs, "sentences": sentences, "ledger": beside}
@@ -72,71 +67,21 @@ def _result(root: Path, run: str, params: Params) -> dict:
     return result
 
 
-def _raw(scored: dict, calibration: dict, group: str) -> dict:
-    """{label: {run: (value, replicates)}} of one group, without runs that have no value; refuses what differs.
+def _check_same(scored: dict, calibration: dict, group: str) -> None:
+    """Refuses what differs in one group: a number is laid beside another only if clips, clusters and protocol id are the same.
 
-    A number is laid beside another only if both carry the same protocol id: runs, and the damages that they are held against.
+    Raises Fault naming the metric and the two that differ: runs, or a run and the calibration that it is held against.
     """
-    raw, (first, *others) = {}, scored
-    for label, metric in scored[first]["metrics"].items():
-        ids = [(run, scored[run]["clips"], scored[run]["metrics"][label]["protocol"]) for run in others]
-        ids.append(("the calibration", calibration["clips"], calibration["protocols"].get(label, "none")))
-        for other, clips, protocol in ids:
-            if (clips, protocol) != (scored[first]["clips"], metric["protocol"]):
-                what, a, b = ("clips", scored[first]["clips"], clips) if clips != scored[first]["clips"] else (
-                    "protocol", metric["protocol"], protocol)
-                raise Fault(f"metrics.{label}: {first} and {other} differ in their {what} of group {group}, {a} and {b}; make both again")
-        raw[label] = {}
-        for run, group_scores in scored.items():
-            score = group_scores["metrics"][label]
-            if score["value"] is not None:
-                raw[label][run] = score["value"], (
-                    without_each(score["per_clip"]) if score["kind"] == "clip" else np.array(score["leave_one_out"]))
-    return raw
-
-
-def alpha(protocol: Protocol) -> float:
-    """Level of the verdicts of one table together: what the confidence of its intervals leaves."""
-    return round(1 - protocol.confidence, 12)
-
-
-def _verdicts(raw: dict, better: dict, reference: str, protocol: Protocol) -> dict:
-    """{label: {run: is it better than the reference}}, of runs and metrics that have two clips or more."""
-    found = decide.verdicts(decide.paired(raw, better, reference), alpha=alpha(protocol), power=protocol.power,
-                            correction=protocol.correction, n_flips=protocol.n_flips, seed=protocol.seed)
-    return {label: {run: {"against": reference, "word": own["word"], "p": own["adjusted"], "clips_needed": own["clips_needed"]}
-                    for run, own in runs.items()} for label, runs in found.items()}
-
-
-def _table(scored: dict, raw: dict, calibration: dict, title: str, params: Params) -> dict:
-    """Intervals, verdicts, equivalents and cheats of every metric, of one group."""
-    protocol, reference = params.protocol, next(iter(scored))
-    first, metrics = scored[reference], {}
-    verdicts = _verdicts(raw, {label: metric["better"] for label, metric in first["metrics"].items()}, reference, protocol)
-    for label, about in first["metrics"].items():
-        cost, confidence = COST[about["better"]], protocol.confidence
-        rows = {run: (interval(*raw[label][run], confidence) if run in raw[label] else dict(NOTHING)) | {"best": False} for run in scored}
-        costs = {run: float(cost(rows[run]["value"])) for run in raw[label]}
-        for run, row in rows.items():
-            row["best"] = run in costs and costs[run] == min(costs.values())
-            row["verdict"] = verdicts.get(label, {}).get(run)
-            row["equivalent"] = equivalents.equivalent(row, calibration, label, about["better"]) if run in costs else None
-        metrics[label] = {name: about[name] for name in ("title", "unit", "better", "protocol", "kind")} | {
-            "absent": about.get("absent"), "rows": rows, "sees": (calibration["sees"].get(label) or {}).get("word"),
-            "unsafe": equivalents.unsafe({run: rows[run]["value"] for run in costs}, calibration["cheats"], label, about["better"])}
-        for name in ("real", "floor"):
-            other = about.get(name)
-            metrics[label][name] = interval(other["value"], without_each(other["per_clip"]), confidence) if other else None
-    cheats = {key: {"title": cheat["title"], "about": cheat["about"], "metrics": {
-        label: {"value": value["value"], "wins": key in metrics[label]["unsafe"]} for label, value in cheat["metrics"].items()}}
-        for key, cheat in calibration["cheats"].items()}
-    ladders = {key: {name: ladder[name] for name in ("title", "unit", "kind", "levels")} | {"metrics": {
-        label: {"values": own["values"], "monotone": own["monotone"]} for label, own in ladder["metrics"].items()}}
-        for key, ladder in calibration["ladders"].items()}
-    return {"title": title, "clips": first["clips"], "n_clips": len(first["clips"]), "reference": reference,
-            "n_tests": sum(map(len, verdicts.values())), "alpha": alpha(protocol), "correction": protocol.correction,
-            "metrics": metrics, "cheats": cheats,
-            "calibration": {"ladders": ladders, "n_frames": calibration["n_frames"]}}
+    (first, own), *others = scored.items()
+    sides = [(run, other, {label: metric["protocol"] for label, metric in other["metrics"].items()}) for run, other in others]
+    sides.append(("the calibration", calibration, calibration["protocols"]))
+    for label, metric in own["metrics"].items():
+        for other, side, protocols in sides:
+            for what, a, b in (("clips", own["clips"], side["clips"]), ("clusters", own["clusters"], side["clusters"]),
+                               ("protocol", metric["protocol"], protocols.get(label, "none"))):
+                if a != b:
+                    raise Fault(f"metrics.{label}: {first} and {other} differ in their {what} of group {group}, {a} and {b}; "
+                                "make both again")
 
 
 def _preference(scored: dict, calibration: dict, titles: dict, params: Params) -> dict:

@@ -1,9 +1,9 @@
-"""Real frames made worse, a little or a lot, and videos that cheat: what a metric makes of them says what its numbers mean.
+"""Real frames made worse, a little or a lot: what a metric makes of them says what its numbers mean.
 
 A ladder is one kind of damage by degrees. Each is a function (frames, level, rng) -> frames, uint8 (T, H, W, 3), RGB, of the shape
 that went in; the level's type is its range. One function and one line of LADDERS add one. What a level does not say, such as how
 smooth a warp is, is part of the damage's definition and stands with it. Where frames change places or are held they are bit-equal to
-frames that went in, so that nothing need look at them again. The same of cheats: a function (real, other, *, settings) and a line.
+frames that went in, so that nothing need look at them again.
 """
 import hashlib
 import typing
@@ -18,7 +18,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from v2vbench.flow import warp
-from v2vbench.params import Range
+from v2vbench.params import Count, Range
 
 Grey = Annotated[float, Range(0.1, 255)]           # levels of 255
 Times = Annotated[float, Range(1.01, 100)]
@@ -28,12 +28,12 @@ SMOOTH = 1 / 8      # standard deviation of the filter that smooths a warp's dis
 
 def blur(frames: np.ndarray, level: Annotated[float, Range(0.1, 64)], rng) -> np.ndarray:
     """Each frame under a Gaussian of standard deviation `level` px, edges mirrored."""
-    return _rounded(gaussian_filter(frames.astype(np.float32), level, axes=(1, 2)))
+    return to_uint8(gaussian_filter(frames.astype(np.float32), level, axes=(1, 2)))
 
 
 def noise(frames: np.ndarray, level: Grey, rng) -> np.ndarray:
     """Gaussian noise of standard deviation `level` in each pixel and channel, drawn anew for each frame."""
-    return np.stack([_rounded(frame + level * rng.standard_normal(frame.shape)) for frame in frames])
+    return np.stack([to_uint8(frame + level * rng.standard_normal(frame.shape)) for frame in frames])
 
 
 def jpeg(frames: np.ndarray, level: Annotated[int, Range(1, 100)], rng) -> np.ndarray:
@@ -66,7 +66,7 @@ def h264(frames: np.ndarray, level: Annotated[float, Range(1, 51)], rng) -> np.n
 
 def colour(frames: np.ndarray, level: Grey, rng) -> np.ndarray:
     """A warm cast: red `level` up and blue `level` down, in all frames alike."""
-    return _rounded(frames + level * np.array([1, 0, -1], np.float32))
+    return to_uint8(frames + level * np.array([1, 0, -1], np.float32))
 
 
 def warp_space(frames: np.ndarray, level: Annotated[float, Range(0.1, 64)], rng) -> np.ndarray:
@@ -84,7 +84,7 @@ def warp_space_time(frames: np.ndarray, level: Annotated[float, Range(0.1, 64)],
 
 def flicker(frames: np.ndarray, level: Grey, rng) -> np.ndarray:
     """Each frame brighter or darker as a whole, by normal draws of standard deviation `level`."""
-    return np.stack([_rounded(frame + np.float32(level * rng.standard_normal())) for frame in frames])
+    return np.stack([to_uint8(frame + np.float32(level * rng.standard_normal())) for frame in frames])
 
 
 def shuffle(frames: np.ndarray, level: Several, rng) -> np.ndarray:
@@ -119,7 +119,12 @@ def fast(frames: np.ndarray, level: Times, rng) -> np.ndarray:
     return frames[last - np.abs(last - (np.arange(len(frames)) * level).astype(int) % max(2 * last, 1))]
 
 
-def _rounded(values: np.ndarray) -> np.ndarray:
+def late(frames: np.ndarray, level: Count, rng) -> np.ndarray:
+    """Each frame shown `level` frames late; until the first one is due it is held, and the clip's end is not reached."""
+    return frames[np.maximum(np.arange(len(frames)) - level, 0)]
+
+
+def to_uint8(values: np.ndarray) -> np.ndarray:
     return np.rint(values).clip(0, 255).astype(np.uint8)
 
 
@@ -131,7 +136,7 @@ def _field(frames: np.ndarray, level: float, rng) -> torch.Tensor:
 
 
 def _bent(frames: np.ndarray, field: torch.Tensor) -> np.ndarray:
-    return _rounded(warp(torch.from_numpy(frames.astype(np.float32)).permute(0, 3, 1, 2), field).permute(0, 2, 3, 1).numpy())
+    return to_uint8(warp(torch.from_numpy(frames.astype(np.float32)).permute(0, 3, 1, 2), field).permute(0, 2, 3, 1).numpy())
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,7 @@ LADDERS = {
     "drop": Ladder("drop", "of one frame in {}", "time", drop, None),
     "slow": Ladder("slow motion", "{} times", "time", slow, 1),
     "fast": Ladder("fast motion", "{} times", "time", fast, 1),
+    "late": Ladder("shown late", "by {} frames", "time", late, 0),
 }
 
 
@@ -178,46 +184,3 @@ def damaged(frames: np.ndarray, ladder: str, level: float, clip: str, seed: int)
         return frames
     words = hashlib.sha256(f"{seed} {ladder} {clip}".encode()).digest()
     return LADDERS[ladder].damage(frames, level, np.random.default_rng(np.frombuffer(words, "<u4")))
-
-
-def frozen(real: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The first real frame, held: nothing is sharper, and nothing moves."""
-    return np.repeat(real[:1], len(real), 0)
-
-
-def blurred(real: np.ndarray, other: np.ndarray, *, sigma: Annotated[float, Range(0.1, 64)]) -> np.ndarray:
-    """The real video, blurred: in its place and time, without its detail."""
-    return blur(real, sigma, None)
-
-
-def averaged(real: np.ndarray, other: np.ndarray, *, n_frames: Several) -> np.ndarray:
-    """Each frame the mean of the real frames around it: calm, with ghosts."""
-    at, (before, after) = np.arange(len(real)), ((n_frames - 1) // 2, n_frames // 2)
-    return np.stack([_rounded(real[max(0, t - before):t + after + 1].mean(0)) for t in at])
-
-
-def copied(real: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The real frames of another test clip: a perfect look, and nothing of what was asked for."""
-    return other[np.minimum(np.arange(len(real)), len(other) - 1)]
-
-
-def memorised(real: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The real frames of a training clip: what a method can learn by heart."""
-    return copied(real, other)
-
-
-@dataclass(frozen=True)
-class Cheat:
-    """A video that was not made from the source, or not by any method."""
-    title: str                                   # str.format'ed with its settings
-    other: Literal["test", "train"]              # which clips it may take from: others of the group, or those of training
-    video: typing.Callable
-
-
-CHEATS = {
-    "frozen": Cheat("frozen", "test", frozen),
-    "blurred": Cheat("blurred, σ {sigma:g} px", "test", blurred),
-    "averaged": Cheat("averaged over {n_frames} frames", "test", averaged),
-    "copied": Cheat("copied from another clip", "test", copied),
-    "memorised": Cheat("copied from training", "train", memorised),
-}

@@ -15,6 +15,7 @@ from v2vbench import weights
 from v2vbench.params import Fault, load
 
 GIB = 1 << 30
+SLOWER = 0.9         # a gain below it is no noise of the clock
 
 
 def machine() -> list[tuple]:
@@ -29,24 +30,51 @@ def machine() -> list[tuple]:
         (True, sys.version_info >= (3, 11), "Python", platform.python_version(), "nothing runs: install 3.11 or newer"),
         (True, True, "torch", f"{torch.__version__}, {torch.get_num_threads()} threads of {os.cpu_count()} CPUs ({name})", ""),
         (False, cuda, "GPU", found, "the suite mini needs none; the others would train for days"),
-        (False, gain > 1.2, "bfloat16 on the CPU", f"{gain:.1f} x as fast as float32",
+        (False, gain > 1.2, "bfloat16 on the CPU", f"{gain:.2g} x as fast as float32",
          "no gain from `precision: bf16-mixed`; `32-true` is as fast here, or faster"),
         (True, memory >= 4, "memory", f"{memory:.0f} GiB free", "mini needs up to 4 GiB")]
 
 
 def bfloat16_gain() -> float:
-    """How many times faster a convolution is in bfloat16 than in float32 on this CPU, measured in a moment."""
+    """How many times faster a convolution trains in bfloat16 than in float32 on this CPU: forward and backward under autocast, as in a
+    training step. Measured in a fraction of a second, on one thread so that a busy core beside it counts little; draws nothing from
+    torch's generators.
+    """
     import torch
-    took = []
-    for dtype in (torch.float32, torch.bfloat16):
-        image, kernel = torch.ones(1, 64, 64, 128, dtype=dtype), torch.ones(64, 64, 3, 3, dtype=dtype)
-        times = []
-        for _ in range(6):
-            began = time.perf_counter()
-            torch.nn.functional.conv2d(image.to(memory_format=torch.channels_last), kernel, padding=1)
-            times.append(time.perf_counter() - began)
-        took.append(min(times))
-    return took[0] / took[1]
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        seconds = {enabled: _trains(enabled) for enabled in (False, True)}
+    finally:
+        torch.set_num_threads(n_threads)
+    return seconds[False] / seconds[True]
+
+
+def _trains(autocast: bool) -> float:
+    """Seconds of one convolution, forward and backward, the fastest of a few."""
+    import torch
+    image = torch.linspace(-1, 1, 2 * 32 * 32 * 64).view(2, 32, 32, 64).to(memory_format=torch.channels_last).requires_grad_()
+    kernel = torch.linspace(-1, 1, 32 * 32 * 3 * 3).view(32, 32, 3, 3).to(memory_format=torch.channels_last).requires_grad_()
+    times = []
+    while len(times) < 2 or (sum(times) < 0.05 and len(times) < 20):        # the first compiles the kernels
+        began = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            out = torch.nn.functional.conv2d(image, kernel, padding=1)
+        out.float().square().mean().backward()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def slow_precision(precision: str) -> str:
+    """One line where training in `precision` of `schedules` would run on this CPU and be slower than in 32-true; "" elsewhere."""
+    if precision != "bf16-mixed":
+        return ""
+    import torch
+    if torch.accelerator.is_available():
+        return ""
+    gain = bfloat16_gain()
+    return "" if gain > SLOWER else (f"precision bf16-mixed runs {gain:.2g} x as fast as 32-true on this CPU (measured); "
+                                     "set 32-true, or train on a GPU")
 
 
 def project(root: Path) -> list[tuple]:

@@ -8,8 +8,11 @@ import torch
 
 from v2vbench import clips, features, weights
 from v2vbench.files import write_json
+from v2vbench.matching import same_clips
 from v2vbench.metrics import Metric, applicable
-from v2vbench.params import Fault, Params, Protocol, choose
+from v2vbench.metrics._pooled import pooled
+from v2vbench.metrics._real import Reader, remember
+from v2vbench.params import Fault, Params, choose
 from v2vbench.passes import side_by_side
 from v2vbench.progress import progress
 from v2vbench.train import trained
@@ -23,7 +26,7 @@ class Scorer:
 
     metrics    those of the data set, also those whose weights are absent
     absent     {label: one line that says what is missing and how to get it}
-    about      {label: what every result says of the metric: kind, title, unit, better, protocol}
+    about      {label: what every result says of the metric: kind, title, unit, better, heading, protocol}
     arrays     of the store that the metrics ask for, `real` among them
     """
 
@@ -50,26 +53,37 @@ class Scorer:
         wanted = {array for metric in self.present for name in metric.inputs for array in ARRAYS.get(name, ())} | {"real"}
         self.lock = threading.Lock()
         self.arrays = sorted(wanted & {name for clip in self.store.clips.values() for name in clip["arrays"]})
-        
-    def read(self, clip: str, n_frames: int | None = None, fakes: clips.Store | None = None) -> dict[str, np.ndarray]:
-        """What is scored of a clip of the store, and of `fakes`: its arrays from protocol.skip_frames on, at most `n_frames` of them."""
+
+    def clusters(self, group: str) -> list[str]:
+        """The cluster of each clip of a test group, within which clips are alike."""
+        return [self.store.clips[clip].get("cluster", clip) for clip in self.store.split(group)]
+
+    def read(self, clip: str, n_frames: int | None = None, fakes: clips.Store | None = None,
+             fake: str | None = None) -> dict[str, np.ndarray]:
+        """What is scored of a clip of the store, and of `fakes`: its arrays from protocol.skip_frames on, at most `n_frames` of them.
+
+        fake    the clip of `fakes`, where it has another name
+        """
         skip, there = self.params.protocol.skip_frames, self.store.clips[clip]
         stop = min(there["n_frames"], skip + (n_frames or there["n_frames"]))
         with self.lock:                                # clips are scored side by side, and a store has one file open
             arrays = self.store.read(clip, skip, stop, [name for name in self.arrays if name in there["arrays"]])
-            return arrays | (fakes.read(clip, skip, stop, ["fake"]) if fakes else {})
+            return arrays | (fakes.read(fake or clip, skip, stop, ["fake"]) if fakes else {})
 
-    def clip(self, arrays: dict[str, np.ndarray], where: str, real: bool = True, keep: bool = True) -> dict:
+    def clip(self, arrays: dict[str, np.ndarray], where: str, real: bool = True, keep: bool = True,
+             side: dict | None = None) -> dict:
         """All that is kept of one clip: {"fake" and "real": {label: values, ("rows", line of features): rows}}.
 
         arrays    real and fake uint8, and what else `arrays` names, of the frames that are scored
         real      whether metrics that are not held against the real video score it as well, and what knows nothing
         keep      rows of the frames in the cache, for another time
+        side      what `side` made of these arrays, where many videos are scored on one clip
         raises    Fault naming the metric and the clip
         """
         if arrays["fake"].shape != arrays["real"].shape:
             raise Fault(f"{where}: frames are {arrays['fake'].shape}, where the real ones are {arrays['real'].shape}")
-        clip, result = clips.tensors(arrays), {"fake": {}, "real": {}, "floor": {}}
+        clip, result = clips.tensors(arrays) if side is None else side["clip"] | clips.tensors({"fake": arrays["fake"]}), {
+            "fake": {}, "real": {}, "floor": {}}
         for metric in self.present:
             if metric.kind == "set":
                 continue
@@ -78,34 +92,55 @@ class Scorer:
                 result["real"][metric.label] = self.values(metric, clip | {"fake": clip["real"]}, f"the real {where}").numpy()
             if real and hasattr(metric.module, "floor"):
                 result["floor"][metric.label] = self.values(metric, clip, where, "floor").numpy()
-        try:
-            for name in ("real", "fake") if self.rows.kinds else ():           # so that real frames in a fake are known
-                found = self.rows.of(arrays[name], keep or name == "real")
-                result[name] |= {("rows", label): _ordered(rows) for label, rows in found.items()}
-        except ValueError as error:
-            raise Fault(f"{where}: {error}") from None
+        result["real"] |= self._rows(arrays["real"], True, where) if side is None else side["rows"]      # so that real frames in a fake are known
+        result["fake"] |= self._rows(arrays["fake"], keep, where)
         return result
 
+    def side(self, arrays: dict[str, np.ndarray], where: str) -> dict:
+        """What is the same of a clip whatever video is scored on it, for `clip`, made once.
+
+        arrays     as `clip` takes them; `fake` is not needed
+        returns    {"clip": tensors, with judges that know the real frames, "rows": {("rows", line of features): real rows}}
+        raises     Fault naming the clip
+        """
+        clip = clips.tensors(arrays)
+        judges = {key: Reader(judge, clip["real"]) for key, judge in self.judges.items()}
+        return {"clip": clip | {"real": remember(clip["real"]), "judges": judges}, "rows": self._rows(arrays["real"], True, where)}
+
+    def _rows(self, frames: np.ndarray, keep: bool, where: str) -> dict:
+        try:
+            found = self.rows.of(frames, keep) if self.rows.kinds else {}
+        except ValueError as error:
+            raise Fault(f"{where}: {error}") from None
+        return {("rows", label): _ordered(rows) for label, rows in found.items()}
+
     def values(self, metric: Metric, clip: dict[str, torch.Tensor], where: str, function: str = "compute") -> torch.Tensor:
-        """A per-clip metric's values on one clip, (T,) or (T-1,) float64, its judge asked where it has one."""
-        asked = clip | ({"judge": self.judges[metric.judge]} if metric.judge else {})
+        """A metric's values on one clip, (T,) or (T-1,) float64, or counts (T, ...) of a pooled one, its judge asked where it has one."""
+        asked = clip | ({"judge": clip.get("judges", self.judges)[metric.judge]} if metric.judge else {})
         return metric.compute(asked, where, function).double()
 
-    def summary(self, scores: list[dict], where: str) -> dict:
-        """{label: about, value and what it came from} of the clips of one group, as `clip` returned them."""
-        return {metric.label: self.about[metric.label] | self._summary(metric, scores, where) for metric in self.metrics}
+    def summary(self, scores: list[dict], where: str, clusters: list[str]) -> dict:
+        """{label: about, value and what it came from} of the clips of one group, as `clip` returned them.
 
-    def _summary(self, metric: Metric, scores: list[dict], where: str) -> dict:
+        clusters    of each clip, as `Scorer.clusters` has them
+        """
+        return {metric.label: self.about[metric.label] | self._summary(metric, scores, where, clusters) for metric in self.metrics}
+
+    def _summary(self, metric: Metric, scores: list[dict], where: str, clusters: list[str]) -> dict:
         if metric.label in self.absent:
-            empty = {"per_clip": [], "curve": []} if metric.kind == "clip" else {"leave_one_out": []}
+            empty = {"per_clip": [], "curve": [], "drift": []} if metric.kind == "clip" else {"leave_one_out": []}
             return empty | {"value": None, "absent": self.absent[metric.label]}
         if metric.kind == "set":
-            return set_summary(metric, scores, where)
-        own = _over_clips([score["fake"][metric.label] for score in scores])
+            return set_summary(metric, scores, where, clusters)
+
+        def over_clips(name: str) -> dict:
+            values = [score[name][metric.label] for score in scores]
+            return pooled(metric.module.pool, values, clusters) if metric.kind == "pooled" else _over_clips(values)
+
+        own = over_clips("fake")
         for name in ("real", "floor"):
             if all(metric.label in score[name] for score in scores):
-                other = _over_clips([score[name][metric.label] for score in scores])
-                own |= {name: {"value": other["value"], "per_clip": other["per_clip"]}}
+                own[name] = {key: other for key, other in over_clips(name).items() if key in ("value", "per_clip", "leave_one_out")}
         return own
 
 
@@ -118,13 +153,25 @@ def evaluate(params: Params, run: str, root: Path) -> dict:
     line = choose(params.runs, run, "runs")
     scorer, fakes = Scorer(params, line.dataset, root), clips.Store(root / "runs" / run / "clips.zip")
     store, skip = scorer.store, params.protocol.skip_frames
-    given = _same_clips(store, fakes, params.protocol)
+    given, seeds = same_clips(store, fakes, params.protocol)
     ids = [clip for group in store.facts.groups for clip in store.split(group)]
+    jobs = [(clip, seed) for seed in (None, *seeds) for clip in ids]
     pixels = 2 * max(clip["n_frames"] for clip in store.clips.values()) * store.facts.size[0] * store.facts.size[1] * 3
-    found = side_by_side(lambda clip: scorer.clip(scorer.read(clip, fakes=fakes), f"clip {clip} of {run}"), ids, max(1, AT_ONCE // pixels))
-    scores = dict(zip(ids, progress(found, f"evaluate {run}", unit="clip", total=len(ids))))
-    groups = {group: {"clips": store.split(group), "metrics": scorer.summary(
-        [scores[clip] for clip in store.split(group)], f"group {group} of {run}")} for group in store.facts.groups}
+
+    def score(job: tuple) -> dict:
+        clip, seed = job
+        fake, where = (clip, f"clip {clip} of {run}") if seed is None else (f"{clip}@{seed}", f"clip {clip} of {run}, seed {seed}")
+        return scorer.clip(scorer.read(clip, fakes=fakes, fake=fake), where, real=seed is None)
+
+    found = side_by_side(score, jobs, max(1, AT_ONCE // pixels))
+    scores, groups = dict(zip(jobs, progress(found, f"evaluate {run}", unit="clip", total=len(jobs)))), {}
+    for group in store.facts.groups:
+        own, clusters = store.split(group), scorer.clusters(group)
+        summaries = {seed: scorer.summary([scores[clip, seed] for clip in own], f"group {group} of {run}", clusters)
+                     for seed in (None, *seeds)}
+        groups[group] = {"clips": own, "clusters": clusters, "metrics": summaries.pop(None)}
+        if seeds:
+            groups[group]["seeds"] = {str(seed): _of_seed(metrics) for seed, metrics in summaries.items()}
     result = {"run": run, "title": line.title, "dataset": line.dataset, "model": line.model, "groups": groups,
               "first_frames": f"{given} real frame{'s' if given > 1 else ''}" if given else "none",
               "skip_frames": skip}
@@ -132,37 +179,10 @@ def evaluate(params: Params, run: str, root: Path) -> dict:
     return result
 
 
-def _same_clips(store: clips.Store, fakes: clips.Store, protocol: Protocol) -> int:
-    """Hold a run's clips against the data set's; returns the number of real frames the run was given in each."""
-    def refuse(what: str):
-        raise Fault(f"{fakes.path}: {what}; synthesize the run again")
-
-    if store.facts.size != fakes.facts.size:
-        refuse(f"frames of {fakes.facts.size} px, where {store.path.name} has {store.facts.size}")
-    wanted, given = {}, set()
-    for group in store.facts.groups:
-        if not store.split(group):
-            raise Fault(f"{store.path}: test group {group} has no clips; prepare the data set again")
-        wanted |= {clip: store.clips[clip] for clip in store.split(group)}
-    if extra := sorted(fakes.clips.keys() - wanted.keys()):
-        refuse(f"clip {extra[0]} is no test clip of {store.path.name}")
-    for clip, real in wanted.items():
-        if clip not in fakes.clips:
-            refuse(f"clip {clip} is missing")
-        fake = fakes.clips[clip]
-        for field in ("n_frames", "split"):
-            if fake[field] != real[field]:
-                refuse(f"clip {clip} has {field} {fake[field]}, where {store.path.name} has {real[field]}")
-        if fake.get("real_sha256", real["sha256"]) != real["sha256"]:
-            refuse(f"clip {clip} was made from another clip {clip} than that of {store.path.name}")
-        if real["n_frames"] < protocol.skip_frames + 2:
-            raise Fault(f"{store.path}: clip {clip} has {real['n_frames']} frames; with protocol.skip_frames "
-                        f"{protocol.skip_frames} it takes {protocol.skip_frames + 2}")
-        given.add(fake["given"])
-    if len(given) > 1 or max(given) > protocol.skip_frames:
-        raise Fault(f"{fakes.path}: clips start with {' or '.join(map(str, sorted(given)))} real frames; it takes one "
-                    f"number, at most protocol.skip_frames, {protocol.skip_frames}: real frames are not scored")
-    return given.pop()
+def _of_seed(metrics: dict) -> dict:
+    """What is kept of a further training seed: {label: value and per_clip or leave_one_out}, of metrics that have a value."""
+    return {label: {key: metric[key] for key in ("value", "per_clip", "leave_one_out") if key in metric}
+            for label, metric in metrics.items() if metric["value"] is not None}
 
 
 def _ordered(rows: np.ndarray) -> np.ndarray:
@@ -171,20 +191,31 @@ def _ordered(rows: np.ndarray) -> np.ndarray:
 
 
 def _over_clips(values: list[np.ndarray]) -> dict:
-    """The mean of each clip, their mean, and the mean over clips at each frame, of the clips that have that frame."""
+    """The mean of each clip, their mean, the mean over clips at each frame, of the clips that have that frame, and each clip's drift."""
     curve = np.full((len(values), max(map(len, values))), np.nan)
     for row, clip in zip(curve, values):
         row[:len(clip)] = clip
     per_clip = [float(clip.mean()) for clip in values]
-    return {"value": float(np.mean(per_clip)), "per_clip": per_clip, "curve": np.nanmean(curve, 0).tolist()}
+    return {"value": float(np.mean(per_clip)), "per_clip": per_clip, "curve": np.nanmean(curve, 0).tolist(),
+            "drift": [_drift(clip) for clip in values] if min(map(len, values)) > 1 else []}
 
 
-def set_summary(metric: Metric, scores: list[dict], where: str) -> dict:
-    """The distance of all clips' rows, and without each clip in turn; None where so few clips have none."""
-    kind, n_clips, module = metric.settings["features"], len(scores), metric.module
+def _drift(values: np.ndarray) -> float:
+    """The mean of the second half of a clip less that of the first; of an odd number of values the middle one is in neither."""
+    half = len(values) // 2
+    return float(values[-half:].mean() - values[:half].mean())
+
+
+def set_summary(metric: Metric, scores: list[dict], where: str, clusters: list[str]) -> dict:
+    """The distance of all clips' rows, and without each cluster in turn; None where so few clusters have none.
+
+    A row's owner, of which the metrics leave out pairs, is its cluster: frames of two clips of one map are alike as well.
+    """
+    kind, module, names = metric.settings["features"], metric.module, list(dict.fromkeys(clusters))
+    n_clusters = len(names)
     fake, real = (np.concatenate([score[name]["rows", kind] for score in scores]).astype(np.float64) for name in ("fake", "real"))
-    owner = np.repeat(np.arange(n_clips), [len(score["fake"]["rows", kind]) for score in scores])
-    about = {"n": len(fake), "n_clips": n_clips, "rank": min(len(fake) - 1, fake.shape[1])}
+    owner = np.repeat([names.index(cluster) for cluster in clusters], [len(score["fake"]["rows", kind]) for score in scores])
+    about = {"n": len(fake), "n_clips": len(scores), "n_clusters": n_clusters, "rank": min(len(fake) - 1, fake.shape[1])}
 
     def distance(keep):
         try:
@@ -195,17 +226,17 @@ def set_summary(metric: Metric, scores: list[dict], where: str) -> dict:
             raise Fault(f"metrics.{metric.label}: {where}: {value} from {int(keep.sum())} rows of {kind}")
         return value
 
-    if n_clips < module.MIN_CLIPS or len(owner) < module.MIN_ROWS:
-        note = f"{len(owner)} rows of {n_clips} clips; it takes {module.MIN_ROWS} rows of {module.MIN_CLIPS} clips"
+    if n_clusters < module.MIN_CLIPS or len(owner) < module.MIN_ROWS:
+        note = f"{len(owner)} rows of {n_clusters} clusters; it takes {module.MIN_ROWS} rows of {module.MIN_CLIPS} clusters"
         return about | {"value": None, "leave_one_out": [], "note": note}
-    without = [owner != clip for clip in range(n_clips)]
-    enough = n_clips > module.MIN_CLIPS and min(keep.sum() for keep in without) >= module.MIN_ROWS
+    without = [owner != cluster for cluster in range(n_clusters)]
+    enough = n_clusters > module.MIN_CLIPS and min(keep.sum() for keep in without) >= module.MIN_ROWS
     value = distance(owner >= 0)
     if not enough:
         return about | {"value": value, "leave_one_out": []}
     if hasattr(module, "leave_one_out"):
         replicates = module.leave_one_out(fake, real, owner, **metric.settings).tolist()
-        if bad := [clip for clip, replicate in enumerate(replicates) if not np.isfinite(replicate)]:
-            raise Fault(f"metrics.{metric.label}: {where}: {replicates[bad[0]]} without clip {bad[0]}")
+        if bad := [cluster for cluster, replicate in enumerate(replicates) if not np.isfinite(replicate)]:
+            raise Fault(f"metrics.{metric.label}: {where}: {replicates[bad[0]]} without cluster {names[bad[0]]}")
         return about | {"value": value, "leave_one_out": replicates}
     return about | {"value": value, "leave_one_out": [distance(keep) for keep in without]}

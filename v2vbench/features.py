@@ -44,10 +44,13 @@ class Features:
         w, own = self.windows, self.extractor
         if w:
             kind, rows = " windows", f":windows{w.n_frames}-stride{w.stride}:mean+{w.change_weight:g}change"
+        elif own.snippet:
+            kind, rows = f", {own.snippet[0]} frames", ""          # FVD of 10 frames is another number than FVD of 16
         else:
-            kind, rows = (" frames", ":frames") if own.snippet is None and not own.weights else ("", "")
-        return {name: f"{title}{kind}" for name, title in own.titles.items()} | {
-            f"{name}_id": slug for name, slug in own.ids.items()} | {"rows": own.rows + rows}
+            kind, rows = ("", "") if own.weights else (" frames", ":frames")
+        titles = {"mmd": f"Gauss MMD ({own.titles['kernel']}{kind})"} | {name: f"{title}{kind}" for name, title in own.titles.items()}
+        ids = {"mmd": f"gauss-mmd-{own.ids['kernel']}"} | own.ids
+        return titles | {f"{name}_id": slug for name, slug in ids.items()} | {"rows": own.rows + rows}
 
 
 def resolve(lines: dict, file: str = "features") -> dict[str, Features]:

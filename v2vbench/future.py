@@ -3,13 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import stats
 
 from v2vbench import clips
 from v2vbench.evaluate import Scorer
 from v2vbench.files import write_json
+from v2vbench.intervals import interval, of_clips
 from v2vbench.models import copy_last, forecast
 from v2vbench.params import Fault, Params, choose
+from v2vbench.passes import fixed_threads
 from v2vbench.progress import progress
 from v2vbench.synthesize import rollout
 from v2vbench.train import trained
@@ -34,10 +35,11 @@ def futures(clip: dict, forecaster, video, n_past: int, horizon: int, things: li
             FLOOR: rollout(copy_last.Model(None), seen | {"source": foreseen["source"]}, n, first)}, foreseen["source"][0]
 
 
+@fixed_threads()
 def predict(params: Params, key: str, root: Path) -> Path:
     """Score prediction `key` on every test clip; writes metrics/future/<key>.json and runs/<key>/clips.zip.
 
-    The store holds the predicted frames and labels. Curves are means over clips with Student intervals, one value a step.
+    The store holds the predicted frames and labels. Curves are means over clips with Student intervals by cluster, one value a step.
     raises    Fault where a clip is shorter than n_past + horizon, or the runs belong to another data set
     """
     line = choose(params.predictions, key, "predictions")
@@ -67,10 +69,13 @@ def predict(params: Params, key: str, root: Path) -> Path:
         about = {field: store.clips[name][field] for field in ("id", "split", "licence", "origin")} | {"given": line.n_past}
         shown.append((about, {"fake": clips.pixels(frames[line.title]), "label": labels.byte().numpy()}))
     clips.write(root / "runs" / key / "clips.zip", clips.renamed(store.facts, key, line.title), shown)
-    groups = {group: {"clips": store.split(group), "metrics": {
-        label: scorer.about[label] | {"methods": {method: _curve([values[clip] for clip in store.split(group)], params.protocol.confidence)
-                                                    for method, values in methods.items()}}
-        for label, methods in scores.items()}} for group in store.facts.groups}
+    groups = {}
+    for group in store.facts.groups:
+        own, clusters, found = store.split(group), scorer.clusters(group), {}
+        for label, methods in scores.items():
+            found[label] = scorer.about[label] | {"methods": {
+                method: _curve([values[clip] for clip in own], clusters, params.protocol.confidence) for method, values in methods.items()}}
+        groups[group] = {"clips": own, "clusters": clusters, "metrics": found}
     out = root / "metrics" / "future" / f"{key}.json"
     write_json(out, {"prediction": key, "title": line.title, "dataset": line.dataset, "n_past": line.n_past, "horizon": line.horizon,
                      "fps": store.facts.fps, "groups": groups})
@@ -87,11 +92,9 @@ def _things(store: clips.Store) -> list[int]:
     return sorted(found - {255})
 
 
-def _curve(per_clip: list[list[float]], confidence: float) -> dict:
-    """Mean over clips at each step with a Student interval; None where there is one clip alone."""
+def _curve(per_clip: list[list[float]], clusters: list[str], confidence: float) -> dict:
+    """Mean over clips at each step with a Student interval by cluster; None where there is one cluster alone."""
     values = np.array(per_clip)                                             # (N, horizon)
-    mean, n = values.mean(0), len(values)
-    if n < 2:
-        return {"curve": mean.tolist(), "low": None, "high": None, "per_clip": per_clip}
-    half = stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(0, ddof=1) / np.sqrt(n)
-    return {"curve": mean.tolist(), "low": (mean - half).tolist(), "high": (mean + half).tolist(), "per_clip": per_clip}
+    steps = [interval(of_clips(step, clusters), confidence) for step in values.T]
+    low, high = ([step[end] for step in steps] if len(set(clusters)) > 1 else None for end in ("low", "high"))
+    return {"curve": values.mean(0).tolist(), "low": low, "high": high, "per_clip": per_clip}

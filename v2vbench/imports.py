@@ -220,7 +220,7 @@ def bring(path: Path, name: str, root: Path, *, dataset: str, epoch: str, foregr
     content = save(weights(model, nets, files))
     sha256 = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()}
     line = dict(title=name, dataset=dataset, model=kind, schedule="imported", base=folder.name,
-                first_frames="real" if kind == "vid2vid" else "none", kwargs=kwargs)
+                first_frames="real" if kind == "vid2vid" else "none", seeds=[0], kwargs=kwargs)
 
     partial, new_file = folder.with_name(f"{folder.name}.partial"), file.with_name("params.yaml.partial")
     shutil.rmtree(partial, ignore_errors=True)                              # what a killed import left

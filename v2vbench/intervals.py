@@ -1,56 +1,109 @@
-"""How sure a number is, from its values on all clips and without each clip in turn: clips are the unit, not frames."""
+"""How sure a number is, from its value on all clips and without each cluster in turn: clusters of clips are the unit, not frames."""
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import stats
 
 
-def spread(value: float, replicates: np.ndarray) -> tuple[float, float]:
-    """Estimate and standard error by the delete-one-clip jackknife; the estimate is freed of its first-order bias.
+@dataclass(frozen=True)
+class Estimate:
+    """A number of some clips, and the same number without each cluster of clips that are alike (a map, a source video, a person)."""
+    value: float
+    replicates: np.ndarray      # (n_clusters,), the value without each cluster; empty where there are none, as for one cluster
+    sizes: np.ndarray           # (n_clusters,), clips of each cluster
 
-    value         of all n clips
-    replicates    (n,), the value without each clip in turn
-    source        Quenouille 1956, Tukey 1958. Of a mean they are the mean and s / sqrt(n); a U-statistic is kept
+    def __post_init__(self):
+        if len(self.replicates) not in (0, len(self.sizes)):
+            raise ValueError(f"{len(self.replicates)} replicates of {len(self.sizes)} clusters; it takes one a cluster")
+
+    def __sub__(self, other: "Estimate") -> "Estimate":
+        """The difference, paired by cluster; raises ValueError where the clusters differ."""
+        if not np.array_equal(self.sizes, other.sizes) or len(self.replicates) != len(other.replicates):
+            raise ValueError(f"{len(self.replicates)} clusters against {len(other.replicates)}, or of other sizes; "
+                             "differences are paired by cluster")
+        return Estimate(self.value - other.value, self.replicates - other.replicates, self.sizes)
+
+    def transformed(self, function) -> "Estimate":
+        """`function` of the value and of every replicate."""
+        return Estimate(float(function(self.value)), np.asarray(function(self.replicates), float), self.sizes)
+
+
+def of_clips(per_clip: list[float], clusters: list) -> Estimate:
+    """The mean over clips.
+
+    per_clip    (n_clips,)
+    clusters    (n_clips,), what each clip is alike within; replicates are in order of first appearance
     """
-    n, mean = len(replicates), replicates.mean()
-    return n * value - (n - 1) * mean, np.sqrt((n - 1) / n * ((replicates - mean) ** 2).sum())
+    values, (owner, sizes) = np.asarray(per_clip, float), _numbered(clusters)
+    if len(values) != len(owner):
+        raise ValueError(f"{len(values)} values for {len(owner)} clips")
+    without = (values.sum() - np.bincount(owner, values)) / (len(values) - sizes) if len(sizes) > 1 else np.empty(0)
+    return Estimate(float(values.mean()), without, sizes)
 
 
-def interval(value: float, replicates: np.ndarray, confidence: float) -> dict:
+def of_score(score: dict, clusters: list) -> Estimate:
+    """A metric of a group as metrics/runs/<run>.json has it: {"value", "per_clip" or "leave_one_out"}; `clusters` of the group's clips."""
+    if "leave_one_out" in score:
+        return Estimate(float(score["value"]), np.array(score["leave_one_out"], float), _numbered(clusters)[1])
+    return of_clips(score["per_clip"], clusters)
+
+
+def mean_of(estimates: list[Estimate]) -> Estimate:
+    """The mean of several numbers of the same clips, as of a run's training seeds."""
+    return Estimate(float(np.mean([own.value for own in estimates])), np.mean([own.replicates for own in estimates], 0), estimates[0].sizes)
+
+
+def _numbered(clusters: list) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each clip's cluster, in order of first appearance, and the clips of each cluster."""
+    place = {name: i for i, name in enumerate(dict.fromkeys(clusters))}
+    owner = np.array([place[name] for name in clusters], int)
+    return owner, np.bincount(owner)
+
+
+def pseudo_values(estimate: Estimate) -> np.ndarray:
+    """What each cluster alone says, (n_clusters,): h x value - (h - 1) x replicate, h = clips / clips of the cluster.
+
+    Of a mean over clips these are the clusters' means.
+
+    source    Tukey 1958; Busing, Meijer & van der Leeden 1999 for clusters of unequal size
+    """
+    h = estimate.sizes.sum() / estimate.sizes
+    return h * estimate.value - (h - 1) * estimate.replicates
+
+
+def spread(estimate: Estimate) -> tuple[float, float]:
+    """Estimate and standard error by the delete-one-cluster jackknife; the estimate is freed of its first-order bias.
+
+    returns    the mean of the pseudo-values weighted by clips, and its error. Of a mean over clips that is the mean; with one clip
+               a cluster the error is s / sqrt(n)
+    source     Quenouille 1956; Busing, Meijer & van der Leeden 1999, eqs. 5 and 6 (delete-m jackknife for unequal m)
+    """
+    h, pseudo = estimate.sizes.sum() / estimate.sizes, pseudo_values(estimate)
+    value = (pseudo / h).sum()
+    return float(value), float(np.sqrt(((pseudo - value) ** 2 / (h - 1)).mean()))
+
+
+def interval(estimate: Estimate, confidence: float) -> dict:
     """{"value", "low", "high"}: the jackknife's estimate and Student's interval; without replicates the bare value."""
-    if len(replicates) < 2:
-        return {"value": float(value), "low": None, "high": None}
-    estimate, error = spread(value, replicates)
-    half = stats.t.ppf((1 + confidence) / 2, len(replicates) - 1) * error
-    return {"value": float(estimate), "low": float(estimate - half), "high": float(estimate + half)}
+    if len(estimate.replicates) < 2:
+        return {"value": float(estimate.value), "low": None, "high": None}
+    value, error = spread(estimate)
+    half = stats.t.ppf((1 + confidence) / 2, len(estimate.replicates) - 1) * error
+    return {"value": value, "low": float(value - half), "high": float(value + half)}
 
 
-def pseudo_values(value: float, replicates: np.ndarray) -> np.ndarray:
-    """What each clip alone says, (n,): their mean is the jackknife's estimate, their s / sqrt(n) its error. A mean's are its terms.
-
-    value         of all n clips
-    replicates    (n,), the value without each clip in turn
-    source        Tukey 1958
-    """
-    return len(replicates) * value - (len(replicates) - 1) * np.asarray(replicates)
-
-
-def without_each(per_clip: list[float]) -> np.ndarray:
-    """The mean of the others, for each clip: the replicates of a mean. Empty for one clip."""
-    values = np.array(per_clip)
-    return (values.sum() - values) / (len(values) - 1) if len(values) > 1 else np.empty(0)
-
-
-def ratio(a: tuple, b: tuple, confidence: float) -> tuple[float, float, float] | None:
+def ratio(a: Estimate, b: Estimate, confidence: float) -> tuple[float, float, float] | None:
     """Estimate, low and high of a / b, where both are clearly positive; None elsewhere.
 
     The interval is of all r at which a - r b is not distinguishable from 0: it leaves out 1 exactly where the interval
     of the paired difference leaves out 0.
 
-    a, b      (value, replicates), paired by clip
+    a, b      paired by cluster
     source    Fieller 1954, with jackknife variances
     """
-    (x, x_error), (y, y_error) = spread(*a), spread(*b)
-    covariance = (x_error ** 2 + y_error ** 2 - spread(a[0] - b[0], a[1] - b[1])[1] ** 2) / 2
-    t2 = stats.t.ppf((1 + confidence) / 2, len(a[1]) - 1) ** 2
+    (x, x_error), (y, y_error) = spread(a), spread(b)
+    covariance = (x_error ** 2 + y_error ** 2 - spread(a - b)[1] ** 2) / 2
+    t2 = stats.t.ppf((1 + confidence) / 2, len(a.replicates) - 1) ** 2
     xx, xy, yy = x * x - t2 * x_error ** 2, x * y - t2 * covariance, y * y - t2 * y_error ** 2
     if min(x, y, xx, yy) <= 0:
         return None

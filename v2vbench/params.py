@@ -1,5 +1,6 @@
 """params.yaml to typed arguments. The signature of the thing being called is the schema."""
 import inspect
+import sys
 import types
 import typing
 from dataclasses import dataclass, is_dataclass
@@ -29,6 +30,7 @@ Share = Annotated[float, Range(0, 1)]
 Weight = Annotated[float, Range(0)]
 Size = tuple[Count, Count]                 # H, W in pixels
 NO_RUN = ("none", "real", "self")         # words of `base` and `first_frames` where they name no run
+LARGEST = sys.float_info.max
 SLUG = "[a-z0-9_-]+"                       # a key becomes part of file names and of names of DVC's stages
 
 
@@ -67,6 +69,7 @@ class Forecast:
 class Run(Forecast):
     """One trained and scored method that makes video; one line of `runs`."""
     first_frames: str                      # the model's first past: real, self, a run that needs none, or none at all
+    seeds: list[Natural]                   # added to the schedule's seed: a training each; the first is what is shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +99,10 @@ class Protocol:
     """What is scored; the same for every method."""
     skip_frames: Natural                   # first frames of a clip that no metric sees: some methods are given them
     confidence: Annotated[float, Range(0.5, 0.999)]        # of intervals; 1 - confidence is the level of verdicts
-    correction: typing.Literal["holm", "max-t"]    # of the verdicts of one table for their number
+    primary: list[str]                     # 3 to 5 lines of `metrics` on which conclusions rest, of both headings; named beforehand
     n_flips: Annotated[int, Range(1000)]   # sign flips drawn where there are too many to try each
-    power: Annotated[float, Range(0.5, 0.999)]     # with which the clips that would decide would
+    power: Annotated[float, Range(0.5, 0.999)]     # with which the smallest effect that is called detectable is found
     seed: Natural                          # of what is drawn: sign flips, sizes of sets
-    far_from_one: Annotated[float, Range(1)]       # a ratio beyond it, or below its inverse, earns a warning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,25 +151,50 @@ def load(path: Path | None = None) -> Params:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path.name}:{mark.line + 1}" if mark else path.name
-        raise Fault(f"{where}: {getattr(error, 'problem', None) or str(error).splitlines()[0]}") from None
+        raise Fault(f"{where}: {shorten(getattr(error, 'problem', None) or str(error).splitlines()[0], 200)}") from None
+    except RecursionError:
+        raise Fault(f"{path.name}: nested too deep to be read") from None
+    except ValueError as error:          # a 13th month, a number of more than 4,300 digits
+        raise Fault(f"{path.name}: {shorten(str(error), 200)}") from None
+    return typed(content, path.name)
+
+
+def typed(content, file: str) -> Params:
+    """The parsed content of `file` bound to its types; raises Fault with the path to the line."""
     if not isinstance(content, dict):
-        raise Fault(f"{path.name}: expected a mapping of sections, got {type(content).__name__}")
-    params = bind(Params, content, path.name)
+        raise Fault(f"{file}: expected a mapping of sections, got {type(content).__name__}")
+    params = bind(Params, content, file)
     lines = {"schedules": Schedule, "judges": Forecast, "runs": Run, "forecasts": Forecast, "predictions": Prediction, "styles": Style}
     return bind(Params, vars(params) | {
-        section: {key: bind(kind, line, f"{path.name}: {section}.{key}") for key, line in getattr(params, section).items()}
-        for section, kind in lines.items()}, path.name)
+        section: {key: bind(kind, line, f"{file}: {section}.{shorten(key)}") for key, line in getattr(params, section).items()}
+        for section, kind in lines.items()}, file)
+
+
+def shorten(text, n: int = 60) -> str:
+    """`text` on one line of at most n characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= n else f"{line[:n - 1]}…"
+
+
+def brief(value, n: int = 60) -> str:
+    """A value as a message shows it: its repr, on one line of at most n characters."""
+    try:
+        return shorten(repr(value), n)
+    except ValueError:                   # Python writes no number of more than 4,300 digits
+        return f"a {type(value).__name__} too long to be shown"
 
 
 def choose(table: dict, key: str, where: str):
     """table[key], or a Fault that names the keys there are."""
-    if key not in table:
-        raise Fault(f"{where}: no {key!r}; there are {', '.join(map(str, table)) or 'none'}")
+    if not isinstance(key, str) or key not in table:
+        raise Fault(f"{where}: no {brief(key)}; there are {shorten(', '.join(map(str, table)) or 'none', 200)}")
     return table[key]
 
 
 def member(kind: str, name: str, where: str):
     """find(kind, name), its KeyError told as a Fault with the path to the line."""
+    if not isinstance(name, str) or len(name) > 100:
+        raise Fault(f"{where}: {brief(name)} is not the name of a file in v2vbench/{kind}")
     try:
         return find(kind, name)
     except KeyError as error:
@@ -184,13 +211,13 @@ def check(fn, section: dict | None, where: str, given=()) -> dict:
     """
     section = {} if section is None else section
     if not isinstance(section, dict):
-        raise Fault(f"{where}: expected a mapping, got {section!r}")
+        raise Fault(f"{where}: expected a mapping, got {brief(section)}")
     hints = typing.get_type_hints(fn.__init__ if inspect.isclass(fn) else fn, include_extras=True)
     takes = {name: p for name, p in inspect.signature(fn).parameters.items() if name not in given}
     if extra := sorted(map(str, section.keys() - takes.keys())):
-        raise Fault(f"{where}: unknown {', '.join(extra)}; it takes {', '.join(takes) or 'nothing'}")
+        raise Fault(f"{where}: unknown {shorten(', '.join(extra))}; it takes {shorten(', '.join(takes) or 'nothing', 250)}")
     if missing := [name for name, p in takes.items() if p.default is p.empty and name not in section]:
-        raise Fault(f"{where}: missing {', '.join(missing)}")
+        raise Fault(f"{where}: missing {shorten(', '.join(missing), 250)}")
     return {name: coerce(value, hints.get(name, object), f"{where}.{name}") for name, value in section.items()}
 
 
@@ -200,14 +227,15 @@ def bind(fn, section: dict | None, where: str, **given):
 
 
 def coerce(value, hint, where: str):
-    """`value` as `hint`, or a Fault. int to float and list to tuple are the only conversions."""
+    """`value` as `hint`, or a Fault. int to float and list to tuple are the only conversions. Numbers are finite, and integers fit the
+    64 bits of NumPy and torch."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if isinstance(value, dict) and (kinds := [arg for arg in args if is_dataclass(arg)]):
+    if isinstance(value, dict) and (kinds := [arg for arg in args if isinstance(arg, type) and is_dataclass(arg)]):
         return bind(kinds[0], value, where)                 # "none" | settings: what is wrong in the settings is said
     if origin is Annotated:
         value, bounds = coerce(value, args[0], where), args[1]
         if not bounds.low <= value <= bounds.high:
-            raise Fault(f"{where}: {value} is out of range; it goes from {bounds.low} to {bounds.high}")
+            raise Fault(f"{where}: {brief(value)} is out of range; it goes from {bounds.low} to {bounds.high}")
         return value
     if origin in (typing.Union, types.UnionType):
         for arg in args:
@@ -218,7 +246,7 @@ def coerce(value, hint, where: str):
     elif origin is typing.Literal:
         if value in args and type(value) in map(type, args):
             return value
-        raise Fault(f"{where}: {value!r} is not one of {', '.join(map(repr, args))}")
+        raise Fault(f"{where}: {brief(value)} is not one of {', '.join(map(repr, args))}")
     elif origin is tuple and isinstance(value, (list, tuple)):
         kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
         if len(kinds) == len(value):
@@ -226,11 +254,15 @@ def coerce(value, hint, where: str):
     elif origin is list and isinstance(value, list):
         return [coerce(v, args[0], f"{where}[{i}]") for i, v in enumerate(value)]
     elif origin is dict and isinstance(value, dict):
-        return {coerce(key, args[0], f"{where}: key"): coerce(v, args[1], f"{where}.{key}") for key, v in value.items()}
+        return {coerce(key, args[0], f"{where}: key"): coerce(v, args[1], f"{where}.{shorten(key)}") for key, v in value.items()}
     elif is_dataclass(hint) and isinstance(value, dict):
         return bind(hint, value, where)
     elif hint is float and type(value) in (int, float):
+        if not abs(value) <= LARGEST:
+            raise Fault(f"{where}: {brief(value)} is out of range; it must be a finite number")
         return float(value)
+    elif hint is int and type(value) is int and not -1 << 63 <= value < 1 << 63:
+        raise Fault(f"{where}: {brief(value)} is out of range; whole numbers have at most 63 bits here")
     elif hint in (object, type(value)) or (is_dataclass(hint) and isinstance(value, hint)):
         return value
-    raise Fault(f"{where}: {value!r} is not {getattr(hint, '__name__', hint) if origin is None else hint}")
+    raise Fault(f"{where}: {brief(value)} is not {getattr(hint, '__name__', hint) if origin is None else hint}")

@@ -1,6 +1,8 @@
 """Many things side by side, each on one thread: no result depends on what else there is, or on the number of cores."""
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import torch
 
@@ -19,6 +21,21 @@ def side_by_side(function: Callable, items: Iterable, at_most: int | None = None
     finally:
         pool.shutdown(cancel_futures=True)          # where one raised, the others that wait are not begun
         torch.set_num_threads(n_threads)
+
+
+@contextmanager
+def fixed_threads():
+    """Networks are trained and rolled out on one thread, or as many as V2VBENCH_THREADS says, whatever the number of cores.
+
+    A sum split between threads rounds in another way, and a training magnifies that: so the number of threads, and not that of the
+    cores or the load, is what the bytes depend on. Also a decorator.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(int(os.environ.get("V2VBENCH_THREADS", 1)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def passes(function: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, batch: int) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """Methods ranked by votes between pairs of them: Bradley and Terry's model with ties, and intervals that know who voted on what.
 
 A vote is {"clip", "a", "b", "outcome", "rater", "source"}: outcome 1 for run `a`, 0 for run `b`, 0.5 for neither; rater a name, or None
-where no one in particular voted; source "people", "metrics" or "simulated".
+where no one in particular voted; source "people", "metrics" or "simulated". A vote may have "cluster", the clips that its clip is alike
+with (a map, a source video); without it each clip is its own. `read_votes` is for the study of people, which will call it; no stage does yet.
 """
 import json
 from pathlib import Path
@@ -44,7 +45,7 @@ def rank(votes: list[dict], runs: list[str], *, ridge: float, confidence: float,
 
     ridge         1 / variance of the normal prior on a strength in log odds: keeps a run that always wins finite
     anchor        the run that is 0 points; None: the mean of a group's runs is
-    returns       {"source", "n_votes", "n_ties", "n_clips", "n_raters", "connected", "rankings": [{"runs", "tie", "strengths",
+    returns       {"source", "n_votes", "n_ties", "n_clips", "n_clusters", "n_raters", "connected", "rankings": [{"runs", "tie", "strengths",
                   "held_by_prior"}], "wins": {a: {b: share of the votes for a}}, "cycles"}. A ranking is of one connected group, best
                   first: groups are never ranked together. "strengths": {run: {"value", "low", "high", "ranks": [best, worst]}}, of None for
                   a run without votes. "tie": nu, see `fit`. "held_by_prior": some of its runs never lose to the others, so that only the
@@ -71,7 +72,7 @@ def rank(votes: list[dict], runs: list[str], *, ridge: float, confidence: float,
         rankings.append(_ranking(inside, names, ridge, confidence, anchor) | {"held_by_prior": int(n_strong) > 1})
     wins = _wins(votes, confidence)
     return {"source": sources[0] if sources else None, "n_votes": len(votes), "n_ties": sum(bool(vote["outcome"] == 0.5) for vote in votes),
-            "n_clips": len({vote["clip"] for vote in votes}), "n_raters": len({vote["rater"] for vote in votes} - {None}),
+            "n_clips": len({vote["clip"] for vote in votes}), "n_clusters": len({cluster_of(vote) for vote in votes}), "n_raters": len({vote["rater"] for vote in votes} - {None}),
             "connected": int(n_groups) == 1, "rankings": rankings, "wins": wins, "cycles": _cycles(wins, runs)}
 
 
@@ -81,8 +82,8 @@ def fit(votes: list[dict], runs: list[str], *, ridge: float, ties: bool = True) 
     P(a) : P(tie) : P(b) = exp(d/2) : nu : exp(-d/2), d = s_a - s_b. Where no vote is a tie, or `ties` is false, nu is 0: a tie is then half
     a vote for either, and this is logistic regression. The prior is normal on s and on log nu, of variance 1 / ridge.
 
-    returns       s (K,), nu, and covariances (K, K) of s: of independent votes; then, if there are two clips, of votes that depend on
-                  each other within a clip; and if there are two raters, within a rater, and both, which need not be positive
+    returns       s (K,), nu, and covariances (K, K) of s: of independent votes; then, if there are two clusters, of votes that depend on
+                  each other within a cluster; and if there are two raters, within a rater, and both, which need not be positive
     source        Davidson 1970, eq. 2; half votes as in FastChat. Clusters: jackknife of one Newton step without each (Bell & McCaffrey
                   2002, CR3), the two ways added as in Cameron, Gelbach & Miller 2011
     """
@@ -127,10 +128,10 @@ def fit(votes: list[dict], runs: list[str], *, ridge: float, ties: bool = True) 
         moved = np.linalg.solve(total - own_j, own_u[..., None])[..., 0]
         return (g - 1) / g * moved.T @ moved
 
-    clips, raters, cells = clusters(votes)
+    alike, raters, cells = clusters(votes)
     covariances = [np.linalg.inv(total)]
-    if max(clips) > 0:
-        covariances.append(clustered(clips))
+    if max(alike) > 0:
+        covariances.append(clustered(alike))
         if max(raters) > 0 and any(vote["rater"] is not None for vote in votes):
             covariances += [clustered(raters), covariances[1] + clustered(raters) - clustered(cells)]
     centred = np.eye(k) - 1 / k
@@ -142,8 +143,8 @@ def _ranking(votes: list[dict], runs: list[str], ridge: float, confidence: float
     if len(runs) == 1:
         return {"runs": runs, "tie": None, "strengths": {runs[0]: {"value": None, "low": None, "high": None, "ranks": None}}}
     s, nu, covariances = fit(votes, runs, ridge=ridge)
-    clips, raters, _ = clusters(votes)
-    n_units = min(max(clips) + 1, max(raters) + 1)
+    alike, raters, _ = clusters(votes)
+    n_units = min(max(alike) + 1, max(raters) + 1)
     t = stats.t.ppf((1 + confidence) / 2, n_units - 1) if len(covariances) > 1 and n_units > 1 else None
 
     def told(contrast):                                            # value and half width
@@ -162,34 +163,41 @@ def _ranking(votes: list[dict], runs: list[str], ridge: float, confidence: float
     return {"runs": list(strengths), "tie": nu, "strengths": strengths}
 
 
+def cluster_of(vote: dict) -> str:
+    """The name of a vote's cluster; of its clip where it has none."""
+    return str(vote.get("cluster", vote["clip"]))
+
+
 def clusters(votes: list[dict]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The number of each vote's clip, rater and pair of both, (V,) each from 0; a vote of no one is its own rater."""
-    clips = np.unique([str(vote["clip"]) for vote in votes], return_inverse=True)[1]
+    """The number of each vote's cluster, rater and pair of both, (V,) each from 0; a vote of no one is its own rater."""
+    alike = np.unique([cluster_of(vote) for vote in votes], return_inverse=True)[1]
     raters = np.unique([f"of {vote['rater']}" if vote["rater"] is not None else f"vote {i}" for i, vote in enumerate(votes)],
                        return_inverse=True)[1]
-    return clips, raters, np.unique(clips * (max(raters) + 1) + raters, return_inverse=True)[1]
+    return alike, raters, np.unique(alike * (max(raters) + 1) + raters, return_inverse=True)[1]
 
 
 def share_of(votes: list[dict], confidence: float) -> dict:
     """Share of the outcomes, with Clopper and Pearson's interval on as many independent votes as these are worth.
 
-    With one vote a clip and no raters that is `intervals.share`. Votes that agree within a clip, or a rater, are worth fewer.
+    With one vote a clip, a clip a cluster and no raters that is `intervals.share`. Votes that agree within a cluster, or a rater, are
+    worth fewer.
 
-    returns       {"share", "low", "high", "n_votes", "n_clips"}
-    source        Korn & Graubard 1998: n p (1 - p) / variance, never above n; the variance is the largest of those by clip, by rater and
-                  by both ways. At a share of 0 or 1 they are worth as many as there are clips, or raters if these are fewer
+    returns       {"share", "low", "high", "n_votes", "n_clips", "n_clusters"}
+    source        Korn & Graubard 1998: n p (1 - p) / variance, never above n; the variance is the largest of those by cluster, by rater
+                  and by both ways. At a share of 0 or 1 they are worth as many as there are clusters, or raters if these are fewer
     """
-    outcome, (clips, raters, cells) = np.array([vote["outcome"] for vote in votes], float), clusters(votes)
+    outcome, (alike, raters, cells) = np.array([vote["outcome"] for vote in votes], float), clusters(votes)
     n, p, tail = len(outcome), outcome.mean(), (1 - confidence) / 2
-    by_clip, by_rater, by_both = ((np.bincount(of, outcome - p) ** 2).sum() / n ** 2 for of in (clips, raters, cells))
-    variance, units = max(by_clip, by_rater, by_clip + by_rater - by_both), min(max(clips), max(raters)) + 1
+    by_cluster, by_rater, by_both = ((np.bincount(of, outcome - p) ** 2).sum() / n ** 2 for of in (alike, raters, cells))
+    variance, units = max(by_cluster, by_rater, by_cluster + by_rater - by_both), min(max(alike), max(raters)) + 1
     worth = min(n, p * (1 - p) / variance) if 0 < p < 1 and variance > 0 else units
     if 1 < units < n:
         worth *= (stats.t.ppf(1 - tail, n - 1) / stats.t.ppf(1 - tail, units - 1)) ** 2
     worth = min(worth, n) if units > 1 else 1
     k = p * worth
     return {"share": float(p), "low": float(stats.beta.ppf(tail, k, worth - k + 1)) if p > 0 else 0.0,
-            "high": float(stats.beta.ppf(1 - tail, k + 1, worth - k)) if p < 1 else 1.0, "n_votes": n, "n_clips": int(max(clips) + 1)}
+            "high": float(stats.beta.ppf(1 - tail, k + 1, worth - k)) if p < 1 else 1.0, "n_votes": n,
+            "n_clips": len({vote["clip"] for vote in votes}), "n_clusters": int(max(alike) + 1)}
 
 
 def _wins(votes: list[dict], confidence: float) -> dict:

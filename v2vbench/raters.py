@@ -1,4 +1,7 @@
-"""Raters who do not exist: votes of known strengths, to test the ranking and to plan a study. All they give is marked as simulated."""
+"""Raters who do not exist: votes of known strengths, to test the ranking and to plan a study. All they give is marked as simulated.
+
+The study of people will call this to plan how many raters it asks; no stage does yet.
+"""
 from itertools import combinations
 from typing import Annotated
 

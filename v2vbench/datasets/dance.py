@@ -105,13 +105,13 @@ def prepare(out: Path, *, name: str, cache: Path, folder: str, licence: str, fps
             real, surface, poses = map(np.stack, zip(*(read(frame, size=size, keep_width=keep_width) for frame in files)))
             maps = [_poses.encode(*pair, line_width=line_width, threshold=threshold) for pair in zip(surface, poses)]
             motion, occluded = map(np.stack, zip(*(flow.estimate_checked(*real[t - 1:t + 1]) for t in range(1, n_frames))))
-            clip = {"id": f"{phase}-{sequence}-{first:06d}", "split": phase, "licence": licence,
+            clip = {"id": f"{phase}-{sequence}-{first:06d}", "split": phase, "cluster": f"{phase}-{sequence}", "licence": licence,
                     "origin": f"{root.name}, {phase}, sequence {sequence}, frames {first} to {first + n_frames - 1}"}
             yield clip, {"real": real, "maps": np.stack(maps), "keypoints": poses[:, :_poses.N_BODY].astype(np.float32),
                          "flow": motion.astype(np.float16), "occluded": occluded}
 
     facts = clips.Facts(
-        name=name, title="Dance", standing="benchmark", fps=fps, source="maps", size=size,
+        name=name, title="Dance", standing="benchmark", cluster="video", fps=fps, source="maps", size=size,
         about=f"A film of a dancer, made from OpenPose's keypoints{' and the surface that DensePose finds' if densepose else ''}. "
               "Flow and occlusion are estimated.",
         label_names=_poses.CHANNELS, label_colours=_poses.COLOURS, groups={"test": "sequences kept for testing"},

@@ -95,7 +95,7 @@ def draw_clips(where: str, splits: list[str], folder: str, size: Size, n_frames:
                 continue
             key = f"{wad}-{level.lower()}-{draw}"
             np.savez(Path(folder, key), **arrays)
-            clip = {"id": key, "split": splits[len(done)], "map": where, "seed": draw, "figures": figures}
+            clip = {"id": key, "split": splits[len(done)], "cluster": where, "seed": draw, "figures": figures}
             done.append((SOURCE | clip | {"refused": refused}, Path(folder, key + ".npz")))
             paths.append(poses)
             refused = {}
@@ -176,7 +176,7 @@ def prepare(out: Path, *, name: str, cache: Path, size: Size, train_maps: list[s
 
     facts = clips.Facts(
         name=name, title="Freedoom", about="Walks through the maps of a game; labels, motion and occlusion are exact.",
-        standing="benchmark", fps=35 / _doom_walk.TICS, source="labels", label_names=_doom.LABELS,
+        standing="benchmark", fps=35 / _doom_walk.TICS, source="labels", label_names=_doom.LABELS, cluster="map",
         label_colours=COLOURS, size=size, **SOURCE,
         groups={"seen": "new walks through the training maps", "unseen": "maps never trained on"})
     total = sum(map(len, splits.values()))

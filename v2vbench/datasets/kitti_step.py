@@ -106,14 +106,14 @@ def prepare(out: Path, *, name: str, cache: Path, size: Size, n_frames: Count, i
         for split, drive, first, files in progress(starts, f"prepare {name}", unit="frame", scale=n_frames):
             real, label, instance = map(np.stack, zip(*(read(*pair, size) for pair in files)))
             motion, occluded = map(np.stack, zip(*(flow.estimate_checked(*real[t - 1:t + 1]) for t in range(1, n_frames))))
-            clip = {"id": f"{drive:04d}-{first:06d}", "split": split, "licence": LICENCE,
+            clip = {"id": f"{drive:04d}-{first:06d}", "split": split, "cluster": f"{drive:04d}", "licence": LICENCE,
                     "images_sha256": hashes[0], "labels_sha256": hashes[1],
                     "origin": f"KITTI-STEP, drive {drive:04d}, frames {first} to {first + n_frames - 1}"}
             yield clip, {"real": real, "label": label, "instance": instance, "flow": motion.astype(np.float16),
                          "occluded": occluded}
 
     facts = clips.Facts(
-        name=name, title="KITTI-STEP", standing="benchmark", fps=10.0, source="labels", size=size,
+        name=name, title="KITTI-STEP", standing="benchmark", cluster="video", fps=10.0, source="labels", size=size,
         about="Drives through Karlsruhe seen from a car: 19 classes in every frame, people and cars told apart. Flow "
               "and occlusion are estimated.",
         label_names=tuple(LABELS), label_colours=tuple(LABELS.values()),

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from v2vbench.params import Fault, Forecast, Params, check, choose, member
+from v2vbench.params import Fault, Forecast, Params, brief, check, choose, member
 
 COST = {"lower": lambda v: v, "higher": lambda v: -v,      # BETTER: what is less in a better video
         "one": lambda v: np.abs(np.log(np.maximum(v, 1e-9)))}
-SET_INPUTS = ("fake_features", "real_features", "clips")
+SET_INPUTS = ("fake_features", "real_features", "clusters")
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,24 @@ class Metric:
 
     @property
     def kind(self) -> str:
-        return "set" if self.inputs == SET_INPUTS else "clip"
+        """set: a distance between sets of rows; pooled: a score of counts that add up over clips; clip: a value a clip."""
+        return "set" if self.inputs == SET_INPUTS else "pooled" if hasattr(self.module, "pool") else "clip"
 
     def about(self, names: dict[str, str]) -> dict:
-        """kind, title, unit, better and the protocol id.
+        """kind, title, unit, better, heading and the protocol id.
 
         names     what the id holds beside the line's own numbers: `names` of its features, `judge` with its hash
         """
-        names = self.settings | names
-        return {"kind": self.kind, "title": self.module.TITLE.format(**names), "unit": self.module.UNIT,
-                "better": self.module.BETTER, "protocol": self.module.PROTOCOL.format(**names)}
+        words = {f"{name}_word": words[self.settings[name]] for name, words in getattr(self.module, "WORDS", {}).items()}
+        names = self.settings | words | names
+        return {"kind": self.kind, "title": self.module.TITLE.format(**names), "unit": self.module.UNIT, "better": self.module.BETTER,
+                "heading": self.module.HEADING, "protocol": self.module.PROTOCOL.format(**names)}
 
     def compute(self, clip: dict, where: str, function: str = "compute") -> torch.Tensor:
-        """Its values on one clip; raises Fault naming metric and clip where an input is missing or a value is not finite."""
+        """Its values on one clip, (T,) or (T-1,), of a pooled metric counts (T, ...).
+
+        raises    Fault naming metric and clip where an input is missing or a value is not finite
+        """
         function = getattr(self.module, function)
         takes = inputs(function)
         if missing := [name for name in takes if name not in clip]:
@@ -46,8 +51,8 @@ class Metric:
             values = function(**{name: clip[name] for name in takes}, **self.settings)
         except ValueError as error:
             raise Fault(f"metrics.{self.label}: {where}: {error}") from None
-        if bad := [i for i, value in enumerate(values.tolist()) if not np.isfinite(value)]:
-            raise Fault(f"metrics.{self.label}: {where}: {values[bad[0]]} as value {bad[0]} of {len(values)}; "
+        if bad := (~values.isfinite().reshape(len(values), -1).all(1)).nonzero().flatten().tolist():
+            raise Fault(f"metrics.{self.label}: {where}: {values[bad[0]].tolist()} as value {bad[0]} of {len(values)}; "
                         "docs/protocols.md says what the metric needs")
         return values
 
@@ -66,11 +71,11 @@ def resolve(lines: dict, judges: dict[str, Forecast] | None = None, file: str = 
     for label, line in lines.items():
         where, own = f"{file}.{label}", {} if line is None else line
         if not isinstance(own, dict):
-            raise Fault(f"{where}: expected a mapping, got {own!r}")
+            raise Fault(f"{where}: expected a mapping, got {brief(own)}")
         module = member("metrics", own.get("metric", label), where)
         takes, on, judge = inputs(module.compute), own.get("on"), own.get("judge")
         if on is not None and not (isinstance(on, list) and on and all(isinstance(name, str) for name in on)):
-            raise Fault(f"{where}.on: {on!r} is not a list of data sets")
+            raise Fault(f"{where}.on: {brief(on)} is not a list of data sets")
         if ("judge" in takes) != (judge is not None):
             raise Fault(f"{where}: {'missing judge, a line of judges' if judge is None else 'takes no judge'}")
         if judge is not None:

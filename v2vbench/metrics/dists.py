@@ -5,7 +5,7 @@ from v2vbench.metrics._dists import alike, counts, pool
 from v2vbench.metrics._networks import large_enough, stages
 from v2vbench.passes import passes
 
-TITLE, UNIT, BETTER = "DISTS", "", "lower"
+TITLE, UNIT, BETTER, HEADING = "DISTS", "", "lower", "fidelity"
 PROTOCOL = "dists/1:vgg16:rgb:range0to1:no-resize:mean-of-frames"
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)      # ImageNet's, of the input
 

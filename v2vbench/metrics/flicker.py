@@ -2,10 +2,13 @@
 import torch
 from torch.nn import functional as F
 
+from v2vbench.metrics._real import of_real
 from v2vbench.params import Count
 
-TITLE, UNIT, BETTER = "flicker", "levels of 255", "lower"
+TITLE, UNIT, BETTER, HEADING = "flicker", "levels of 255", "lower", "realism"
 PROTOCOL = "flicker/1:luma601:block{block_px}px:change-beyond-real:mean-abs:mean-of-pairs"
+
+LADDERS = ("flicker",)      # of damage, in whose levels its scores are told first
 LUMA = (0.299, 0.587, 0.114)      # ITU-R BT.601's weights of R, G and B
 
 
@@ -27,4 +30,4 @@ def compute(fake: torch.Tensor, real: torch.Tensor, *, block_px: Count) -> torch
     """
     if len(fake) < 2:
         raise ValueError(f"{len(fake)} frame, and it takes 2")
-    return (change(fake, block_px) - change(real, block_px)).abs().mean((1, 2))
+    return (change(fake, block_px) - of_real(change, real, block_px)).abs().mean((1, 2))

@@ -5,8 +5,10 @@ import torch
 from v2vbench import flow as motion
 from v2vbench.metrics._pictures import pictures
 
-TITLE, UNIT, BETTER = "flow error", "px", "lower"
+TITLE, UNIT, BETTER, HEADING = "flow error", "px", "lower", "fidelity"
 PROTOCOL = "flow-error/1:dis-medium-at-2x:store-flow:store-occlusion:endpoint:mean-of-pairs"
+
+LADDERS = ("slow", "freeze", "noise")      # of damage, in whose levels its scores are told first
 
 
 def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor) -> torch.Tensor:

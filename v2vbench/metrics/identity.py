@@ -11,7 +11,7 @@ from v2vbench import weights as table
 from v2vbench.metrics._pictures import pictures
 from v2vbench.params import Count, Range
 
-TITLE, UNIT, BETTER = "identity", "", "lower"
+TITLE, UNIT, BETTER, HEADING = "identity", "", "lower", "fidelity"
 PROTOCOL = "identity/1:dlib-resnet-v1:real-face:landmarks68:enlarge{enlarge}:threshold{threshold:g}:L2:mean-of-frames"
 ONE_AT_A_TIME = Lock()      # clips are scored side by side, and dlib's networks keep what they see in themselves
 

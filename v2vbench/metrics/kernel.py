@@ -5,41 +5,42 @@ import numpy as np
 
 from v2vbench.metrics._sets import Blocks, checked, one_thread
 
-TITLE, UNIT, BETTER = "{kernel}", "×10⁻³", "lower"
+TITLE, UNIT, BETTER, HEADING = "{pairs_word}{kernel}", "×10⁻³", "lower", "realism"
 PROTOCOL = "{kernel_id}/1:{rows}:(x.y/D+1)^3:pairs-{pairs}"
+WORDS = {"pairs": {"other-clusters": "cluster-blocked ", "all": ""}}      # the plain name is the published statistic's
 MIN_CLIPS, MIN_ROWS = 2, 2      # below which there is no value
 
 
 @one_thread
-def compute(fake_features: np.ndarray, real_features: np.ndarray, clips: np.ndarray, *,
-            features: str, pairs: Literal["other-clips", "all"]) -> float:
+def compute(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.ndarray, *,
+            features: str, pairs: Literal["other-clusters", "all"]) -> float:
     """1000 times the mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), k(a, b) = (a.b / D + 1)^3.
 
-    Frames of one clip are alike, so a pair of them says little about the spread of the set: with `other-clips` all
-    same-clip pairs are left out, not the diagonal alone. A generated and a real row of one clip share their source, so these
-    are left out as well; the sum is then a U-statistic over clips, unbiased, and exactly 0 for equal sets. It may be negative.
+    Frames of one cluster are alike, so a pair of them says little about the spread of the set: with `other-clusters` all pairs of
+    rows of one cluster are left out, not the diagonal alone. A generated and a real row of one clip share their source, so these
+    are left out as well; the sum is then a U-statistic over clusters, unbiased, and exactly 0 for equal sets. It may be negative.
 
     fake_features, real_features    (n, D), row for row of the same clips
-    clips       (n,) int
+    clusters    (n,) int: clips of one map, video or person; each clip its own where they are independent
     features    which rows: a line of `features`
-    pairs       other-clips; or all, as KID is published: a row is not paired with itself, all else is. Unbiased for
+    pairs       other-clusters; or all, as KID is published: a row is not paired with itself, all else is. Unbiased for
                 independent rows alone, and of equal sets below 0
     returns     a squared distance, x 1000; 0.0 where it is below round-off, 1e-12 of its terms
-    raises      ValueError where rows are missing, unequal or not finite, and with one clip
-    source      Gretton et al. 2012, lemma 6, with the kernel of Binkowski et al. 2018; blocked by clip here
+    raises      ValueError where rows are missing, unequal or not finite, and with one cluster
+    source      Gretton et al. 2012, lemma 6, with the kernel of Binkowski et al. 2018; blocked by cluster here
     """
-    return 1000 * _blocks(fake_features, real_features, clips, pairs).distance()
+    return 1000 * _blocks(fake_features, real_features, clusters, pairs).distance()
 
 
 @one_thread
-def leave_one_out(fake_features: np.ndarray, real_features: np.ndarray, clips: np.ndarray, *,
-                  features: str, pairs: Literal["other-clips", "all"]) -> np.ndarray:
-    """What `compute` gives without each clip in turn, in the order of their numbers, (n_clips,)."""
-    return 1000 * _blocks(fake_features, real_features, clips, pairs).without_each()
+def leave_one_out(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.ndarray, *,
+                  features: str, pairs: Literal["other-clusters", "all"]) -> np.ndarray:
+    """What `compute` gives without each cluster in turn, in the order of their numbers, (n_clusters,)."""
+    return 1000 * _blocks(fake_features, real_features, clusters, pairs).without_each()
 
 
-def _blocks(fake_features, real_features, clips, pairs: str) -> Blocks:
-    x, y, _, owner = checked(fake_features, real_features, clips, MIN_CLIPS)
+def _blocks(fake_features, real_features, clusters, pairs: str) -> Blocks:
+    x, y, _, owner = checked(fake_features, real_features, clusters, MIN_CLIPS)
 
     def kernel(a, b):
         base = a @ b.T / a.shape[1] + 1

@@ -5,7 +5,7 @@ import torch
 
 from v2vbench.models.locator import known
 
-TITLE, UNIT, BETTER = "keypoint error, {unit}", "", "lower"
+TITLE, UNIT, BETTER, HEADING = "keypoint error, {unit}", "", "lower", "fidelity"
 PROTOCOL = "keypoint-error/1:{judge}:{unit}:known-points:mean-of-points:mean-of-frames"
 EYES = 36, 45      # the outer corners among a face's 68 landmarks
 

@@ -6,7 +6,7 @@ import torch
 from v2vbench.metrics._lpips import distance
 from v2vbench.metrics._networks import NAMES
 
-TITLE, UNIT, BETTER = "LPIPS {backbone}", "", "lower"
+TITLE, UNIT, BETTER, HEADING = "LPIPS {backbone}", "", "lower", "fidelity"
 PROTOCOL = "lpips/1:v0.1-{backbone}:rgb:range-1to1:no-resize:mean-of-frames"
 
 

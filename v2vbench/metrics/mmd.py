@@ -6,45 +6,46 @@ import numpy as np
 from v2vbench.metrics._sets import Blocks, checked, one_thread
 from v2vbench.params import Range
 
-TITLE, UNIT, BETTER = "Gauss MMD ({kernel})", "×10⁻³", "lower"
-PROTOCOL = "gauss-mmd-{kernel_id}/1:{rows}:unit-length:sigma{sigma:g}:{statistic}"
+TITLE, UNIT, BETTER, HEADING = "{statistic_word}{mmd}, σ {sigma:g}", "×10⁻³", "lower", "realism"
+PROTOCOL = "{mmd_id}/2:{rows}:unit-length:sigma{sigma:g}:{statistic}"
+WORDS = {"statistic": {"u": "cluster-blocked ", "v": ""}}
 MIN_CLIPS, MIN_ROWS = 2, 2      # below which there is no value
 
 
 @one_thread
-def compute(fake_features: np.ndarray, real_features: np.ndarray, clips: np.ndarray, *,
+def compute(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.ndarray, *,
             features: str, sigma: Annotated[float, Range(1e-3)], statistic: Literal["u", "v"]) -> float:
     """1000 times the mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), k(a, b) = exp(-|a - b|^2 / 2 sigma^2).
 
     fake_features, real_features    (n, D), row for row of the same clips; each is divided by its length
-    clips       (n,) int
+    clusters    (n,) int: clips of one map, video or person; each clip its own where they are independent
     features    which rows: a line of `features`
     sigma       of the kernel. 10, as published, is far wider than the unit sphere: the value is then near that of the means alone
-    statistic   u: over pairs of rows of different clips, unbiased over clips, may be negative; v: over every pair, a row with itself
+    statistic   u: over pairs of rows of different clusters, unbiased over clusters, may be negative; v: over every pair, a row with itself
                 as well, as CMMD is published: never negative, and above 0 for two sets of one distribution
     returns     a squared distance, x 1000; 0.0 where it is below round-off, 1e-12 of its terms, as for equal sets
-    raises      ValueError where rows are missing, unequal, not finite or of length 0, and with one clip
+    raises      ValueError where rows are missing, unequal, not finite or of length 0, and with one cluster
     source      Jayasumana et al. 2024 (CMMD), with Gretton et al. 2012, lemma 6
     """
-    return 1000 * _blocks(fake_features, real_features, clips, sigma, statistic).distance()
+    return 1000 * _blocks(fake_features, real_features, clusters, sigma, statistic).distance()
 
 
 @one_thread
-def leave_one_out(fake_features: np.ndarray, real_features: np.ndarray, clips: np.ndarray, *,
+def leave_one_out(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.ndarray, *,
                   features: str, sigma: Annotated[float, Range(1e-3)], statistic: Literal["u", "v"]) -> np.ndarray:
-    """What `compute` gives without each clip in turn, in the order of their numbers, (n_clips,)."""
-    return 1000 * _blocks(fake_features, real_features, clips, sigma, statistic).without_each()
+    """What `compute` gives without each cluster in turn, in the order of their numbers, (n_clusters,)."""
+    return 1000 * _blocks(fake_features, real_features, clusters, sigma, statistic).without_each()
 
 
-def _blocks(fake_features, real_features, clips, sigma: float, statistic: str) -> Blocks:
-    *sets, names, owner = checked(fake_features, real_features, clips, MIN_CLIPS)
+def _blocks(fake_features, real_features, clusters, sigma: float, statistic: str) -> Blocks:
+    *sets, names, owner = checked(fake_features, real_features, clusters, MIN_CLIPS)
     lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in sets]
     if len(bad := np.flatnonzero((lengths[0] == 0) | (lengths[1] == 0))):
-        raise ValueError(f"features of clip {names[owner[bad[0]]]} are all 0, in row {bad[0]} of {len(owner)}: they have no direction")
+        raise ValueError(f"features of cluster {names[owner[bad[0]]]} are all 0, in row {bad[0]} of {len(owner)}: they have no direction")
     x, y = (rows / length for rows, length in zip(sets, lengths))
 
     def kernel(a, b):      # less 1, which drops out of the distance: with a wide kernel it would take the digits
         squares = (a ** 2).sum(1)[:, None] + (b ** 2).sum(1) - 2 * a @ b.T
         return np.expm1(-squares.clip(0) / (2 * sigma ** 2))
 
-    return Blocks(kernel, x, y, owner, {"u": "other-clips", "v": "every"}[statistic])
+    return Blocks(kernel, x, y, owner, {"u": "other-clusters", "v": "every"}[statistic])

@@ -2,10 +2,13 @@
 import torch
 from torch.nn import functional as F
 
+from v2vbench.metrics._real import of_real
 from v2vbench.params import Count
 
-TITLE, UNIT, BETTER = "motion ratio", "", "one"
+TITLE, UNIT, BETTER, HEADING = "motion ratio", "", "one", "realism"
 PROTOCOL = "motion-ratio/1:rgb:block{block_px}px:mean-abs-difference:over-clip-mean:mean-of-pairs"
+
+LADDERS = ("slow", "freeze", "flicker")      # of damage, in whose levels its scores are told first
 
 
 def change(frames: torch.Tensor, block_px: int) -> torch.Tensor:
@@ -20,4 +23,4 @@ def compute(fake: torch.Tensor, real: torch.Tensor, *, block_px: Count) -> torch
     block_px      side of the squares over which pixels are averaged first, so that noise and blur weigh little
     returns       (T-1,), whose mean is the ratio of the clips; infinite or NaN where the real clip stands still
     """
-    return change(fake, block_px) / change(real, block_px).mean()
+    return change(fake, block_px) / of_real(change, real, block_px).mean()

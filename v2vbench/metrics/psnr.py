@@ -5,7 +5,7 @@ import torch
 
 from v2vbench.params import Range
 
-TITLE, UNIT, BETTER = "PSNR", "dB", "higher"
+TITLE, UNIT, BETTER, HEADING = "PSNR", "dB", "higher", "fidelity"
 PROTOCOL = "psnr/1:rgb:range{data_range:g}:mse-of-frame:cap{cap_db:g}dB:mean-of-frames"
 
 

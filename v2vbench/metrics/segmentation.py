@@ -1,41 +1,52 @@
-"""Whether each frame shows what its labels asked for, as a network trained on real frames reads it."""
+"""Whether the frames show what their labels asked for, as a network trained on real frames reads them."""
+import numpy as np
 import torch
 
 from v2vbench.models._blocks import IGNORE
 
-TITLE, UNIT, BETTER = "segmentation mIoU", "", "higher"
-PROTOCOL = "segmentation/1:{judge}:generated-size:ignore255:mean-iou-of-labels-in-frame:mean-of-frames"
+TITLE, UNIT, BETTER, HEADING = "segmentation mIoU", "", "higher", "fidelity"
+PROTOCOL = "segmentation/2:{judge}:generated-size:ignore255:one-confusion-matrix-of-all-clips:mean-iou-of-labels-in-set"
 
 
-def agreement(seen: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-    """Mean intersection over union of the labels that a frame has, (T,).
+def confusion(seen: torch.Tensor, source: torch.Tensor, n_labels: int) -> torch.Tensor:
+    """Confusion matrix of each frame, (T, K, K + 1) int64: pixels of each true label by the label seen, or none of them.
 
-    seen, source    (T, H, W) label ids; pixels whose source is IGNORE do not count, a label that only `seen` has has no IoU
-    raises          ValueError naming a frame without a label
+    seen, source    (T, H, W) label ids; pixels whose source is IGNORE do not count; a `seen` of K or more is no label
+    raises          ValueError naming a frame without a label, or a label that the judge does not know
     """
-    values = []
-    for t, (ours, true) in enumerate(zip(seen, source)):
-        ours, true = ours[true != IGNORE], true[true != IGNORE]
-        if not len(true):
-            raise ValueError(f"frame {t} has no pixel with a label")
-        pairs = [(ours == label, true == label) for label in true.unique()]
-        values.append(torch.stack([(a & b).sum().double() / (a | b).sum() for a, b in pairs]).mean())
-    return torch.stack(values)
+    known = source != IGNORE
+    if (bare := ~known.flatten(1).any(1)).any():
+        raise ValueError(f"frame {int(bare.nonzero()[0])} has no pixel with a label")
+    if (highest := int(source[known].max())) >= n_labels:
+        raise ValueError(f"a pixel has label {highest}, and the judge knows {n_labels}")
+    frame = torch.arange(len(source))[:, None, None].expand_as(source)
+    cells = (frame * n_labels + source) * (n_labels + 1) + seen.clamp(max=n_labels)
+    return torch.bincount(cells[known], minlength=len(source) * n_labels * (n_labels + 1)).view(-1, n_labels, n_labels + 1)
 
 
 def compute(fake: torch.Tensor, source: torch.Tensor, judge: torch.nn.Module) -> torch.Tensor:
-    """The judge reads labels off the generated frame, and these are compared with the labels it was made from.
+    """The judge reads labels off the generated frames: the confusion matrix of each with the labels it was made from.
 
     fake       (T, 3, H, W) in [-1, 1]
     source     (T, H, W) label ids, 255 = ignore
     judge      models/segmenter.py, trained on the data set's real training frames
-    returns    (T,) in [0, 1]; the real video's own value, below 1 by what the judge cannot read, is the ceiling
-    raises     ValueError naming a frame without a label
-    source     Isola et al. 2017, section 4.1 (FCN score), with a judge that the suite trains
+    returns    (T, K, K + 1); they add up over frames and clips, and `pool` makes the score of the sum
+    raises     ValueError, see `confusion`
     """
-    return agreement(judge.predict(fake), source)
+    return confusion(judge.predict(fake), source, judge.n_labels)
 
 
 def floor(source: torch.Tensor, judge: torch.nn.Module) -> torch.Tensor:
-    """What the training clips' most frequent label at each pixel scores, which no frame was looked at for, (T,)."""
-    return agreement(judge.prior.long().expand_as(source), source)
+    """The same of the training clips' most frequent label at each pixel, which no frame was looked at for, (T, K, K + 1)."""
+    return confusion(judge.prior.long().expand_as(source), source, judge.n_labels)
+
+
+def pool(counts: np.ndarray) -> float:
+    """Mean intersection over union of the labels that the ground truth of the set has, in [0, 1], from its matrix (K, K + 1).
+
+    The real video's own value, below 1 by what the judge cannot read, is the ceiling.
+    source    Isola et al. 2017, section 4.1 (FCN score), with Long et al. 2015's mean IU; the judge is one that the suite trains
+    """
+    hits, true, seen = np.diag(counts), counts.sum(1), counts.sum(0)[:len(counts)]
+    there = true > 0
+    return float((hits[there] / (true + seen - hits)[there]).mean())

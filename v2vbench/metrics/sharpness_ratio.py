@@ -1,7 +1,9 @@
 """How sharp each frame is, as a share of the real video: blur is below 1, noise above."""
 import torch
 
-TITLE, UNIT, BETTER = "sharpness ratio", "", "one"
+from v2vbench.metrics._real import of_real
+
+TITLE, UNIT, BETTER, HEADING = "sharpness ratio", "", "one", "realism"
 PROTOCOL = "sharpness-ratio/1:rgb:gradient-energy:forward-difference:over-clip-mean:mean-of-frames"
 
 
@@ -19,4 +21,4 @@ def compute(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     fake, real    (T, 3, H, W)
     returns       (T,), whose mean is the ratio of the clips; infinite or NaN where the real clip has no texture at all
     """
-    return energy(fake) / energy(real).mean()
+    return energy(fake) / of_real(energy, real).mean()

@@ -3,24 +3,22 @@ from typing import Annotated
 
 import torch
 
-from v2vbench.metrics._ssim import radius, similarity
+from v2vbench.metrics._ssim import intensities, radius, similarity
 from v2vbench.params import Range
 
-TITLE, UNIT, BETTER = "SSIM", "", "higher"
-PROTOCOL = "ssim/1:mean-of-rgb:range{data_range:g}:gauss{sigma:g}:K.01,.03:population-cov:inner-pixels:mean-of-frames"
+TITLE, UNIT, BETTER, HEADING = "SSIM", "", "higher", "fidelity"
+PROTOCOL = "ssim/2:mean-of-rgb:range1:gauss{sigma:g}:K.01,.03:population-cov:inner-pixels:mean-of-frames"
 
 
-def compute(fake: torch.Tensor, real: torch.Tensor, *, data_range: Annotated[float, Range(0.001)],
-            sigma: Annotated[float, Range(0.3)]) -> torch.Tensor:
+def compute(fake: torch.Tensor, real: torch.Tensor, *, sigma: Annotated[float, Range(0.3)]) -> torch.Tensor:
     """Mean SSIM over the pixels whose window lies inside the image and over the three channels.
 
-    fake, real    (T, 3, H, W) in [-1, 1]
-    data_range    2
+    fake, real    (T, 3, H, W) in [-1, 1]; compared as intensities in [0, 1]
     sigma         of the Gaussian window, px; it has 2 floor(3.5 sigma + 0.5) + 1 taps: 11 for 1.5
     returns       (T,)
     raises        ValueError where the frame is smaller than the window
-    source        Wang et al. 2004, eq. 13. Not torchmetrics': that averages over a reflected border too
+    source        Wang et al. 2004, eq. 13. docs/decisions.md says why not torchmetrics'
     """
     if min(fake.shape[-2:]) <= 2 * radius(sigma):
         raise ValueError(f"frames of {tuple(fake.shape[-2:])} px are smaller than a window of {2 * radius(sigma) + 1}")
-    return torch.tensor([similarity(x.double(), y.double(), data_range, sigma)[0].mean() for x, y in zip(fake, real)]).double()
+    return torch.tensor([similarity(intensities(x), intensities(y), sigma)[0].mean() for x, y in zip(fake, real)]).double()

@@ -3,8 +3,10 @@ import torch
 
 from v2vbench.metrics._lpips import distance
 
-TITLE, UNIT, BETTER = "tLP", "×10⁻²", "lower"
+TITLE, UNIT, BETTER, HEADING = "tLP", "×10⁻²", "lower", "realism"
 PROTOCOL = "tlp/1:lpips-v0.1-alex:range-1to1:no-resize:abs-difference:mean-of-pairs"
+
+LADDERS = ("freeze", "noise")      # of damage, in whose levels its scores are told first
 
 
 def weights() -> tuple[str, ...]:

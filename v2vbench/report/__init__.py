@@ -98,7 +98,7 @@ def _page(params: Params, settings: Settings, root: Path, media: Path, style: st
     script = (HERE / "script.js").read_text()
     jinja = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), undefined=jinja2.StrictUndefined,
                                autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    jinja.filters |= {name: getattr(tables, name) for name in ("number", "brief", "duration", "memory")}
+    jinja.filters |= {name: getattr(tables, name) for name in ("number", "signed", "brief", "duration", "memory")}
     jinja.filters["codes"] = marks.codes
     return jinja.get_template("index.html.j2").render(
         params=params, settings=settings, compare=compare, datasets=datasets, marks=marks, numbers=numbers,

@@ -3,18 +3,17 @@ import math
 
 from v2vbench.report import marks
 from v2vbench.report.scores import has_value
-from v2vbench.report.tables import counted
+from v2vbench.report.tables import counted, two_digits
 
 KINDS = {"space": "all frames worse alike", "both": "each frame worse in its own way", "time": "whole frames at the wrong time"}
 SEES = {"space": "Sees single frames", "time": "Sees time", "both": "Sees both", "neither": "Sees little of either"}
 GOOD = {"higher": lambda v: v, "lower": lambda v: -v, "one": lambda v: -abs(math.log(max(v, 1e-9)))}
 
 
-def board(about: dict, labels: list, titles: dict, marked: bool) -> dict | None:
+def board(about: dict, labels: list, titles: dict) -> dict | None:
     """The calibration of one group of compare.json; None where it has none.
 
     labels    metrics in the order of params.yaml; titles: their names
-    marked    whether cheats that win are told
     """
     if not about.get("calibration"):
         return None
@@ -29,8 +28,8 @@ def board(about: dict, labels: list, titles: dict, marked: bool) -> dict | None:
         if any(found):
             rows.append({"title": titles[label], "cells": _cells(found, GOOD[about["metrics"][label]["better"]])})
     ladders = [{"title": held[key]["title"], "levels": _levels(held[key])} for key in order]
-    return {"kinds": kinds, "ladders": ladders, "rows": rows, "words": _words(about, labels, titles, marked),
-            "n_frames": about["calibration"].get("n_frames"),
+    return {"kinds": kinds, "ladders": ladders, "rows": rows, "words": _words(about, labels, titles),
+            "n_frames": about["calibration"]["n_frames"],
             "n": f"{counted(len(ladders), 'ladder')} of damage, {counted(len(rows), 'metric')}"}
 
 
@@ -50,22 +49,14 @@ def _cells(found: list[dict | None], good) -> list[dict | None]:
              "worst": two_digits(held["values"][-1])} if curve else None for held, curve in zip(found, curves)]
 
 
-def two_digits(value: float | None) -> str:
-    """Two significant digits, all digits before the point, no exponent."""
-    if not marks.finite(value):
-        return "–"
-    decimals = max(0, 1 - math.floor(math.log10(abs(value)))) if value else 0
-    return f"{value:.{min(decimals, 5)}f}".replace("-", "−")
-
-
-def _words(about: dict, labels: list, titles: dict, marked: bool) -> list[tuple[str, str]]:
-    """What the ladders and the cheats showed, in words: (term, names of metrics)."""
-    told, metrics, cheats = [], about["metrics"], about.get("cheats") or {}
+def _words(about: dict, labels: list, titles: dict) -> list[tuple[str, str]]:
+    """What the ladders and the controls showed, in words: (term, names of metrics)."""
+    told, metrics = [], about["metrics"]
     labels = [label for label in labels if has_value(metrics[label])]
     for sees, words in SEES.items():
-        if names := [titles[label] for label in labels if metrics[label].get("sees") == sees]:
+        if names := [titles[label] for label in labels if metrics[label]["sees"] == sees]:
             told.append((words, "; ".join(names)))
-    won = {label: [cheats[key]["title"] if key in cheats else key for key in metrics[label].get("unsafe") or ()] for label in labels}
-    if names := [f"{titles[label]} ({', '.join(by)})" for label, by in won.items() if by]:
-        told += [("A cheat wins", "; ".join(names))] if marked else []
+    for key, control in about["controls"].items():
+        if names := [titles[label] for label in labels if key in metrics[label]["fooled_by"]]:
+            told.append((f"Fooled by {control['title']}", "; ".join(names)))
     return told

@@ -6,6 +6,7 @@ from markupsafe import Markup
 from v2vbench.report.marks import dash, finite, marker, style
 
 LABEL = 15      # characters of a name that fit beside a panel's rows
+TITLE = 31      # and of one above a panel, beside what stands at its right
 
 
 def _svg(width: int, height: int, title: str, text: str, body: list, kind: str, more: str = "") -> Markup:
@@ -19,8 +20,8 @@ def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start")
     return Markup('<text x="{:.1f}" y="{:.1f}"{}>{}</text>').format(x, y, Markup(more), words)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= LABEL else name[:LABEL - 1] + "…"
+def _short(name: str, room: int = LABEL) -> str:
+    return name if len(name) <= room else name[:room - 1] + "…"
 
 
 def ticks(low: float, high: float, n: int) -> list[float]:
@@ -58,7 +59,7 @@ def intervals(title: str, rows: list, real: dict | None, better: str, digits: in
 
     aim = {"higher": "higher is better", "lower": "lower is better", "one": "best at 1"}[better]
     arrow = {"higher": "better →", "lower": "← better", "one": "best at 1"}[better]
-    body = [_text(0, 13, title, "name"), _text(width, 13, arrow, "soft", "end")]
+    body = [_text(0, 13, _short(title, TITLE), "name"), _text(width, 13, arrow, "soft", "end")]
     for tick in ticks(low, high, 3):
         body += [Markup(f'<path class="grid" d="M{at(tick):.1f} {top - 8}V{bottom}"/>'),
                  _text(at(tick), height - 6, tick_text(tick), "soft", "middle")]
@@ -116,7 +117,7 @@ def lines(title: str, series: list, *, x: list, x_label: str, y_label: str) -> M
                 pen = "M"
         return "".join(d)
 
-    body = [_text(0, 13, title, "name"), _text(width, 13, y_label, "soft", "end")]
+    body = [_text(0, 13, _short(title, TITLE), "name"), _text(width, 13, y_label, "soft", "end")]
     for tick in ticks(low, high, 4):
         body += [Markup(f'<path class="grid" d="M{left} {at_y(tick):.1f}H{width - right}"/>'),
                  _text(left - 6, at_y(tick) + 4, tick_text(tick), "soft", "end")]
@@ -157,7 +158,7 @@ def reliability(title: str, curve: list[dict], words: str) -> Markup:
     def at_y(value):
         return top + (1 - value) * (height - top - bottom)
 
-    body = [_text(0, 13, title, "name")]
+    body = [_text(0, 13, _short(title, TITLE), "name")]
     for tick in (0, 0.25, 0.5, 0.75, 1):
         body += [Markup(f'<path class="grid" d="M{left} {at_y(tick):.1f}H{width - right}"/>'),
                  _text(left - 6, at_y(tick) + 4, f"{tick:g}", "soft", "end"),

@@ -2,7 +2,8 @@
 from v2vbench.report import marks
 from v2vbench.report.tables import Results, digits
 
-PARTS = ((False, "The paper's measure"), (True, "another measure in its place: hold only who leads against the paper, never the size"))
+PARTS = ((False, "The paper's measure"), (True, "another measure, laid beside: no test of the paper's claim, whoever leads"))
+BESIDE = "beside it; tests nothing"
 WITHIN = {True: "the published one lies in our interval", False: "the published one lies outside our interval", None: None}
 
 
@@ -43,7 +44,7 @@ def _entry(results: Results, entry: dict) -> dict:
     known = [f"{method} {entry['published'][method]:g}" for method in entry["methods"] if method in entry["published"]]
     verdict = "; ".join(filter(None, (entry["agrees"], WITHIN[entry.get("within")])))
     return {key: entry[key] for key in ("table", "what", "published_ratio", "absent", "ratio", "stand_in")} | {
-        "head": f"{entry['table']}: {entry['what']}", "told": ", ".join(known), "agrees": verdict,
+        "head": f"{entry['table']}: {entry['what']}", "told": ", ".join(known), "agrees": BESIDE if entry["stand_in"] else verdict,
         "where": ", ".join(filter(None, (dataset["title"], group["title"]))), "measured": metric and metric["title"],
         "footnote": protocol and protocol["number"], "digits": digits(list(own.values())),
         "found": any(marks.finite(row["value"]) for row in own.values()),

@@ -58,6 +58,12 @@ def bar(part: float) -> Markup:
                   f'<rect width="{max(0.4, 100 * part):.1f}" height="8"/></svg>')
 
 
+def way(part: float) -> Markup:
+    """How far a score has come on its way, 0..1: a small filled bar in an open one."""
+    return Markup('<svg class="way" viewBox="0 0 60 5" width="60" height="5" aria-hidden="true"><rect class="track" width="60" height="5"/>'
+                  f'<rect width="{60 * part:.1f}" height="5"/></svg>')
+
+
 def dot(method: int) -> Markup:
     """A method's marker alone, before its name."""
     return Markup('<svg class="{}" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">{}</svg>').format(

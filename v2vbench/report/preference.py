@@ -13,12 +13,21 @@ OBSERVED = {"damages of known order": "less damaged", "people": "preferred", "si
 
 
 def preference(results: Results, about: dict, runs: dict) -> dict | None:
-    """The preference part of one group: {"voters", "pairs", "ranking", "win"}; None where there is nothing to tell."""
+    """The preference part of one group: {"cluster", "reason", "headings", "voters", "pairs", "ranking", "win"}; None where there is nothing.
+
+    cluster    the word for clips that are alike
+    reason     why there are no votes, as a sentence, or ""
+    headings   [{"name", "voter": title or None, "passed_over": [(title, why)]}]
+    """
     held = about.get("preference") or {}
-    told = {"voters": [about["metrics"][label]["title"] for label in held.get("metrics", ())],
+    title = {label: metric["title"] for label, metric in about["metrics"].items()}
+    told = {"cluster": about.get("cluster", "cluster"), "reason": sentence(held.get("reason")), "voters": [title[label] for label in held.get("metrics", ())],
+            "headings": [{"name": heading, "voter": title.get(own["label"]), "passed_over": [
+                (title.get(label, label), why) for label, why in own["passed_over"].items()]}
+                for heading, own in (held.get("voters") or {}).items()],
             "pairs": [_pair(results, pair, runs) for pair in held.get("pairs") or ()],
             "ranking": _ranking(results, held.get("ranking"), runs), "win": _win(results, held.get("win"), runs)}
-    return told if told["pairs"] or told["ranking"] or told["win"] else None
+    return told if told["reason"] or told["pairs"] or told["ranking"] or told["win"] else None
 
 
 def _turned(pair: dict, share: str) -> tuple:
@@ -34,7 +43,8 @@ def _pair(results: Results, pair: dict, runs: dict, share: str = "share") -> dic
     """One row of a table of pairs."""
     a, b, value, low, high = _turned(pair, share)
     bar = marks.share(results.methods[runs[a]], results.methods[runs[b]], value, low, high) if marks.finite(value) else ""
-    return {"a": runs[a], "b": runs[b], "share": value, "low": low, "high": high, "n_clips": pair["n_clips"], "bar": bar,
+    return {"a": runs[a], "b": runs[b], "share": value, "low": low, "high": high, "n_clips": pair["n_clips"],
+            "n_clusters": pair.get("n_clusters"), "bar": bar,
             "first_frames": " / ".join(results.compare["runs"][run]["first_frames"] for run in (a, b)),
             "decided": marks.finite(low) and low > 0.5}
 

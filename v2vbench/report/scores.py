@@ -1,78 +1,89 @@
-"""The score table of a group: a row a metric; columns are the methods, then what they are read against, then the cheats."""
+"""The score table of a group: a row a metric under one of two headings; columns are methods, what they are read against, and controls."""
 from v2vbench.report import marks
-from v2vbench.report.tables import Results, digits
-from v2vbench.sentences import decisive
+from v2vbench.report.tables import Results, digits, two_digits
 
-AGAINST = "Against the same real frames, clip by clip"
-ALONE = "Of the video alone, the real video's own value beside it"
-SETS = "Distances between whole sets of clips"
+HEADINGS = {"fidelity": "Fidelity to the source", "realism": "Realism in space and time"}
 SEES = {"space": "sees frames", "time": "sees time", "both": "sees frames and time", "neither": "sees little of either"}
+SCOPES = {"clip": "", "set": "of whole sets", "pooled": "all clips pooled"}
 SIGNS = {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
-CORRECTIONS = {"holm": "Holm", "max-t": "Westfall and Young's max-T"}
+CORRECTIONS = {"holm": "Holm", "max-t": "max-t"}
+FAMILIES = {"primary": "primary metrics", "exploratory": "exploratory metrics", "controls": "controls"}
+BANDS = {True: "controls that never saw the target", False: "controls made from the real video"}
 AS_BAD = "as bad as "
 
 
 def scores(results: Results, about: dict, group: str, labels: list, runs: dict, marked: bool) -> dict:
-    """What the template prints of one group's `metrics` and `cheats`.
+    """What the template prints of one group's `metrics` and `controls`.
 
     labels    metrics in the order of params.yaml
     runs      {run: title}, a column each
-    marked    whether best, verdicts and cheats that win are told; a sanity check only has values
+    marked    whether best and verdicts are told; a sanity check only has values
     """
-    told = [label for label in labels if has_value(about["metrics"][label])]
-    cheats, reference = about.get("cheats") or {}, about.get("reference")
-    sections = {}
-    for label in told:
-        metric = about["metrics"][label]
-        kind = SETS if metric["kind"] == "set" else ALONE if metric["real"] else AGAINST
-        sections.setdefault(kind, []).append(_row(results, label, metric, runs, cheats, marked) | {"kind": kind})
+    metrics, controls = about["metrics"], about["controls"]
+    kept = shown(about, labels)
+    order = sorted(controls, key=lambda key: not controls[key]["feasible"])
+    sections = {heading: [] for heading in HEADINGS}
+    for label in sorted(kept, key=lambda label: not metrics[label]["primary"]):
+        sections[metrics[label]["heading"]].append(_row(results, metrics[label], runs, controls, order, marked))
     rows = [row for section in sections.values() for row in section]
-    return {"sections": [(kind, sections[kind]) for kind in (AGAINST, ALONE, SETS) if kind in sections],
-            "real": any(row["real"] for row in rows), "floor": any(row["floor"] for row in rows),
-            "cheats": [{"title": cheat["title"], "about": cheat["about"]} for cheat in cheats.values()],
-            "n_metrics": len(rows), "n_unsafe": sum(bool(row["unsafe"]) for row in rows),
-            "reference": runs.get(reference), "verdicts": any(cell["verdict"] for row in rows for cell in row["cells"]),
-            "equivalents": any(cell["equivalent"] for row in rows for cell in row["cells"]),
-            "n_tests": about.get("n_tests"), "correction": CORRECTIONS.get(about.get("correction", "holm")), "alpha": about.get("alpha"),
+    cells = [cell for row in rows for cell in row["cells"] + row["controls"]]
+    bands = [(BANDS[feasible], [controls[key] for key in order if controls[key]["feasible"] is feasible]) for feasible in BANDS]
+    return {"sections": [(HEADINGS[heading], own) for heading, own in sections.items() if own], "n_metrics": len(rows),
+            "real": any(row["real"] or row["floor"] for row in rows), "guess": any(row["floor"] for row in rows),
+            "bands": [band for band in bands if band[1]], "begins": [0, sum(own["feasible"] for own in controls.values())], "reference": runs.get(about["reference"]),
+            "verdicts": any(cell["verdict"] for cell in cells), "of_method": any(cell["verdict"] and cell["verdict"]["of_method"] for cell in cells),
+            "equivalents": any(cell["equivalent"] for cell in cells), "bars": any(cell["bar"] for cell in cells),
+            "seeds": any(cell["seeds"] for cell in cells), "detectable": any(cell["verdict"] and cell["verdict"]["detects"] for cell in cells),
+            "fooled": any(row["fooled"] for row in rows), "primary": any(row["primary"] for row in rows),
+            "mute": _alike([(metrics[label]["no_verdict"], metrics[label]["title"]) for label in kept if metrics[label]["no_verdict"]]),
+            "families": [(FAMILIES[name], CORRECTIONS[own["correction"]], own["n_tests"])
+                         for name, own in about["families"].items() if own["n_tests"]],
+            "alpha": about["alpha"], "needed": about["clusters_needed"] if marked else None,
             "missing": _missing(results.scores[next(iter(runs))]["groups"][group]["metrics"], {
-                label: about["metrics"][label] for label in labels if label not in told})}
+                label: metrics[label] for label in labels if label not in kept})}
 
 
 def has_value(metric: dict) -> bool:
     return not metric.get("absent") and any(marks.finite(row["value"]) for row in metric["rows"].values())
 
 
-def _row(results: Results, label: str, metric: dict, runs: dict, cheats: dict, marked: bool) -> dict:
-    own, floor = [metric["rows"][run] for run in runs if run in metric["rows"]], metric.get("floor")
-    cheated = [cheat["metrics"].get(label) for cheat in cheats.values()]
-    titles = {key: cheat["title"] for key, cheat in cheats.items()}
-    return {key: metric[key] for key in ("title", "unit", "better", "real")} | {
-        "digits": digits(own + ([metric["real"]] if metric["real"] else [])), "floor": floor,
-        "footnote": results.protocols[metric["protocol"]]["number"], "sees": SEES.get(metric.get("sees")),
-        "unsafe": [titles.get(key, key) for key in metric.get("unsafe") or ()] if marked else [],
+def shown(about: dict, labels: list) -> list[str]:
+    """The metrics of a group that have a value, and tell something on its clips."""
+    return [label for label in labels if has_value(about["metrics"][label]) and not about["metrics"][label]["hidden"]]
+
+
+def _row(results: Results, metric: dict, runs: dict, controls: dict, order: list, marked: bool) -> dict:
+    own = [metric["rows"][run] for run in runs if run in metric["rows"]]
+    detail = [metric["unit"], SEES.get(metric["sees"]), SCOPES[metric["kind"]]]
+    return {key: metric[key] for key in ("title", "better", "heading", "primary", "real", "floor")} | {
+        "detail": ", ".join(filter(None, detail)), "digits": digits(own + ([metric["real"]] if metric["real"] else [])),
+        "footnote": results.protocols[metric["protocol"]]["number"], "mute": marked and bool(metric["no_verdict"]),
+        "fooled": "; ".join(controls[key]["title"] for key in metric["fooled_by"]),
         "cells": [_cell(metric["rows"].get(run), runs, marked) for run in runs],
-        "cheats": [{"value": cell["value"], "wins": marked and cell["wins"]} if cell else None for cell in cheated]}
+        "controls": [_cell(metric["controls"].get(key), runs, marked) for key in order]}
 
 
 def _cell(row: dict | None, runs: dict, marked: bool) -> dict:
-    """One method's value of one metric, its interval, its verdict against the first method, and what it is as bad as."""
-    row = row or {"value": None, "low": None, "high": None, "best": False}
-    equivalent = row.get("equivalent")
-    return {key: row[key] for key in ("value", "low", "high")} | {
-        "best": marked and row["best"], "verdict": _verdict(row.get("verdict"), runs) if marked else None,
-        "equivalent": equivalent and _equivalent(equivalent)}
+    """A method's or a control's value of one metric: interval, verdict against the reference, what it is as bad as, spread over seeds."""
+    row = row or {"value": None, "low": None, "high": None, "best": False, "verdict": None, "equivalent": None, "bar": None, "seeds": None}
+    return {key: row[key] for key in ("value", "low", "high", "seeds")} | {
+        "best": marked and row["best"], "verdict": _verdict(row["verdict"], runs) if marked and row["verdict"] else None,
+        "equivalent": _equivalent(row["equivalent"]) if row["equivalent"] else None,
+        "bar": marks.way(row["bar"]) if marks.finite(row["bar"]) else None, "percent": marks.finite(row["bar"]) and round(100 * row["bar"])}
 
 
-def _verdict(verdict: dict | None, runs: dict) -> dict | None:
-    """A sign, the words that it stands for, and how many clips would decide where these do not."""
-    if not verdict:
-        return None
-    word, clips, p = verdict["word"], verdict.get("clips_needed"), verdict.get("p")
+def _verdict(verdict: dict, runs: dict) -> dict:
+    """A sign, the words that it stands for, and what could be detected where these do not decide."""
+    word, p = verdict["word"], verdict["p"]
     words = f"{word} {'from' if word == 'not distinguishable' else 'than'} {runs.get(verdict['against'], verdict['against'])}"
-    told = [words, p_value(p)] if marks.finite(p) else [words]
-    decided = word != "not distinguishable" or not clips
-    return {"kind": word.partition(" ")[0], "sign": SIGNS[word], "words": ", ".join(told),
-            "clips": None if decided else f"{decisive(clips).removeprefix('about ').replace('more than ', '>')} clips to decide"}
+    told = [words, *([p_value(p)] if marks.finite(p) else []), FAMILIES[verdict["family"]]]
+    of_method = verdict["of"] == "method"
+    detects = None
+    if word == "not distinguishable":
+        least = verdict["detectable"]
+        detects = f"could detect Δ ≥ {two_digits(least)}" if marks.finite(least) else "could detect no Δ, however large"
+    return {"kind": word.partition(" ")[0], "sign": SIGNS[word], "words": ", ".join(told + ["over seeds too"] * of_method),
+            "detects": detects, "of_method": of_method}
 
 
 def p_value(p: float) -> str:
@@ -81,19 +92,31 @@ def p_value(p: float) -> str:
 
 def _equivalent(equivalent: dict) -> dict:
     """The words without "as bad as", which the table says once for all; how far the interval's ends lie on the ladder."""
-    text, low, high = equivalent["text"], equivalent.get("low"), equivalent.get("high")
+    text, low, high = equivalent["text"], equivalent["low"], equivalent["high"]
     span = f"{low:.3g} to {high:.3g}" if marks.finite(low) and marks.finite(high) else None
-    return {"text": text.removeprefix(AS_BAD), "prefix": AS_BAD if text.startswith(AS_BAD) else "", "span": span}
+    before, as_bad, after = text.partition(AS_BAD)
+    return {"whole": text, "before": before if as_bad else "", "as_bad": as_bad, "text": after if as_bad else before, "span": span}
 
 
 def _missing(scored: dict, metrics: dict) -> dict:
-    """Metrics without a value: those whose weights are absent, then others; {"absent", "other": [(titles, why)]}, alike ones together.
+    """Metrics that are not in the table, alike ones together: {"absent", "hidden", "other": [(titles, why)]}.
 
+    absent    their weights are
+    hidden    they tell nothing on these clips
+    other     no value
     scored    what metrics/runs/ holds of them for one run, which may say why
     """
-    found = {"absent": {}, "other": {}}
+    found = {"absent": [], "hidden": [], "other": []}
     for label, metric in metrics.items():
-        why = metric.get("absent")
-        note = scored.get(label, {}).get("note") or "no value"
-        found["absent" if why else "other"].setdefault(why or note, []).append(metric["title"])
-    return {kind: [(titles, why) for why, titles in lines.items()] for kind, lines in found.items()}
+        kind = "absent" if metric["absent"] else "hidden" if metric["hidden"] else "other"
+        why = metric["absent"] or metric["hidden"] or scored.get(label, {}).get("note") or "no value"
+        found[kind].append((why, metric["title"]))
+    return {kind: _alike(pairs) for kind, pairs in found.items()}
+
+
+def _alike(pairs: list[tuple[str, str]]) -> list[tuple[list[str], str]]:
+    """[(titles, why)] of [(why, title)]."""
+    found = {}
+    for why, title in pairs:
+        found.setdefault(why, []).append(title)
+    return [(titles, why) for why, titles in found.items()]

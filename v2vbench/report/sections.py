@@ -2,11 +2,11 @@
 import hashlib
 
 from v2vbench.report import calibration, charts, marks, preference
-from v2vbench.report.scores import scores
-from v2vbench.report.tables import Results, counted, legend, ordered
+from v2vbench.report.drift import drift
+from v2vbench.report.scores import scores, shown
+from v2vbench.report.tables import Results, clusters, counted, legend, ordered
 
-FEW = 30         # clips: fewer are worth a word of caution
-FIRST = 3        # sentences of a group that stand at the top; the others unfold
+FEW = 30         # clusters of clips: fewer are worth a word of caution
 SEEN = 9         # panels of a figure that are seen at once; the others unfold
 
 
@@ -34,13 +34,15 @@ def group(results: Results, dataset: str, name: str) -> dict:
     table = scores(results, about, name, labels, runs, marked)
     titles = {label: about["metrics"][label]["title"] for label in labels}
     return {"name": name, "title": about["title"], "clips": about["clips"], "n_clips": about["n_clips"],
+            "n_clusters": about["n_clusters"], "cluster": about["cluster"], "clusters": clusters(about),
             "n_frames": sum(lengths), "runs": runs, "players": [], "marks": marked, "titles": titles, "scores": table,
             "methods": [{"title": title, "method": methods[title], "first_frames": compare["runs"][run]["first_frames"]}
                         for run, title in runs.items()],
             "legend": [(title, methods[title]) for title in runs.values()],
-            "panels": _fold([(row["kind"], _dots(row, runs, methods)) for _, rows in table["sections"] for row in rows]),
-            "curves": _fold(_curves(results, name, labels, runs, max(lengths))),
-            "calibration": calibration.board(about, labels, titles, marked),
+            "panels": _fold([(row["heading"], _dots(row, runs, methods)) for _, rows in table["sections"] for row in rows]),
+            "curves": _fold(_curves(results, name, shown(about, labels), runs, max(lengths))),
+            "drift": drift(about, shown(about, labels), runs, marked),
+            "calibration": calibration.board(about, labels, titles),
             "preference": preference.preference(results, about, runs),
             "caveats": _caveats(results, about, name, labels, next(iter(runs)))} | _sentences(results, dataset, name)
 
@@ -61,17 +63,10 @@ def _fold(panels: list[tuple]) -> dict:
 
 
 def _sentences(results: Results, dataset: str, name: str) -> dict[str, list[str]]:
-    """A group's sentences without the words that the heading above them says already: the first and every warning;
-    then more."""
-    about, told = results.compare["datasets"][dataset]["groups"][name], []
-    names = tuple(run["title"] for run in results.compare["runs"].values())
-    heading = f"{about['title'][0].upper()}{about['title'][1:]}, {counted(about['n_clips'], 'clip')}: "
-    for sentence in results.compare["sentences"]:
-        if (sentence["dataset"], sentence["group"]) == (dataset, name):
-            text = sentence["text"].removeprefix(heading)
-            told.append(text if text.startswith(names) else text[0].upper() + text[1:])
-    shown = [text for i, text in enumerate(told) if i < FIRST or text.startswith("Beware")]
-    return {"sentences": shown, "more": [text for text in told if text not in shown]}
+    """A group's sentences: those that stand at the top, and the details, which unfold."""
+    own = [sentence for sentence in results.compare["sentences"] if (sentence["dataset"], sentence["group"]) == (dataset, name)]
+    return {key: [sentence["text"] for sentence in own if sentence["detail"] is detail]
+            for key, detail in (("sentences", False), ("more", True))}
 
 
 def _curves(results: Results, name: str, labels: list, runs: dict, n_frames: int) -> list[tuple]:
@@ -93,10 +88,10 @@ def _curves(results: Results, name: str, labels: list, runs: dict, n_frames: int
 def _caveats(results: Results, about: dict, name: str, labels: list, run: str) -> list[str]:
     """What the data themselves say against reading too much into them."""
     told = []
-    if about["n_clips"] == 1:
-        told.append("There is one clip only, so no interval can be given and nothing can be told apart.")
-    elif about["n_clips"] < FEW:
-        told.append(f"There are only {about['n_clips']} clips: the intervals are themselves rough.")
+    if about["n_clusters"] == 1:
+        told.append(f"There is one {about['cluster']} only, so no interval can be given and nothing can be told apart.")
+    elif about["n_clusters"] < FEW:
+        told.append(f"There are only {clusters(about)}: the intervals are themselves rough.")
     scored = results.scores[run]["groups"][name]["metrics"]
     sets = [scored[label] for label in labels if label in scored and scored[label]["kind"] == "set"]
     short = [f"{metric['title']} {metric['n']}" for metric in sets

@@ -60,9 +60,22 @@ def number(value: float | None, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", "−") if marks.finite(value) else "–"
 
 
+def signed(value: float | None, digits: int) -> str:
+    """As `number`, with the sign of a rise too."""
+    return f"+{number(value, digits)}" if marks.finite(value) and value > 0 else number(value, digits)
+
+
 def brief(value: float) -> str:
     """Three significant digits, without an exponent."""
     return number(value, max(0, 2 - math.floor(math.log10(abs(value))))) if value else "0"
+
+
+def two_digits(value: float | None) -> str:
+    """Two significant digits, all digits before the point, no exponent."""
+    if not marks.finite(value):
+        return "–"
+    decimals = max(0, 1 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:.{min(decimals, 8)}f}".replace("-", "−")
 
 
 def duration(seconds: float) -> str:
@@ -78,6 +91,11 @@ def memory(megabytes: float) -> str:
 
 def counted(n: int, word: str) -> str:
     return f"{n} {word}{'' if n == 1 else 's'}"
+
+
+def clusters(about: dict) -> str:
+    """What intervals and verdicts of a group go by: "12 maps"."""
+    return counted(about["n_clusters"], about["cluster"])
 
 
 def ordered(keys, like) -> list[str]:

@@ -1,0 +1,106 @@
+"""Stages side by side: what waits for what, how many at once, and what a failure leaves."""
+import stat
+import sys
+
+import pytest
+import torch
+
+from v2vbench import repro
+from v2vbench.params import Fault
+from v2vbench.passes import fixed_threads
+
+DOT = """strict digraph {
+"sources";
+"data";
+"train@a";
+"train@b";
+"compare";
+"sources" -> "data";
+"data" -> "train@a";
+"data" -> "train@b";
+"train@a" -> "compare";
+"train@b" -> "compare";
+}
+"""
+# Stands for dvc: answers dag and status, and notes when a stage starts and ends.
+FAKE = """#!{python}
+import json, os, pathlib, sys, time
+here = pathlib.Path({folder!r})
+words = sys.argv[1:]
+if words[0] == "dag":
+    print((here / "dot").read_text())
+elif words[0] == "status":
+    print((here / "status").read_text())
+else:
+    stage = words[-1]
+    assert words == ["--wait-for-lock", "repro", "--single-item", stage]
+    with open(here / "log", "a") as log:
+        log.write(f"start {{stage}}\\n")
+    if stage.startswith("train"):              # until another training has begun, or half a minute
+        for _ in range(600):
+            if (here / "log").read_text().count("start train") >= int(os.environ["BESIDE"]):
+                break
+            time.sleep(0.05)
+    with open(here / "log", "a") as log:
+        log.write(f"end {{stage}}\\n")
+    sys.exit(stage in (here / "bad").read_text())
+"""
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """A folder whose `dvc` is FAKE; `fake(status, bad)` runs repro there and returns what happened, in order."""
+    (tmp_path / "bin").mkdir()
+    dvc = tmp_path / "bin" / "dvc"
+    dvc.write_text(FAKE.format(python=sys.executable, folder=str(tmp_path)))
+    dvc.chmod(dvc.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(dvc.parent), prepend=":")
+    (tmp_path / "dot").write_text(DOT)
+
+    def run(status: str, jobs: int, bad: str = "nothing", beside: int = 2) -> list[str]:
+        (tmp_path / "status").write_text(status)
+        (tmp_path / "bad").write_text(bad)
+        (tmp_path / "log").write_text("")
+        monkeypatch.setenv("BESIDE", str(beside))
+        try:
+            repro.repro(tmp_path, jobs)
+        finally:
+            run.log = (tmp_path / "log").read_text().splitlines()
+        return run.log
+    return run
+
+
+def test_what_changed_is_run_with_what_follows_from_it_and_in_order(fake):
+    log = fake('{"data": [{"changed deps": {}}]}', jobs=2)
+    assert log[:2] == ["start data", "end data"] and log[-2:] == ["start compare", "end compare"]
+    assert sorted(log[2:4]) == ["start train@a", "start train@b"]       # each waits for the other to begin
+    assert not any("sources" in line for line in log)
+
+
+def test_one_job_is_one_after_the_other(fake):
+    log = fake('{"train@a": [], "train@b": []}', jobs=1, beside=1)
+    assert log[:2] == ["start train@a", "end train@a"] and len(log) == 6
+
+
+def test_nothing_changed_runs_nothing(fake, capsys):
+    assert fake("{}", jobs=2) == [] and "up to date" in capsys.readouterr().out
+
+
+def test_a_failure_lets_its_neighbour_finish_and_starts_nothing_more(fake):
+    with pytest.raises(Fault, match="train@a failed"):
+        fake('{"data": []}', jobs=2, bad="train@a")
+    assert "end train@b" in fake.log and not any("compare" in line for line in fake.log)
+
+
+def test_networks_run_on_a_fixed_number_of_threads(monkeypatch):
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with fixed_threads():
+            assert torch.get_num_threads() == 1
+        monkeypatch.setenv("V2VBENCH_THREADS", "2")
+        with fixed_threads():
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
