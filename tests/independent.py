@@ -3,8 +3,8 @@
     python tests/independent.py PROJECT [PART ...]
 
 PROJECT is a folder in which every stage has run; parts are runs, `calibrate` and `compare`, by default all. It prints
-a line a number: name, theirs, ours, difference and tolerance. It leaves with 1 where one is off, and where a metric that
-has a value is not known here.
+a line a number: name, theirs, ours, difference and tolerance. It leaves with 1 where one is off, and where a metric
+that has a value is not known here.
 Nothing of the package is imported, so that a wrong formula there is not repeated here by itself.
 """
 import sys

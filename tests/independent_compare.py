@@ -1,7 +1,7 @@
 """Recomputes metrics/compare.json from metrics/runs and metrics/calibrate: intervals, drift, bars, votes and ratios."""
 import numpy as np
-from independent_project import ROUNDED, clusters_of, estimate, replicates
-from independent_statistics import clopper_pearson, fieller, interval, jackknife
+from independent_project import clusters_of, estimate, replicates
+from independent_statistics import fieller, interval, jackknife, share
 from independent_verdicts import CORRECTIONS, check_family
 
 COST = {"lower": lambda v: v, "higher": lambda v: -v, "one": lambda v: abs(np.log(max(v, 1e-9)))}
@@ -164,19 +164,33 @@ class Table:
         return float(np.clip((self.mean_cost(floor) - COST[metric["better"]](value)) / way, 0, 1))
 
     def check_votes(self):
-        """The share of clips on which most voters prefer a run, one clip at a time."""
-        settings, preference = self.project.params["preference"], self.told["preference"]
+        """Who votes for each heading, and the share of clips on which the voters together prefer a run."""
+        preference, voters = self.told["preference"], []
+        for heading, candidates in self.project.params["preference"]["metrics"].items():
+            voter = next((label for label in candidates if self.may_vote(label)), None)
+            self.report.word(f"{self.where} voter of {heading}", preference["voters"][heading]["label"], voter)
+            voters += [voter] if voter else []
         for pair in preference["pairs"]:
-            votes = []
-            for clip in range(self.told["n_clips"]):
-                lead = 0
-                for label in preference["metrics"]:
-                    cost = COST[self.told["metrics"][label]["better"]]
-                    a, b = (cost(self.runs[pair[side]]["metrics"][label]["per_clip"][clip]) for side in ("a", "b"))
-                    lead += ((b > a) - (b < a)) / len(preference["metrics"])
-                votes.append(0.5 if abs(lead) <= settings["tie"] + 1e-9 else float(lead > 0))
-            for end, value in zip(("share", "low", "high"), clopper_pearson(votes, self.project.confidence)):
-                self.report.number(f"{self.where} votes {pair['a']} {pair['b']} {end}", pair[end], value, ROUNDED)
+            votes = [self.vote(pair, voters, clip) for clip in range(self.told["n_clips"])]
+            for end, value in zip(("share", "low", "high"), share(votes, self.members, self.project.confidence)):
+                name = f"{self.where} votes {pair['a']} {pair['b']} {end}"
+                self.report.number(name, pair[end], float(value), (1e-8, 1e-8))
+
+    def may_vote(self, label):
+        """Whether all runs have a value of each clip, and no feasible control fools the metric."""
+        scores = [group["metrics"].get(label, {"value": None}) for group in self.runs.values()]
+        fooled = [row["control"] for row in self.calibration["fooled"].get(label, ())]
+        feasible = [key for key in fooled if self.calibration["controls"][key]["feasible"]]
+        return not feasible and all(score["value"] is not None and "per_clip" in score for score in scores)
+
+    def vote(self, pair, voters, clip):
+        """1 for the pair's first run, 0 for its second; 0.5 where the voters disagree or see no difference."""
+        lead = 0
+        for label in voters:
+            cost = COST[self.told["metrics"][label]["better"]]
+            a, b = (cost(self.runs[pair[side]]["metrics"][label]["per_clip"][clip]) for side in ("a", "b"))
+            lead += (b > a) - (b < a)
+        return 0.5 if lead == 0 else float(lead > 0)
 
     def check_ratio(self, row, titles):
         """Fieller's interval of a ratio in the ledger."""

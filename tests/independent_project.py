@@ -10,8 +10,6 @@ import zarr
 from ruamel.yaml import YAML
 from zarr.storage import ZipStore
 
-ROUNDED = 1e-9, 1e-8  # (absolute, relative): what JSON's 9 digits leave
-
 
 class Store:
     """A clip store read with zarr alone: groups 00000, 00001, ... of arrays, and index.json."""

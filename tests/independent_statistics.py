@@ -108,12 +108,32 @@ def fieller(a, b, sizes, confidence):
     return x / y, low, high
 
 
-def clopper_pearson(votes, confidence):
-    """(share, low, high): the p at which as many votes, or as few, have the chance (1 - confidence) / 2."""
-    n, k, tail = len(votes), float(sum(votes)), (1 - confidence) / 2
+def clopper_pearson(k, n, confidence):
+    """(low, high): the shares at which k votes of n, or more, and k, or fewer, have the chance (1 - confidence) / 2.
+
+    Tails of the binomial are written as beta integrals, which also take fractions of votes.
+    """
+    tail = (1 - confidence) / 2
     low = optimize.brentq(lambda p: special.betainc(k, n - k + 1, p) - tail, 0, 1, xtol=1e-14) if k > 0 else 0.0
     high = optimize.brentq(lambda p: special.betainc(k + 1, n - k, p) - (1 - tail), 0, 1, xtol=1e-14) if k < n else 1.0
-    return k / n, low, high
+    return low, high
+
+
+def share(votes, members, confidence):
+    """(share, low, high) of one vote a clip, on as many independent votes as these are worth (Korn & Graubard 1998).
+
+    votes      1, 0, or 0.5 for neither
+    members    of each cluster, which clips are of it
+    """
+    votes, n, n_clusters = np.array(votes, float), len(votes), len(members)
+    p = votes.mean()
+    apart = votes - p
+    variance = max((apart ** 2).sum(), sum(apart[of].sum() ** 2 for of in members)) / n ** 2
+    worth = min(n, p * (1 - p) / variance) if 0 < p < 1 and variance > 0 else n_clusters
+    if 1 < n_clusters < n:
+        worth *= (quantile(confidence, n) / quantile(confidence, n_clusters)) ** 2
+    worth = min(worth, n) if n_clusters > 1 else 1
+    return (p, *clopper_pearson(p * worth, worth, confidence))
 
 
 def deltas(run, reference, sizes, better):

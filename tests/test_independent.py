@@ -249,9 +249,13 @@ def test_ratios_and_shares():
         (values.mean() / 4, student.low / 4, student.high / 4)
     )
     assert statistics.fieller(a, a, [1] * 8, 0.9) == pytest.approx((1, 1, 1), abs=1e-6)
+    alone, pairs = np.eye(8, dtype=bool), np.eye(4, dtype=bool).repeat(2, 1)
     for won in (0, 3, 8):
         exact = stats.binomtest(won, 8).proportion_ci(0.95, method="exact")
-        assert statistics.clopper_pearson([1] * won + [0] * (8 - won), 0.95) == pytest.approx((won / 8, *exact))
+        votes = [1] * won + [0] * (8 - won)
+        assert statistics.share(votes, alone, 0.95) == pytest.approx((won / 8, *exact))
+    few = (stats.t.ppf(0.975, 7) / stats.t.ppf(0.975, 3)) ** 2      # pairs alike: 8 votes are worth 4
+    assert statistics.share([1, 1, 0, 0] * 2, pairs, 0.95)[1:] == statistics.clopper_pearson(2 * few, 4 * few, 0.95)
 
 
 def test_flipped_signs():
