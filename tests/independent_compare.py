@@ -166,10 +166,10 @@ class Table:
     def check_votes(self):
         """Who votes for each heading, and the share of clips on which the voters together prefer a run."""
         preference, voters = self.told["preference"], []
-        for heading, candidates in self.project.params["preference"]["metrics"].items():
+        for candidates in self.project.params["preference"]["metrics"].values():
             voter = next((label for label in candidates if self.may_vote(label)), None)
-            self.report.word(f"{self.where} voter of {heading}", preference["voters"][heading]["label"], voter)
             voters += [voter] if voter else []
+        self.report.word(f"{self.where} voters", preference["metrics"], voters)
         for pair in preference["pairs"]:
             votes = [self.vote(pair, voters, clip) for clip in range(self.told["n_clips"])]
             for end, value in zip(("share", "low", "high"), share(votes, self.members, self.project.confidence)):
