@@ -57,7 +57,7 @@ def store(store_path):
 @pytest.fixture(scope="session")
 def tiny_project(tmp_path_factory):
     """The folder of a project in which every stage of the tiny suite has run; tests change no file that is in it."""
-    from tiny_project import one_thread, prepare, run_project      # the stages take seconds to import, which few tests need
+    from tiny_project import one_thread, prepare, run_project  # the stages take seconds to import, which few tests need
     folder = tmp_path_factory.mktemp("tiny")
     with one_thread():
         return run_project(folder / "one", prepare(folder))

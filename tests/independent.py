@@ -2,8 +2,9 @@
 
     python tests/independent.py PROJECT [PART ...]
 
-PROJECT is a folder in which every stage has run; parts are runs, `calibrate` and `compare`, by default all. One line is printed a number:
-name, theirs, ours, difference and tolerance. It leaves with 1 where one is off, or where a metric has a value and is not known here.
+PROJECT is a folder in which every stage has run; parts are runs, `calibrate` and `compare`, by default all. It prints
+a line a number: name, theirs, ours, difference and tolerance. It leaves with 1 where one is off, and where a metric
+that has a value is not known here.
 Nothing of the package is imported, so that a wrong formula there is not repeated here by itself.
 """
 import sys
@@ -12,7 +13,7 @@ import independent_calibrate as calibrate
 import independent_compare as compare
 import independent_networks as networks
 import numpy as np
-from independent_measure import check_score, measure, pooled
+from independent_measure import check_score, measure, pooled_iou
 from independent_project import Project, Report, Store, clusters_of
 
 
@@ -33,17 +34,27 @@ def check_run(report, project, run):
             name, where = project.line(label)[0], f"{run} {group} {label}"
             check_score(report, where, name, score, measure(project, label, videos, reals, members))
             if "real" in score:
-                check_score(report, f"{where} real", name, score["real"], measure(project, label, reals, reals, members))
+                check_score(
+                    report, f"{where} real", name, score["real"], measure(project, label, reals, reals, members)
+                )
             if "floor" in score:
-                prior = networks.commonest_label([store.read(clip)["label"] for clip in store.split("train")])
-                counts = [networks.confusion(np.broadcast_to(prior, clip["label"].shape), clip["label"]) for clip in reals]
-                floor = pooled(lambda keep: networks.mean_iou(sum(one for one, kept in zip(counts, keep) if kept)), members)
-                check_score(report, f"{where} floor", name, score["floor"], floor)
+                check_score(report, f"{where} floor", name, score["floor"], guess(store, reals, members))
+
+
+def guess(store, reals, members):
+    """What the training clips' commonest label at each pixel scores by `segmentation`."""
+    prior = networks.commonest_label([store.read(clip)["label"] for clip in store.split("train")])
+    return pooled_iou(
+        [networks.confusion(np.broadcast_to(prior, clip["label"].shape), clip["label"]) for clip in reals], members
+    )
 
 
 def main(root, *parts):
     project, report = Project(root), Report()
-    checks = {run: check_run for run in project.params["runs"]} | {"calibrate": calibrate.check, "compare": compare.check}
+    checks = {run: check_run for run in project.params["runs"]} | {
+        "calibrate": calibrate.check,
+        "compare": compare.check,
+    }
     if unknown := [part for part in parts if part not in checks]:
         raise SystemExit(f"{unknown[0]}: no such part; there are {', '.join(checks)}")
     for part in parts or checks:

@@ -1,24 +1,10 @@
-"""Recomputes metrics/compare.json from metrics/runs and metrics/calibrate: intervals, verdicts, drift, bars, votes and ratios."""
-from math import ceil, log2
-
+"""Recomputes metrics/compare.json from metrics/runs and metrics/calibrate: intervals, drift, bars, votes and ratios."""
 import numpy as np
-from independent_project import ROUNDED, clusters_of, estimate, replicates
-from independent_statistics import (
-    best_max_t_level,
-    clopper_pearson,
-    deltas,
-    detectable,
-    fieller,
-    flip_p,
-    holm,
-    interval,
-    jackknife,
-    max_t,
-    welch_p,
-)
+from independent_project import clusters_of, estimate, replicates
+from independent_statistics import fieller, interval, jackknife, share
+from independent_verdicts import CORRECTIONS, check_family
 
 COST = {"lower": lambda v: v, "higher": lambda v: -v, "one": lambda v: abs(np.log(max(v, 1e-9)))}
-CORRECTIONS = {"primary": "holm", "exploratory": "max-t", "controls": "max-t"}
 
 
 def check(report, project, part):
@@ -27,9 +13,14 @@ def check(report, project, part):
     for dataset, own in result["datasets"].items():
         calibration = project.json("calibrate", f"{dataset}.json")
         for group, told in own["groups"].items():
-            runs = {run: project.json("runs", f"{run}.json")["groups"][group] for run, line in project.params["runs"].items()
-                    if line["dataset"] == dataset}
-            tables[dataset, group] = Table(report, project, f"compare {dataset} {group}", told, runs, calibration["groups"][group])
+            runs = {
+                run: project.json("runs", f"{run}.json")["groups"][group]
+                for run, line in project.params["runs"].items()
+                if line["dataset"] == dataset
+            }
+            tables[dataset, group] = Table(
+                report, project, f"compare {dataset} {group}", told, runs, calibration["groups"][group]
+            )
             tables[dataset, group].check()
     titles = {run: line["title"] for run, line in project.params["runs"].items()}
     for row in result["ledger"]:
@@ -46,25 +37,40 @@ class Table:
     """One group of compare.json beside what it was made from."""
 
     def __init__(self, report, project, where, table, runs, calibration):
-        self.report, self.project, self.where, self.table, self.runs, self.calibration = report, project, where, table, runs, calibration
+        self.report, self.project, self.where = report, project, where
+        self.told, self.runs, self.calibration = table, runs, calibration
         self.sizes, self.members = clusters_of(next(iter(runs.values())))
         self.seeds = {label: self.by_run(label) for label in table["metrics"]}
-        self.estimates = {label: {run: mean_estimate(own) for run, own in runs.items()} for label, runs in self.seeds.items()}
-        self.held = {label: {key: estimate(control["metrics"][label], self.members) for key, control in calibration["controls"].items()
-                             if label in control["metrics"]} for label in table["metrics"]}
+        self.estimates = {
+            label: {run: mean_estimate(own) for run, own in runs.items()} for label, runs in self.seeds.items()
+        }
+        self.held = {
+            label: {
+                key: estimate(control["metrics"][label], self.members)
+                for key, control in calibration["controls"].items()
+                if label in control["metrics"]
+            }
+            for label in table["metrics"]
+        }
 
     def by_run(self, label):
         """{run: (value, replicates) with each training seed} of the runs that have a value."""
         found = {}
         for run, group in self.runs.items():
-            scores = [metrics[label] for metrics in (group["metrics"], *group.get("seeds", {}).values()) if label in metrics]
+            scores = [
+                metrics[label] for metrics in (group["metrics"], *group.get("seeds", {}).values()) if label in metrics
+            ]
             if scores[0]["value"] is not None:
                 found[run] = [estimate(score, self.members) for score in scores if score["value"] is not None]
         return found
 
     def check(self):
-        report, table = self.report, self.table
-        report.word(f"{self.where} clips and clusters", [table["n_clips"], table["n_clusters"]], [sum(self.sizes), len(self.sizes)])
+        report, table = self.report, self.told
+        report.word(
+            f"{self.where} clips and clusters",
+            [table["n_clips"], table["n_clusters"]],
+            [sum(self.sizes), len(self.sizes)],
+        )
         for label, metric in table["metrics"].items():
             self.check_rows(label, metric)
             for name in ("real", "floor"):
@@ -73,11 +79,13 @@ class Table:
             for run, drift in (metric["drift"] or {}).items():
                 per_clip = self.runs[run]["metrics"][label]["drift"]
                 if per_clip:
-                    self.check_interval(f"{label} {run} drift", drift, (float(np.mean(per_clip)), replicates(per_clip, self.members)))
+                    self.check_interval(
+                        f"{label} {run} drift", drift, (float(np.mean(per_clip)), replicates(per_clip, self.members))
+                    )
             report.word(f"{self.where} {label} hidden", metric["hidden"] is not None, self.hidden(label, metric))
         for family, correction in CORRECTIONS.items():
             report.word(f"{self.where} {family} correction", table["families"][family]["correction"], correction)
-            self.check_family(family, correction)
+            check_family(self, family, correction)
         self.check_votes()
 
     def reference(self, label, name):
@@ -85,19 +93,33 @@ class Table:
 
     def check_rows(self, label, metric):
         """Intervals, the best run, and the way from floor to ceiling."""
-        costs = {run: COST[metric["better"]](row["value"]) for run, row in metric["rows"].items() if row["value"] is not None}
+        costs = {
+            run: COST[metric["better"]](row["value"]) for run, row in metric["rows"].items() if row["value"] is not None
+        }
         best = {run for run, cost in costs.items() if cost <= min(costs.values()) + 1e-9 * abs(cost)}
-        self.report.word(f"{self.where} {label} best", sorted(run for run, row in metric["rows"].items() if row["best"]), sorted(best))
-        for kind, rows, ours in (("", metric["rows"], self.estimates[label]), ("control ", metric["controls"], self.held[label])):
+        self.report.word(
+            f"{self.where} {label} best",
+            sorted(run for run, row in metric["rows"].items() if row["best"]),
+            sorted(best),
+        )
+        for kind, rows, ours in (
+            ("", metric["rows"], self.estimates[label]),
+            ("control ", metric["controls"], self.held[label]),
+        ):
             for key, row in rows.items():
                 if row["value"] is None:
                     self.report.word(f"{self.where} {label} {kind}{key} value", key in ours, False)
                     continue
                 self.check_interval(f"{label} {kind}{key}", row, ours[key])
-                self.report.number(f"{self.where} {label} {kind}{key} bar", row["bar"], self.bar(label, metric, row["value"]), (1e-6, 1e-6))
+                self.report.number(
+                    f"{self.where} {label} {kind}{key} bar",
+                    row["bar"],
+                    self.bar(label, metric, row["value"]),
+                    (1e-6, 1e-6),
+                )
 
     def check_interval(self, name, row, pair):
-        """Each end to what 9 digits leave of pseudo-values, which are multiples of a value less multiples of a replicate."""
+        """Each end to what 9 digits leave of pseudo-values: multiples of a value less multiples of a replicate."""
         value, without = pair
         tolerance = 1e-8 * max(abs(v) for v in (value, *without)) * (2 * len(self.sizes) + 2) + 1e-12, 0
         for end, number in zip(("value", "low", "high"), interval(value, without, self.sizes, self.project.confidence)):
@@ -123,9 +145,16 @@ class Table:
         return bool((value if low is None else low) <= 0)
 
     def bar(self, label, metric, value):
-        """Share of the way from the best feasible control to the worst mild damage, in cost; None where the two are not clearly apart."""
-        feasible = [self.cost(pair, metric["better"]) for key, pair in self.held[label].items() if self.calibration["controls"][key]["feasible"]]
-        mild = [self.cost(estimate(score, self.members), metric["better"]) for score in self.calibration["mild"].get(label, {}).values()]
+        """Share of the way, in cost, from the best feasible control to the worst mild damage; None if not apart."""
+        feasible = [
+            self.cost(pair, metric["better"])
+            for key, pair in self.held[label].items()
+            if self.calibration["controls"][key]["feasible"]
+        ]
+        mild = [
+            self.cost(estimate(score, self.members), metric["better"])
+            for score in self.calibration["mild"].get(label, {}).values()
+        ]
         if not feasible or not mild:
             return None
         floor, ceiling = min(feasible, key=self.mean_cost), max(mild, key=self.mean_cost)
@@ -134,88 +163,43 @@ class Table:
             return None
         return float(np.clip((self.mean_cost(floor) - COST[metric["better"]](value)) / way, 0, 1))
 
-    def tested(self, family):
-        """The metrics of a family: all but those that are biased or hidden, or that the reference has no value of."""
-        primaries = self.project.params["protocol"]["primary"]
-        return [label for label, metric in self.table["metrics"].items()
-                if not self.project.line(label)[0].startswith("frechet") and not self.hidden(label, metric)
-                and self.table["reference"] in self.estimates[label]
-                and (family == "controls" or (label in primaries) == (family == "primary"))]
-
-    def cells(self, family):
-        """{(label, run or control): (deltas, Welch's p between seeds or None)} of a family's tests."""
-        reference, found = self.table["reference"], {}
-        for label in self.tested(family):
-            better, against = self.table["metrics"][label]["better"], self.estimates[label][reference]
-            others = self.held[label] if family == "controls" else self.estimates[label]
-            for key, pair in others.items():
-                if min(len(pair[1]), len(against[1])) > 1 and (family == "controls" or key != reference):
-                    seeds = None if family == "controls" else self.seeds_p(label, key, reference, better)
-                    found[label, key] = deltas(pair, against, self.sizes, better), seeds
-        return found
-
-    def seeds_p(self, label, run, reference, better):
-        values = [[self.mean_cost(pair) for pair in self.seeds[label][key]] for key in (run, reference)]
-        return welch_p(*values, better) if min(map(len, values)) > 1 else None
-
-    def check_family(self, family, correction):
-        """p, word and smallest detectable effect of every test."""
-        cells, alpha, protocol = self.cells(family), self.table["alpha"], self.project.params["protocol"]
-        where, n, rows = f"{self.where} {family}", len(self.sizes), [row for row, _ in cells.values()]
-        self.report.word(f"{where} n_tests", self.table["families"][family]["n_tests"], len(cells))
-        if family == "primary":
-            wanted = sum(len(self.estimates[label]) - 1 for label in self.tested(family))      # also those for which there are too few clusters
-            needed = ceil(1 + log2(wanted / alpha) - 1e-9) if wanted else 0
-            self.report.word(f"{where} clusters needed", self.table["clusters_needed"], needed if needed > n else None)
-        if not cells:
-            return
-        exact = 2 ** n <= protocol["n_flips"]
-        error = 1e-8 if exact else 5 * np.sqrt(0.25 / protocol["n_flips"]) * (len(cells) if correction == "holm" else 1)
-        ps, level = corrected(rows, [p for _, p in cells.values()], correction, alpha)
-        for ((label, key), (row, _)), p in zip(cells.items(), ps):
-            metric, name = self.table["metrics"][label], f"{where} {label} {key}"
-            verdict = metric["controls" if family == "controls" else "rows"][key]["verdict"]
-            self.report.number(f"{name} p", verdict["p"], float(p), (error, 0))
-            self.report.word(f"{name} family", verdict["family"], family)
-            if exact or abs(p - alpha) > error:
-                word = "not distinguishable" if p > alpha else "worse" if row.mean() > 0 else "better"
-                self.report.word(f"{name} word", verdict["word"], word)
-            effect = detectable(row, level, protocol["power"])
-            if effect is not None and metric["better"] == "one":
-                effect = max(self.mean_cost(self.estimates[label][self.table["reference"]]), 1e-9) * np.expm1(effect) if effect < 20 else None
-            self.report.number(f"{name} detectable", verdict["detectable"], effect, (1e-12, 1e-5 if exact else 0.5))
-
     def check_votes(self):
-        """The share of clips on which most voters prefer a run, one clip at a time."""
-        settings, preference = self.project.params["preference"], self.table["preference"]
+        """Who votes for each heading, and the share of clips on which the voters together prefer a run."""
+        preference, voters = self.told["preference"], []
+        for candidates in self.project.params["preference"]["metrics"].values():
+            voter = next((label for label in candidates if self.may_vote(label)), None)
+            voters += [voter] if voter else []
+        self.report.word(f"{self.where} voters", preference["metrics"], voters)
         for pair in preference["pairs"]:
-            votes = []
-            for clip in range(self.table["n_clips"]):
-                lead = 0
-                for label in preference["metrics"]:
-                    cost = COST[self.table["metrics"][label]["better"]]
-                    a, b = (cost(self.runs[pair[side]]["metrics"][label]["per_clip"][clip]) for side in ("a", "b"))
-                    lead += ((b > a) - (b < a)) / len(preference["metrics"])
-                votes.append(0.5 if abs(lead) <= settings["tie"] + 1e-9 else float(lead > 0))
-            for end, value in zip(("share", "low", "high"), clopper_pearson(votes, self.project.confidence)):
-                self.report.number(f"{self.where} votes {pair['a']} {pair['b']} {end}", pair[end], value, ROUNDED)
+            votes = [self.vote(pair, voters, clip) for clip in range(self.told["n_clips"])]
+            for end, value in zip(("share", "low", "high"), share(votes, self.members, self.project.confidence)):
+                name = f"{self.where} votes {pair['a']} {pair['b']} {end}"
+                self.report.number(name, pair[end], float(value), (1e-8, 1e-8))
+
+    def may_vote(self, label):
+        """Whether all runs have a value of each clip, and no feasible control fools the metric."""
+        scores = [group["metrics"].get(label, {"value": None}) for group in self.runs.values()]
+        fooled = [row["control"] for row in self.calibration["fooled"].get(label, ())]
+        feasible = [key for key in fooled if self.calibration["controls"][key]["feasible"]]
+        return not feasible and all(score["value"] is not None and "per_clip" in score for score in scores)
+
+    def vote(self, pair, voters, clip):
+        """1 for the pair's first run, 0 for its second; 0.5 where the voters disagree or see no difference."""
+        lead = 0
+        for label in voters:
+            cost = COST[self.told["metrics"][label]["better"]]
+            a, b = (cost(self.runs[pair[side]]["metrics"][label]["per_clip"][clip]) for side in ("a", "b"))
+            lead += (b > a) - (b < a)
+        return 0.5 if lead == 0 else float(lead > 0)
 
     def check_ratio(self, row, titles):
         """Fieller's interval of a ratio in the ledger."""
         named = {titles[run]: pair for run, pair in self.estimates[row["label"]].items()}
         ours = fieller(*(named[method] for method in row["methods"]), self.sizes, self.project.confidence)
         for end, value in zip(("value", "low", "high"), ours):
-            self.report.number(f"{self.where} {row['label']} ratio {' '.join(row['methods'])} {end}", row["ratio"][end], value, (0, 1e-5))
-
-
-def corrected(rows, over_seeds, correction, alpha):
-    """(adjusted p of each test, level of a test in the correction's first step). Of p between clusters and between seeds the larger counts."""
-    if correction == "holm":
-        ps = holm([max(flip_p(row), p or 0) for row, p in zip(rows, over_seeds)])
-        n = len(rows[0])
-        steps = int(alpha / len(rows) * 2 ** (n - 1) * (1 + 1e-9))
-        return ps, min(alpha / len(rows), steps / 2 ** (n - 1)) if steps else None
-    ps, trained = max_t(rows), [i for i, p in enumerate(over_seeds) if p is not None]
-    for i, p in zip(trained, holm([over_seeds[i] for i in trained])):
-        ps[i] = max(ps[i], p)
-    return ps, best_max_t_level(rows, alpha)
+            self.report.number(
+                f"{self.where} {row['label']} ratio {' '.join(row['methods'])} {end}",
+                row["ratio"][end],
+                value,
+                (0, 1e-5),
+            )

@@ -1,9 +1,10 @@
 """The videos that no method made, and damages without chance, written anew from what docs/protocols.md says of them.
 
-A control takes the store, a test clip, its settings and how many real frames methods are given; (T, H, W, 3) uint8 comes back.
+A control takes the store, a test clip, its settings and how many real frames methods are given; it returns
+(T, H, W, 3) uint8.
 """
 import numpy as np
-from independent_metrics import sample
+from independent_motion import sample
 from scipy.ndimage import correlate1d
 
 IGNORE = 255
@@ -13,10 +14,10 @@ def whole_levels(values):
     return np.rint(values).clip(0, 255).astype(np.uint8)
 
 
-def blurred_frames(frames, sigma):
-    """Each frame under a Gaussian cut at 4 sigma, edges mirrored."""
-    reach = int(4 * sigma + 0.5)
-    taps = np.exp(-np.arange(-reach, reach + 1) ** 2 / (2 * sigma ** 2))
+def blurred_frames(frames, level):
+    """Each frame under a Gaussian of sigma `level` px, cut at 4 sigma, edges mirrored."""
+    reach = int(4 * level + 0.5)
+    taps = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * level**2))
     rows = correlate1d(frames.astype(float), taps / taps.sum(), axis=1, mode="reflect")
     return whole_levels(correlate1d(rows, taps / taps.sum(), axis=2, mode="reflect"))
 
@@ -33,7 +34,7 @@ def blurred(store, clip, line, n_given):
 def averaged(store, clip, line, n_given):
     real, before = store.read(clip)["real"].astype(float), (line["n_frames"] - 1) // 2
     after = line["n_frames"] - 1 - before
-    return np.stack([whole_levels(np.mean(real[max(t - before, 0):t + after + 1], 0)) for t in range(len(real))])
+    return np.stack([whole_levels(np.mean(real[max(t - before, 0) : t + after + 1], 0)) for t in range(len(real))])
 
 
 def as_long(frames, n):
@@ -69,19 +70,28 @@ def label_colours(store, clip, line, n_given):
 def flow_carried(store, clip, line, n_given):
     """The last frame that methods are given, read along the store's flow again and again, never rounded on the way."""
     arrays, n_given = store.read(clip), max(n_given, 1)
-    y, x = np.mgrid[:arrays["real"].shape[1], :arrays["real"].shape[2]].astype(float)
+    y, x = np.mgrid[: arrays["real"].shape[1], : arrays["real"].shape[2]].astype(float)
     frame, frames = arrays["real"][n_given - 1].astype(float), list(arrays["real"][:n_given])
-    for flow in arrays["flow"].astype(float)[n_given - 1:]:
+    for flow in arrays["flow"].astype(float)[n_given - 1 :]:
         frame = sample(frame, x + flow[..., 0], y + flow[..., 1])
         frames.append(whole_levels(frame))
     return np.stack(frames)
 
 
-CONTROLS = {"frozen": frozen, "blurred": blurred, "averaged": averaged, "copied": copied, "memorised": memorised,
-            "label_colours": label_colours, "flow_carried": flow_carried}
+CONTROLS = {
+    "frozen": frozen,
+    "blurred": blurred,
+    "averaged": averaged,
+    "copied": copied,
+    "memorised": memorised,
+    "label_colours": label_colours,
+    "flow_carried": flow_carried,
+}
 # Damages of the scored frames that draw nothing by chance.
-LADDERS = {"blur": blurred_frames,
-           "freeze": lambda frames, n: np.stack([frames[t // n * n] for t in range(len(frames))]),
-           "drop": lambda frames, n: np.stack([frames[t - 1 if t % n == n - 1 else t] for t in range(len(frames))]),
-           "slow": lambda frames, times: np.stack([frames[int(t / times)] for t in range(len(frames))]),
-           "late": lambda frames, n: np.stack([frames[max(t - n, 0)] for t in range(len(frames))])}
+LADDERS = {
+    "blur": blurred_frames,
+    "freeze": lambda frames, level: frames[[t // level * level for t in range(len(frames))]],
+    "drop": lambda frames, level: frames[[t - 1 if t % level == level - 1 else t for t in range(len(frames))]],
+    "slow": lambda frames, level: frames[[int(t / level) for t in range(len(frames))]],
+    "late": lambda frames, level: frames[[max(t - level, 0) for t in range(len(frames))]],
+}

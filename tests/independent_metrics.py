@@ -1,35 +1,47 @@
-"""Per-clip metrics written anew from their formulas on 8-bit frames, for `independent.py`; nothing of the package is used.
+"""Per-clip metrics written anew from their formulas on 8-bit frames; nothing of the package is used.
 
-Each function takes fake and real, (T, H, W, 3) uint8, the other arrays of the clip as the store has them, and the metric's line of
-params.yaml; it returns a value a frame (T,) or a pair of frames (T-1,), whose mean is the clip's.
+Each function takes fake and real, (T, H, W, 3) uint8, the other arrays of the clip as the store has them, and the
+metric's line of params.yaml; it returns a value a frame (T,) or a pair of frames (T-1,), whose mean is the clip's.
 """
-from functools import cache, lru_cache
-
-import cv2                                     # for its two flow estimators alone
 import numpy as np
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-LUMA = np.array([0.299, 0.587, 0.114])         # ITU-R BT.601
-FIXED_POINT = np.array([9798, 19235, 3735])    # the same in units of 2^-15, as OpenCV's 8-bit grey has them
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
 def psnr(fake, real, arrays, line):
     """10 log10(255^2 / mse) of each frame, at most cap_db."""
+
     def frame(x, y):
         return line["cap_db"] if (x == y).all() else min(line["cap_db"], peak_signal_noise_ratio(y, x, data_range=255))
+
     return np.array([frame(x, y) for x, y in zip(fake, real)])
 
 
 def ssim(fake, real, arrays, line):
     """scikit-image's on the 8-bit frames: Wang et al. 2004, inner pixels, covariance over the window's weights."""
-    return np.array([structural_similarity(x, y, data_range=255, gaussian_weights=True, sigma=line["sigma"], use_sample_covariance=False,
-                                           channel_axis=-1) for x, y in zip(fake, real)])
+    return np.array(
+        [
+            structural_similarity(
+                x,
+                y,
+                data_range=255,
+                gaussian_weights=True,
+                sigma=line["sigma"],
+                use_sample_covariance=False,
+                channel_axis=-1,
+            )
+            for x, y in zip(fake, real)
+        ]
+    )
 
 
 def ms_ssim(fake, real, arrays, line):
     """Wang, Simoncelli & Bovik 2003, eq. 7, of each channel, on 0..255; exponents are scaled to a sum of 1."""
-    x, y = (frames.astype(float).transpose(0, 3, 1, 2).reshape(-1, *frames.shape[1:3]) for frames in (fake, real))      # (3 T, H, W)
+    x, y = (
+        frames.astype(float).transpose(0, 3, 1, 2).reshape(-1, *frames.shape[1:3]) for frames in (fake, real)
+    )  # (3 T, H, W)
     product = np.ones(len(x))
     for scale, beta in enumerate(line["betas"]):
         if scale:
@@ -49,8 +61,8 @@ def ssim_factors(x, y, sigma):
 
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mx, my = mean(x), mean(y)
-    covariance, variances = mean(x * y) - mx * my, mean(x * x) + mean(y * y) - mx ** 2 - my ** 2
-    return (2 * mx * my + c1) / (mx ** 2 + my ** 2 + c1), (2 * covariance + c2) / (variances + c2)
+    covariance, variances = mean(x * y) - mx * my, mean(x * x) + mean(y * y) - mx**2 - my**2
+    return (2 * mx * my + c1) / (mx**2 + my**2 + c1), (2 * covariance + c2) / (variances + c2)
 
 
 def block_means(images, side):
@@ -70,149 +82,25 @@ def flicker(fake, real, arrays, line):
 
 def motion_ratio(fake, real, arrays, line):
     """Mean absolute change of block means of each pair over the real clip's mean of the same."""
+
     def change(frames):
-        return np.mean([np.abs(np.diff(block_means(frames[..., c].astype(float), line["block_px"]), axis=0)).mean((1, 2))
-                        for c in range(3)], 0)
+        return np.mean(
+            [
+                np.abs(np.diff(block_means(frames[..., c].astype(float), line["block_px"]), axis=0)).mean((1, 2))
+                for c in range(3)
+            ],
+            0,
+        )
+
     return change(fake) / change(real).mean()
 
 
 def sharpness_ratio(fake, real, arrays, line):
     """Mean squared difference of horizontal and of vertical neighbours over the real clip's mean of the same."""
+
     def energy(frames):
-        return np.array([sum((np.diff(frame.astype(float), axis=axis) ** 2).mean() for axis in (0, 1)) for frame in frames])
+        return np.array(
+            [sum((np.diff(frame.astype(float), axis=axis) ** 2).mean() for axis in (0, 1)) for frame in frames]
+        )
+
     return energy(fake) / energy(real).mean()
-
-
-def sample(image, x, y):
-    """(H, W) or (H, W, C) read at real-valued places, bilinear, edges repeated: (n,) or (n, C) for x, y of shape (n,), or their grids."""
-    planes = image[..., None] if image.ndim == 2 else image
-    read = np.stack([ndimage.map_coordinates(planes[..., c].astype(float), [y, x], order=1, mode="nearest") for c in range(planes.shape[-1])], -1)
-    return read[..., 0] if image.ndim == 2 else read
-
-
-def warp_error(fake, real, arrays, line):
-    """Lai et al. 2018: mean over visible pixels and channels of (frame t - frame t-1 at x + flow)^2, on [0, 1]."""
-    y, x = np.mgrid[:fake.shape[1], :fake.shape[2]].astype(float)
-    values = []
-    for before, after, flow, occluded in zip(fake / 255, fake[1:] / 255, arrays["flow"].astype(float), arrays["occluded"]):
-        apart = (after - sample(before, x + flow[..., 0], y + flow[..., 1])) ** 2
-        values.append(apart[occluded == 0].mean())
-    return np.array(values)
-
-
-def grey(frame):
-    """8-bit luma of an 8-bit frame, in the fixed point of OpenCV's conversion."""
-    return ((frame.astype(np.int64) @ FIXED_POINT + 2 ** 14) >> 15).astype(np.uint8)
-
-
-def tof(fake, real, arrays, line):
-    """Chu et al. 2020, eq. 6, as their code has it: mean length of the difference of Farneback's flows from t-1 to t."""
-    def motion(frames):
-        greys = [grey(frame) for frame in frames]
-        return [cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 3, 15, 3, 5, 1.2, 0).astype(float) for a, b in zip(greys, greys[1:])]
-    return np.array([np.hypot(*np.moveaxis(a - b, -1, 0)).mean() for a, b in zip(motion(fake), motion(real))])
-
-
-@cache
-def doubling(n):
-    """(2n, n): cubic convolution to twice the size (Keys 1981, with OpenCV's a = -0.75), edges repeated."""
-    def kernel(t):
-        t, a = abs(t), -0.75
-        return (a + 2) * t ** 3 - (a + 3) * t ** 2 + 1 if t <= 1 else a * t ** 3 - 5 * a * t ** 2 + 8 * a * t - 4 * a
-
-    weights = np.zeros((2 * n, n))
-    for i in range(2 * n):
-        place = (i + 0.5) / 2 - 0.5
-        for j in range(int(np.floor(place)) - 1, int(np.floor(place)) + 3):
-            weights[i, min(max(j, 0), n - 1)] += kernel(place - j)
-    return weights
-
-
-def doubled(frame):
-    """A frame at twice its size, rounded to 8 bits."""
-    rows, columns = doubling(frame.shape[0]), doubling(frame.shape[1])
-    return np.rint(np.einsum("yh,hwc,xw->yxc", rows, frame.astype(float), columns, optimize=True)).clip(0, 255).astype(np.uint8)
-
-
-def estimated_flow(previous, current):
-    """DIS (Kroeger et al. 2016, preset medium) from `current` back to `previous` at twice the size, halved again; (H, W, 2) px."""
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    large = dis.calc(grey(doubled(current)), grey(doubled(previous)), None).astype(float)
-    return (large[::2, ::2] + large[1::2, ::2] + large[::2, 1::2] + large[1::2, 1::2]) / 8
-
-
-def flows(frames):
-    """Estimated flow of each frame back to the one before, (T-1, H, W, 2) px; two metrics ask for the same."""
-    return estimated_flows(frames.tobytes(), frames.shape)
-
-
-@lru_cache(maxsize=8)
-def estimated_flows(content, shape):
-    frames = np.frombuffer(content, np.uint8).reshape(shape)
-    return np.stack([estimated_flow(before, after) for before, after in zip(frames, frames[1:])])
-
-
-def flow_error(fake, real, arrays, line):
-    """Mean distance of the estimated flow from the store's over the visible pixels, px."""
-    values = []
-    for seen, flow, occluded in zip(flows(fake), arrays["flow"].astype(float), arrays["occluded"]):
-        values.append(np.hypot(*np.moveaxis(seen - flow, -1, 0))[occluded == 0].mean())
-    return np.array(values)
-
-
-def corners(x, y, shape):
-    """The pixels around a place, [((row, column), weight)] of those that count, edges repeated."""
-    height, width = shape
-    x, y = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
-    column, row = int(x), int(y)
-    found = []
-    for i, share_y in ((row, row + 1 - y), (row + 1, y - row)):
-        for j, share_x in ((column, column + 1 - x), (column + 1, x - column)):
-            if share_x * share_y > 0:
-                found.append(((i, j), share_x * share_y))
-    return found
-
-
-def tracks(flow, line, occluded=None):
-    """{(t, k, point): (x, y)}: where the points of a grid in frame t stood k frames before, by steps along the flows back.
-
-    occluded    a track ends where a pixel that counts is hidden, where the flows of these differ by more than 1 px in x or in y (it
-                lies between two things), and where it leaves the frame; None: none ends
-    """
-    height, width = flow.shape[1:3]
-    starts = [(float(x), float(y)) for y in range(min(line["stride_px"] // 2, height - 1), height, line["stride_px"])
-              for x in range(min(line["stride_px"] // 2, width - 1), width, line["stride_px"])]
-    found = {}
-    for t in range(1, len(flow) + 1):
-        for point, (x, y) in enumerate(starts):
-            for k in range(1, min(line["n_frames"] - 1, t) + 1):
-                around = corners(x, y, (height, width))
-                steps = np.array([flow[t - k][place] for place, _ in around])
-                ends = occluded is not None and (any(occluded[t - k][place] for place, _ in around) or (np.ptp(steps, 0) > 1).any())
-                dx, dy = np.array([weight for _, weight in around]) @ steps
-                x, y = x + dx, y + dy
-                if ends or occluded is not None and not (0 <= x <= width - 1 and 0 <= y <= height - 1):
-                    break
-                found[t, k, point] = x, y
-    return found, starts
-
-
-def track_error(fake, real, arrays, line):
-    """Root of the mean squared difference of a point's colour in frame t and on its true track before, grey levels."""
-    found, starts = tracks(arrays["flow"].astype(float), line, arrays["occluded"])
-    squares = [[] for _ in fake]
-    for (t, k, point), (x, y) in found.items():
-        before = sum(weight * fake[t - k][place].astype(float) for place, weight in corners(x, y, fake.shape[1:3]))
-        column, row = map(int, starts[point])
-        squares[t].append(((before - fake[t, row, column]) ** 2).mean())
-    return np.sqrt([np.mean(own) for own in squares[1:]])
-
-
-def track_drift(fake, real, arrays, line):
-    """Mean distance of the tracks along the flow estimated in the video from the true ones, px."""
-    true, _ = tracks(arrays["flow"].astype(float), line, arrays["occluded"])
-    seen, _ = tracks(flows(fake), line)
-    apart = [[] for _ in fake]
-    for (t, k, point), (x, y) in true.items():
-        apart[t].append(np.hypot(x - seen[t, k, point][0], y - seen[t, k, point][1]))
-    return np.array([np.mean(own) for own in apart[1:]])

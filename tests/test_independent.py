@@ -1,5 +1,6 @@
 """What the pipeline wrote is recomputed by `independent.py`, whose own formulas are held against closed forms first."""
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import independent
 import independent_metrics as formulas
+import independent_motion as motion
 import independent_networks as networks
 import independent_statistics as statistics
 import numpy as np
@@ -35,13 +37,15 @@ sys.exit(code)
 """
 RNG = np.random.default_rng(0)
 TEXTURE = (RNG.integers(0, 128, (24, 40, 3)) * 2).astype(np.uint8)
-SLIDE = np.stack([np.roll(TEXTURE, -t, 1) for t in range(5)])      # to the left, by a pixel a frame
+SLIDE = np.stack([np.roll(TEXTURE, -t, 1) for t in range(5)])  # to the left, by a pixel a frame
 ALL_SEEN = {"flow": np.tile(np.float16([1, 0]), (4, 24, 40, 1)), "occluded": np.zeros((4, 24, 40), np.uint8)}
-ALL_SEEN["occluded"][..., -1] = 1               # what slides in from the right was nowhere before
+ALL_SEEN["occluded"][..., -1] = 1  # what slides in from the right was nowhere before
 
 
 def recompute(*words):
-    done = subprocess.run([sys.executable, "-c", GUARDED, SCRIPT, *map(str, words)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", GUARDED, SCRIPT, *map(str, words)], capture_output=True, text=True, check=False
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -50,10 +54,14 @@ def test_the_tiny_suite_is_what_other_code_computes(tiny_project):
     assert code == 0, errors + "".join(line for line in lines.splitlines(True) if not line.startswith("ok"))
     for run in json.loads((tiny_project / "metrics/compare.json").read_text())["runs"]:
         groups = json.loads((tiny_project / f"metrics/runs/{run}.json").read_text())["groups"]
-        for label, metric in ((label, metric) for group in groups.values() for label, metric in group["metrics"].items()):
+        for label, metric in (
+            (label, metric) for group in groups.values() for label, metric in group["metrics"].items()
+        ):
             assert metric["value"] is None or f" {label} value: " in lines
-    for kind in (" low: ", " p: ", " word: ", " real ", " floor ", " leave_one_out 0: ", " votes "):
-        assert kind in lines, kind
+    for kind in ("psnr copy_last low", "ked_windows copy_last low", "segmentation copy_last low", "primary warp_error copy_last p",
+                 "controls psnr frozen p", "psnr copy_last drift high", "warp_error real value", "segmentation floor value"):
+        assert re.search(rf"unseen (?:freedoom )?{kind}: -?[0-9]", lines), kind      # and not None, as where one cluster is all there is
+    assert re.search(r"exploratory \S+ copy_last p: [0-9]", lines) and re.search(r"votes \S+ \S+ low: [0-9]", lines)
 
 
 def altered(value):
@@ -63,24 +71,24 @@ def altered(value):
 
 @pytest.mark.parametrize("part", ["copy_last", "calibrate", "compare"])
 def test_an_altered_number_is_found(tiny_project, tmp_path, part, capsys):
-    """One number of each sort of results, altered by a thousandth, is the one that is called wrong."""
+    """One number of each sort of results, altered by a thousandth, is called wrong."""
     for name in ("params.yaml", "data", "runs", "judges"):
         (tmp_path / name).symlink_to(tiny_project / name)
     shutil.copytree(tiny_project / "metrics", tmp_path / "metrics")
-    path = tmp_path / "metrics" / {"copy_last": "runs/copy_last.json", "calibrate": "calibrate/freedoom.json", "compare": "compare.json"}[part]
+    path = tmp_path / "metrics" / {"copy_last": "runs/copy_last.json", "calibrate": "calibrate/freedoom.json"}.get(part, "compare.json")
     result = json.loads(path.read_text())
-    if part == "compare":
-        row = result["datasets"]["freedoom"]["groups"]["seen"]["metrics"]["psnr"]["rows"]["copy_last"]
-        row["value"], wrong = altered(row["value"]), "compare freedoom seen psnr copy_last value"
+    if part == "copy_last":
+        values, at, wrong = result["groups"]["unseen"]["metrics"]["ked_windows"]["leave_one_out"], 0, "unseen ked_windows leave_one_out 0"
     elif part == "calibrate":
         values = result["groups"]["seen"]["controls"]["frozen"]["metrics"]["warp_error"]["per_clip"]
-        values[1], wrong = altered(values[1]), "calibrate seen frozen warp_error per_clip 1"
+        at, wrong = 1, "seen frozen warp_error per_clip 1"
     else:
-        values = result["groups"]["seen"]["metrics"]["ked_windows"]["leave_one_out"] 
-        values[0], wrong = altered(values[0]), "copy_last seen ked_windows leave_one_out 0"
+        values = result["datasets"]["freedoom"]["groups"]["unseen"]["metrics"]["psnr"]["rows"]["copy_last"]
+        at, wrong = "low", "freedoom unseen psnr copy_last low"
+    values[at] = altered(values[at])
     path.write_text(json.dumps(result))
     assert independent.main(tmp_path, part) == 1
-    assert f"WRONG {wrong}: " in capsys.readouterr().out
+    assert f"WRONG {part} {wrong}: " in capsys.readouterr().out
 
 
 def flat(*levels):
@@ -90,9 +98,9 @@ def flat(*levels):
 def test_likeness_of_flat_frames():
     """Of flat frames only the luminance term is left: (2 a b + c) / (a^2 + b^2 + c)."""
     a, b = flat(120, 0), flat(135, 0)
-    luminance = (2 * 120 * 135 + 2.55 ** 2) / (120 ** 2 + 135 ** 2 + 2.55 ** 2)
+    luminance = (2 * 120 * 135 + 2.55**2) / (120**2 + 135**2 + 2.55**2)
     assert formulas.ssim(a, b, {}, {"sigma": 1.5}) == pytest.approx([luminance, 1])
-    assert formulas.ms_ssim(a, b, {}, {"sigma": 1.5, "betas": [0.1, 0.3]}) == pytest.approx([luminance ** 0.75, 1])
+    assert formulas.ms_ssim(a, b, {}, {"sigma": 1.5, "betas": [0.1, 0.3]}) == pytest.approx([luminance**0.75, 1])
     assert formulas.psnr(a, b, {}, {"cap_db": 100}) == pytest.approx([20 * np.log10(17), 100])
 
 
@@ -112,48 +120,52 @@ def test_changes_of_brightness_and_of_size():
 
 
 def test_errors_along_the_true_flow():
-    """A slide by whole pixels has no warp error, an offset in every other frame its square; a frozen video misses the true flow."""
-    assert formulas.warp_error(SLIDE, SLIDE, ALL_SEEN, {}) == pytest.approx(0, abs=1e-20)
+    """A slide by whole pixels has no warp error, an offset in every other frame its square; frozen misses the flow."""
+    assert motion.warp_error(SLIDE, SLIDE, ALL_SEEN, {}) == pytest.approx(0, abs=1e-20)
     offset = (SLIDE // 2 + np.array([0, 51, 0, 51, 0])[:, None, None, None]).astype(np.uint8)
-    assert formulas.warp_error(offset, SLIDE, ALL_SEEN, {}) == pytest.approx(np.full(4, 0.04))
+    assert motion.warp_error(offset, SLIDE, ALL_SEEN, {}) == pytest.approx(np.full(4, 0.04))
     frozen = SLIDE[[0] * 5]
-    assert formulas.flow_error(frozen, SLIDE, ALL_SEEN, {}) == pytest.approx(np.ones(4), abs=1e-6)
-    half = formulas.sample(np.array([[0.0, 10.0], [20.0, 30.0]]), np.array([0.5, -3.0]), np.array([0.5, 5.0]))
+    assert motion.flow_error(frozen, SLIDE, ALL_SEEN, {}) == pytest.approx(np.ones(4), abs=1e-6)
+    half = motion.sample(np.array([[0.0, 10.0], [20.0, 30.0]]), np.array([0.5, -3.0]), np.array([0.5, 5.0]))
     assert half == pytest.approx([15, 20])
 
 
 def test_tracks_over_several_frames():
     """Along whole-pixel tracks nothing changes colour; an offset from frame 2 on is seen from where it begins."""
     line = {"n_frames": 4, "stride_px": 5}
-    found, starts = formulas.tracks(ALL_SEEN["flow"].astype(float), line, ALL_SEEN["occluded"])
+    found, starts = motion.tracks(ALL_SEEN["flow"].astype(float), line, ALL_SEEN["occluded"])
     assert starts[0] == (2, 2) and len(starts) == 5 * 8 and found[4, 3, 0] == (5, 2) and (4, 4, 0) not in found
-    assert (3, 2, 7) in found and (3, 3, 7) not in found          # columns 37, 38, 39, where the next step is hidden
-    assert formulas.track_error(SLIDE, SLIDE, ALL_SEEN, line) == pytest.approx(np.zeros(4))
+    assert (3, 2, 7) in found and (3, 3, 7) not in found  # columns 37, 38, 39, where the next step is hidden
+    assert motion.track_error(SLIDE, SLIDE, ALL_SEEN, line) == pytest.approx(np.zeros(4))
     offset = (SLIDE // 2 + np.array([0, 0, 51, 51, 51])[:, None, None, None]).astype(np.uint8)
-    changed = formulas.track_error(offset, SLIDE, ALL_SEEN, line | {"stride_px": 40})      # a single point, with three frames before
+    changed = motion.track_error(
+        offset, SLIDE, ALL_SEEN, line | {"stride_px": 40}
+    )  # a single point, with three frames before
     assert changed == pytest.approx([0, 51, 51 * np.sqrt(2 / 3), 51 * np.sqrt(1 / 3)])
-    frozen = formulas.track_drift(SLIDE[[0] * 5], SLIDE, ALL_SEEN, line | {"stride_px": 40})
-    assert frozen == pytest.approx([1, 1.5, 2, 2], abs=1e-6)       # means of 1; 1, 2; 1, 2, 3; 1, 2, 3 px
+    frozen = motion.track_drift(SLIDE[[0] * 5], SLIDE, ALL_SEEN, line | {"stride_px": 40})
+    assert frozen == pytest.approx([1, 1.5, 2, 2], abs=1e-6)  # means of 1; 1, 2; 1, 2, 3; 1, 2, 3 px
     flow = ALL_SEEN["flow"].astype(float)
     flow[:, :, 21], flow[:, :, 22:] = (0.5, 0), (-2, 0)
-    found, _ = formulas.tracks(flow, line | {"stride_px": 40}, 0 * ALL_SEEN["occluded"])
-    assert found[3, 2, 0] == (21.5, 20) and (3, 3, 0) not in found      # between columns that move apart
+    found, _ = motion.tracks(flow, line | {"stride_px": 40}, 0 * ALL_SEEN["occluded"])
+    assert found[3, 2, 0] == (21.5, 20) and (3, 3, 0) not in found  # between columns that move apart
 
 
 def smooth_slide(speed):
     """(4, 48, 96, 3): waves that move right by `speed` px a frame."""
     y, x = np.mgrid[:48, :96]
-    frames = [128 + 50 * np.sin((x - speed * t) / 5) * np.cos(y / 6) + 40 * np.sin((x - speed * t + y) / 9) for t in range(4)]
+    frames = [
+        128 + 50 * np.sin((x - speed * t) / 5) * np.cos(y / 6) + 40 * np.sin((x - speed * t + y) / 9) for t in range(4)
+    ]
     return np.repeat(np.stack(frames).round().astype(np.uint8)[..., None], 3, -1)
 
 
 def test_estimated_motion():
     moving, still = smooth_slide(2), smooth_slide(0)
-    assert formulas.tof(moving, moving, {}, {}) == pytest.approx(np.zeros(3))
-    assert formulas.tof(moving, still, {}, {}) == pytest.approx(np.full(3, 2), rel=0.1)
-    flow = formulas.estimated_flow(moving[0], moving[1])[8:-8, 8:-8]
+    assert motion.tof(moving, moving, {}, {}) == pytest.approx(np.zeros(3))
+    assert motion.tof(moving, still, {}, {}) == pytest.approx(np.full(3, 2), rel=0.1)
+    flow = motion.estimated_flow(moving[0], moving[1])[8:-8, 8:-8]
     assert flow.mean((0, 1)) == pytest.approx([-2, 0], abs=0.1)
-    assert formulas.doubled(flat(77)[0]).shape == (48, 80, 3) and (formulas.doubled(flat(77)[0]) == 77).all()
+    assert motion.doubled(flat(77)[0]).shape == (48, 80, 3) and (motion.doubled(flat(77)[0]) == 77).all()
 
 
 def test_a_judge_made_by_hand():
@@ -162,8 +174,12 @@ def test_a_judge_made_by_hand():
     one[:, :, 1, 1] = 1
     judge = {"net.out.weight": torch.tensor([0.0, 1.0]).view(2, 1, 1, 1), "net.out.bias": torch.tensor([0.2, 0.0])}
     for part, kernel in (("0", one), ("1", one[:, :1])):
-        judge |= {f"net.down.0.{part}.0.weight": kernel, f"net.down.0.{part}.0.bias": torch.zeros(1),
-                  f"net.down.0.{part}.1.weight": torch.ones(1), f"net.down.0.{part}.1.bias": torch.zeros(1)}
+        judge |= {
+            f"net.down.0.{part}.0.weight": kernel,
+            f"net.down.0.{part}.0.bias": torch.zeros(1),
+            f"net.down.0.{part}.1.weight": torch.ones(1),
+            f"net.down.0.{part}.1.bias": torch.zeros(1),
+        }
     frame = np.zeros((1, 16, 32, 3), np.uint8)
     frame[:, :, 16:] = 255
     seen = networks.read_labels(judge, frame)[0]
@@ -189,21 +205,27 @@ def test_distances_of_hand_made_rows():
     rows = RNG.standard_normal((50, 3))
     rows -= rows.mean(0)
     assert statistics.frechet(2 * rows + 5, rows, None, line) == pytest.approx(75 + np.cov(rows.T).trace())
-    assert statistics.frechet(rows[:, :1].repeat(9, 1), rows[:, :1].repeat(9, 1), None, line) == pytest.approx(0, abs=1e-5)
+    assert statistics.frechet(rows[:, :1].repeat(9, 1), rows[:, :1].repeat(9, 1), None, line) == pytest.approx(
+        0, abs=1e-5
+    )
     x, y = np.array([[1.0], [2.0]]), np.array([[0.0], [3.0]])
-    others = 3 ** 3 + 1 - (4 ** 3 + 1)                              # k(1, 2) + k(0, 3) - k(1, 3) - k(2, 0)
+    others = 3**3 + 1 - (4**3 + 1)  # k(1, 2) + k(0, 3) - k(1, 3) - k(2, 0)
     assert statistics.kernel_distance(x, y, owners, line) == pytest.approx(1000 * others)
-    crosses = (1 + 4 ** 3 + 1 + 7 ** 3) / 4
-    assert statistics.kernel_distance(x, y, owners, line | {"pairs": "all"}) == pytest.approx(1000 * (27 + 1 - 2 * crosses))
+    crosses = (1 + 4**3 + 1 + 7**3) / 4
+    assert statistics.kernel_distance(x, y, owners, line | {"pairs": "all"}) == pytest.approx(
+        1000 * (27 + 1 - 2 * crosses)
+    )
     right, up = np.array([[3.0, 0], [5, 0]]), np.array([[0, 2.0], [0, 1]])
     assert statistics.gauss_mmd(right, up, owners, line | {"statistic": "u"}) == pytest.approx(2000 * (1 - np.exp(-1)))
     assert statistics.gauss_mmd(right, up, owners, line | {"statistic": "v"}) == pytest.approx(2000 * (1 - np.exp(-1)))
-    assert statistics.window_rows(np.array([[0.0], [2], [1], [5]]), 2, 2, 3) == pytest.approx(np.array([[1, 6], [3, 12]]))
+    assert statistics.window_rows(np.array([[0.0], [2], [1], [5]]), 2, 2, 3) == pytest.approx(
+        np.array([[1, 6], [3, 12]])
+    )
     assert len(statistics.window_rows(np.zeros((7, 1)), 4, 2, 1)) == 3
 
 
 def means_without(clusters):
-    return [np.mean(np.concatenate(clusters[:i] + clusters[i + 1:])) for i in range(len(clusters))]
+    return [np.mean(np.concatenate(clusters[:i] + clusters[i + 1 :])) for i in range(len(clusters))]
 
 
 def test_intervals_of_means():
@@ -222,16 +244,24 @@ def test_ratios_and_shares():
     values, sure = RNG.normal(10, 1, 8), np.ones(8)
     a, b = ((v.mean(), means_without([[x] for x in v])) for v in (values, 4 * sure))
     student = stats.ttest_1samp(values, 0).confidence_interval(0.9)
-    assert statistics.fieller(a, b, [1] * 8, 0.9) == pytest.approx((values.mean() / 4, student.low / 4, student.high / 4))
+    assert statistics.fieller(a, b, [1] * 8, 0.9) == pytest.approx(
+        (values.mean() / 4, student.low / 4, student.high / 4)
+    )
     assert statistics.fieller(a, a, [1] * 8, 0.9) == pytest.approx((1, 1, 1), abs=1e-6)
+    alone, pairs = np.eye(8, dtype=bool), np.eye(4, dtype=bool).repeat(2, 1)
     for won in (0, 3, 8):
         exact = stats.binomtest(won, 8).proportion_ci(0.95, method="exact")
-        assert statistics.clopper_pearson([1] * won + [0] * (8 - won), 0.95) == pytest.approx((won / 8, *exact))
+        votes = [1] * won + [0] * (8 - won)
+        assert statistics.share(votes, alone, 0.95) == pytest.approx((won / 8, *exact))
+    few = (stats.t.ppf(0.975, 7) / stats.t.ppf(0.975, 3)) ** 2      # pairs alike: 8 votes are worth 4
+    assert statistics.share([1, 1, 0, 0] * 2, pairs, 0.95)[1:] == statistics.clopper_pearson(2 * few, 4 * few, 0.95)
 
 
 def test_flipped_signs():
     values = RNG.normal(0.5, 1, 8)
-    theirs = stats.permutation_test((values, np.zeros(8)), lambda x, y: (x - y).sum(), permutation_type="samples").pvalue
+    theirs = stats.permutation_test(
+        (values, np.zeros(8)), lambda x, y: (x - y).sum(), permutation_type="samples"
+    ).pvalue
     assert statistics.flip_p(values) == pytest.approx(theirs) and statistics.flip_p(np.arange(1.0, 6)) == 2 / 32
     assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     weak = np.array([1.0, -1, 1, -1, 1, 1])

@@ -1,4 +1,5 @@
 """The tiny suite run from data to comparison as the notebooks call the stages, without DVC."""
+
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
