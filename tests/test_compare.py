@@ -386,6 +386,6 @@ def test_missing_results(tmp_path):
 def test_a_circle_of_votes_is_told_by_the_methods_names(tmp_path):
     """Three sorts of clips, in each of which another method is first and another last: each beats the next, and the last the first."""
     order = np.array([[3, 2, 1], [1, 3, 2], [2, 1, 3]])[:, [0, 1, 2, 0, 1, 2, 0, 1]]     # (method, clip): how good
-    runs = {run: good(psnr=20.0 + own, motion_ratio=5.0 - own) for run, own in zip("abc", order)}
+    runs = {run: good(psnr=20.0 + own, motion_ratio=5.0 - own) for run, own in zip("acb", order)}
     assert table_of(tmp_path, runs)["preference"]["ranking"]["note"] in (
         "A beats B beats C beats A", "B beats C beats A beats B", "C beats A beats B beats C")
