@@ -105,7 +105,8 @@ class Scorer:
         """
         clip = clips.tensors(arrays)
         judges = {key: Reader(judge, clip["real"]) for key, judge in self.judges.items()}
-        return {"clip": clip | {"real": remember(clip["real"]), "judges": judges}, "rows": self._rows(arrays["real"], True, where)}
+        known = {name: remember(clip[name]) for name in ("real", "flow") if name in clip}
+        return {"clip": clip | known | {"judges": judges}, "rows": self._rows(arrays["real"], True, where)}
 
     def _rows(self, frames: np.ndarray, keep: bool, where: str) -> dict:
         try:

@@ -5,12 +5,15 @@ import torch
 
 from v2vbench.metrics._flow import estimated
 from v2vbench.metrics._pictures import pictures
+from v2vbench.metrics._real import of_real
 from v2vbench.metrics._tracks import follow, grid, mean_of_seen
 from v2vbench.params import Count, Range
 
 TITLE, UNIT, BETTER, HEADING = "track drift", "px", "lower", "fidelity"
 PROTOCOL = ("track-drift/1:dis-medium-at-2x:store-flow:store-occlusion:{n_frames}f-back:grid{stride_px}px:bilinear:"
             "ends-hidden-outside:endpoint-mean-of-track:mean-of-tracks:mean-of-frames")
+
+LADDERS = ("slow", "freeze", "late")      # of damage, in whose levels its scores are told first
 
 
 def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor, *, n_frames: Annotated[int, Range(2)],
@@ -31,6 +34,6 @@ def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor, *, n
     own = torch.from_numpy(estimated(pictures(fake, at_least=2))).permute(0, 3, 1, 2)     # (T-1, 2, H, W)
     sums = torch.zeros(2, len(fake), len(grid(fake.shape[-2:], stride_px)), dtype=torch.float64)      # of distances, and their number
     for k, ((seen, _), (true, visible)) in enumerate(zip(follow(own, None, n_frames, stride_px),
-                                                         follow(flow, occluded, n_frames, stride_px), strict=True), 1):
+                                                         of_real(follow, flow, occluded, n_frames, stride_px), strict=True), 1):
         sums[:, k:] += torch.stack([(seen - true).norm(dim=-1), torch.ones_like(true[..., 0])]).where(visible, 0)
     return mean_of_seen(*sums)

@@ -3,12 +3,15 @@ from typing import Annotated
 
 import torch
 
+from v2vbench.metrics._real import of_real
 from v2vbench.metrics._tracks import follow, grid, mean_of_seen, sample
 from v2vbench.params import Count, Range
 
 TITLE, UNIT, BETTER, HEADING = "track error", "", "lower", "realism"
 PROTOCOL = ("track-error/1:store-flow:store-occlusion:{n_frames}f-back:grid{stride_px}px:bilinear:ends-hidden-outside:"
             "rgb-rms-over-that-{apart_px}px-away:noise{noise:g}:mean-of-tracks:mean-of-frames")
+
+LADDERS = ("slow", "freeze", "late")      # of damage, in whose levels its scores are told first
 
 
 def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor, *, n_frames: Annotated[int, Range(2)],
@@ -35,7 +38,7 @@ def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor, *, n
     n, start = len(fake), grid(fake.shape[-2:], stride_px)
     colours, beside = sample(fake, start.expand(n, -1, -1)), [(0, 0), (apart_px, 0), (-apart_px, 0), (0, apart_px), (0, -apart_px)]
     sums, count = torch.zeros(2, n, len(start), dtype=torch.float64), torch.zeros(n, len(start), dtype=torch.float64)
-    for k, (points, visible) in enumerate(follow(flow, occluded, n_frames, stride_px), 1):
+    for k, (points, visible) in enumerate(of_real(follow, flow, occluded, n_frames, stride_px), 1):
         places = (points[:, None] + points.new_tensor(beside)[:, None]).flatten(1, 2)                   # (T-k, 5 P, 2)
         seen = sample(fake[:n - k], places).unflatten(1, (5, -1))                                       # (T-k, 5, P, 3)
         squares = (127.5 * (seen - colours[k:, None])).square().mean(-1).where(visible[:, None], 0)
