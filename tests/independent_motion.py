@@ -120,50 +120,55 @@ def corners(x, y, shape):
 
 
 def tracks(flow, line, occluded=None):
-    """{(t, k, point): (x, y)}: where a grid's points of frame t stood k frames before, by steps along the flows back.
+    """{(t, point): [(x, y), ...]}: where a grid's points of frame t stood 1, 2, ... frames before; the grid.
 
-    occluded    a track ends where a pixel that counts is hidden, where the flows of these differ by more than 1 px in x
-                or in y (it lies between two things), and where it leaves the frame; None: none ends
+    flow        (T-1, H, W, 2), back from each frame, read bilinearly
+    occluded    a track ends where a pixel that counts is hidden, and where it leaves the frame; None: none ends
     """
     height, width = flow.shape[1:3]
-    starts = [
-        (float(x), float(y))
-        for y in range(min(line["stride_px"] // 2, height - 1), height, line["stride_px"])
-        for x in range(min(line["stride_px"] // 2, width - 1), width, line["stride_px"])
-    ]
-    found = {}
+    down, across = (range(min(line["stride_px"] // 2, side - 1), side, line["stride_px"]) for side in (height, width))
+    starts, found = [(float(x), float(y)) for y in down for x in across], {}
     for t in range(1, len(flow) + 1):
         for point, (x, y) in enumerate(starts):
+            found[t, point] = []
             for k in range(1, min(line["n_frames"] - 1, t) + 1):
                 around = corners(x, y, (height, width))
-                steps = np.array([flow[t - k][place] for place, _ in around])
-                ends = occluded is not None and (
-                    any(occluded[t - k][place] for place, _ in around) or (np.ptp(steps, 0) > 1).any()
-                )
-                dx, dy = np.array([weight for _, weight in around]) @ steps
+                hidden = occluded is not None and any(occluded[t - k][place] for place, _ in around)
+                dx, dy = sum(weight * flow[t - k][place] for place, weight in around)
                 x, y = x + dx, y + dy
-                if ends or occluded is not None and not (0 <= x <= width - 1 and 0 <= y <= height - 1):
+                if hidden or occluded is not None and not (0 <= x <= width - 1 and 0 <= y <= height - 1):
                     break
-                found[t, k, point] = x, y
+                found[t, point].append((x, y))
     return found, starts
 
 
+def mean_of_tracks(values, n):
+    """Means at frames 1 to n - 1 of {(t, point): a track's value}."""
+    return np.array([np.mean([value for (t, _), value in values.items() if t == frame]) for frame in range(1, n)])
+
+
 def track_error(fake, real, arrays, line):
-    """Root of the mean squared difference of a point's colour in frame t and on its true track before, grey levels."""
+    """sqrt((N + noise^2) / (D + noise^2)) of each track: how far its colours are off, and four beside."""
     found, starts = tracks(arrays["flow"].astype(float), line, arrays["occluded"])
-    squares = [[] for _ in fake]
-    for (t, k, point), (x, y) in found.items():
-        before = sum(weight * fake[t - k][place].astype(float) for place, weight in corners(x, y, fake.shape[1:3]))
+    values = {}
+    for (t, point), places in found.items():
         column, row = map(int, starts[point])
-        squares[t].append(((before - fake[t, row, column]) ** 2).mean())
-    return np.sqrt([np.mean(own) for own in squares[1:]])
+        own, near = [], []
+        for k, (x, y) in enumerate(places, 1):
+            for apart, squares in ((0, own), (line["apart_px"], near)):
+                for dx, dy in {(apart, 0), (-apart, 0), (0, apart), (0, -apart)}:
+                    around = corners(x + dx, y + dy, fake.shape[1:3])
+                    colour = sum(weight * fake[t - k][place].astype(float) for place, weight in around)
+                    squares.append(((colour - fake[t, row, column]) ** 2).mean())
+        if places:
+            values[t, point] = np.sqrt((np.mean(own) + line["noise"] ** 2) / (np.mean(near) + line["noise"] ** 2))
+    return mean_of_tracks(values, len(fake))
 
 
 def track_drift(fake, real, arrays, line):
-    """Mean distance of the tracks along the flow estimated in the video from the true ones, px."""
+    """Mean distance of each true track from the one along the flow estimated in the video, px."""
     true, _ = tracks(arrays["flow"].astype(float), line, arrays["occluded"])
     seen, _ = tracks(flows(fake), line)
-    apart = [[] for _ in fake]
-    for (t, k, point), (x, y) in true.items():
-        apart[t].append(np.hypot(x - seen[t, k, point][0], y - seen[t, k, point][1]))
-    return np.array([np.mean(own) for own in apart[1:]])
+    values = {key: np.mean([np.hypot(x - a, y - b) for (x, y), (a, b) in zip(places, seen[key])])
+              for key, places in true.items() if places}
+    return mean_of_tracks(values, len(fake))

@@ -58,9 +58,9 @@ def test_the_tiny_suite_is_what_other_code_computes(tiny_project):
             (label, metric) for group in groups.values() for label, metric in group["metrics"].items()
         ):
             assert metric["value"] is None or f" {label} value: " in lines
-    for kind in ("psnr copy_last low", "ked_windows copy_last low", "segmentation copy_last low", "primary warp_error copy_last p",
-                 "controls psnr frozen p", "psnr copy_last drift high", "warp_error real value", "segmentation floor value"):
-        assert re.search(rf"unseen (?:freedoom )?{kind}: -?[0-9]", lines), kind      # and not None, as where one cluster is all there is
+    for kind in ("psnr copy_last low", "ked_windows copy_last low", "segmentation copy_last low", "psnr copy_last drift high",
+                 "primary warp_error copy_last p", "controls psnr frozen p", "warp_error real value", "segmentation floor value"):
+        assert re.search(rf"unseen {kind}: -?[0-9]", lines), kind      # and not None, as where all is one cluster
     assert re.search(r"exploratory \S+ copy_last p: [0-9]", lines) and re.search(r"votes \S+ \S+ low: [0-9]", lines)
 
 
@@ -75,10 +75,12 @@ def test_an_altered_number_is_found(tiny_project, tmp_path, part, capsys):
     for name in ("params.yaml", "data", "runs", "judges"):
         (tmp_path / name).symlink_to(tiny_project / name)
     shutil.copytree(tiny_project / "metrics", tmp_path / "metrics")
-    path = tmp_path / "metrics" / {"copy_last": "runs/copy_last.json", "calibrate": "calibrate/freedoom.json"}.get(part, "compare.json")
+    files = {"copy_last": "runs/copy_last.json", "calibrate": "calibrate/freedoom.json", "compare": "compare.json"}
+    path = tmp_path / "metrics" / files[part]
     result = json.loads(path.read_text())
     if part == "copy_last":
-        values, at, wrong = result["groups"]["unseen"]["metrics"]["ked_windows"]["leave_one_out"], 0, "unseen ked_windows leave_one_out 0"
+        values = result["groups"]["unseen"]["metrics"]["ked_windows"]["leave_one_out"]
+        at, wrong = 0, "unseen ked_windows leave_one_out 0"
     elif part == "calibrate":
         values = result["groups"]["seen"]["controls"]["frozen"]["metrics"]["warp_error"]["per_clip"]
         at, wrong = 1, "seen frozen warp_error per_clip 1"
@@ -131,23 +133,31 @@ def test_errors_along_the_true_flow():
 
 
 def test_tracks_over_several_frames():
-    """Along whole-pixel tracks nothing changes colour; an offset from frame 2 on is seen from where it begins."""
-    line = {"n_frames": 4, "stride_px": 5}
+    """Along whole-pixel tracks nothing changes colour; an offset from frame 2 on is seen on all that cross it."""
+    line = {"n_frames": 4, "stride_px": 5, "apart_px": 1, "noise": 3}
     found, starts = motion.tracks(ALL_SEEN["flow"].astype(float), line, ALL_SEEN["occluded"])
-    assert starts[0] == (2, 2) and len(starts) == 5 * 8 and found[4, 3, 0] == (5, 2) and (4, 4, 0) not in found
-    assert (3, 2, 7) in found and (3, 3, 7) not in found  # columns 37, 38, 39, where the next step is hidden
-    assert motion.track_error(SLIDE, SLIDE, ALL_SEEN, line) == pytest.approx(np.zeros(4))
-    offset = (SLIDE // 2 + np.array([0, 0, 51, 51, 51])[:, None, None, None]).astype(np.uint8)
-    changed = motion.track_error(
-        offset, SLIDE, ALL_SEEN, line | {"stride_px": 40}
-    )  # a single point, with three frames before
-    assert changed == pytest.approx([0, 51, 51 * np.sqrt(2 / 3), 51 * np.sqrt(1 / 3)])
-    frozen = motion.track_drift(SLIDE[[0] * 5], SLIDE, ALL_SEEN, line | {"stride_px": 40})
-    assert frozen == pytest.approx([1, 1.5, 2, 2], abs=1e-6)  # means of 1; 1, 2; 1, 2, 3; 1, 2, 3 px
-    flow = ALL_SEEN["flow"].astype(float)
-    flow[:, :, 21], flow[:, :, 22:] = (0.5, 0), (-2, 0)
-    found, _ = motion.tracks(flow, line | {"stride_px": 40}, 0 * ALL_SEEN["occluded"])
-    assert found[3, 2, 0] == (21.5, 20) and (3, 3, 0) not in found  # between columns that move apart
+    assert starts[0] == (2, 2) and len(starts) == 5 * 8 and found[4, 0] == [(3, 2), (4, 2), (5, 2)]
+    assert found[3, 7] == [(38, 2), (39, 2)]                       # where the next step is hidden
+    assert (motion.tracks(-ALL_SEEN["flow"].astype(float), line, ALL_SEEN["occluded"])[0][3, 0]) == [(1, 2), (0, 2)]
+    flow = np.tile(np.array([0.5, 0]), (4, 24, 40, 1))
+    flow[:, :, 3] = -1, 0
+    assert motion.tracks(flow, line)[0][2, 0] == [(2.5, 2), (2.25, 2)]      # half of 0.5 and half of -1
+
+    def kept(beside, own=0):                                       # of a track, from mean squares
+        return np.sqrt((own + 9) / (beside + 9))
+
+    flat_slide = flat(*[100] * 5)
+    assert motion.track_error(flat_slide, SLIDE, ALL_SEEN, line) == pytest.approx(np.ones(4))
+    single = line | {"stride_px": 40}                              # one point, at column and row 20
+    x = SLIDE.astype(float)
+    four = (1, 0), (-1, 0), (0, 1), (0, -1)                        # beside the point of frame t, wherever it has come to
+    beside = [np.mean([(x[t, 20 + dy, 20 + dx] - x[t, 20, 20]) ** 2 for dx, dy in four]) for t in range(5)]
+    assert motion.track_error(SLIDE, SLIDE, ALL_SEEN, single) == pytest.approx([kept(own) for own in beside[1:]])
+    offset = flat(100, 100, 151, 151, 151)
+    shares = np.array([0, 2 / 2, 2 / 3, 1 / 3]) * 51 ** 2          # frames before 2 among those before 1, 2, 3 and 4
+    assert motion.track_error(offset, SLIDE, ALL_SEEN, single) == pytest.approx([kept(own, own) for own in shares])
+    frozen = motion.track_drift(SLIDE[[0] * 5], SLIDE, ALL_SEEN, single)
+    assert frozen == pytest.approx([1, 1.5, 2, 2], abs=1e-6)       # means of 1; 1, 2; 1, 2, 3; 1, 2, 3 px
 
 
 def smooth_slide(speed):
