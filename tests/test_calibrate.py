@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from conftest import facts
 
 from v2vbench import calibrate as stage
