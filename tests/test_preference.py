@@ -624,7 +624,8 @@ def test_settings_are_checked():
             bind(Preference, SECTION | wrong, "preference")
     lines = resolve({"psnr": {"data_range": 2, "cap_db": 100}, "warp_error": {},
                      "fed": {"metric": "frechet", "features": "x", "divisor": "n-1"}})
-    for labels, why in ((["psnr", "sim"], "preference.metrics.realism[1]: no 'sim'; there are psnr, warp_error, fed"),
+    for labels, why in ((["warp_error", "sim"], "preference.metrics.realism[1]: no 'sim'; there are psnr, warp_error, fed"),
+                        (["psnr"], "preference.metrics.realism[0]: psnr is a metric of fidelity; name it there"),
                         (["fed"], "preference.metrics.realism[0]: fed has no value of a single clip; only metrics of single clips vote")):
         with pytest.raises(Fault) as fault:
             check_candidates(replace(SETTINGS, metrics=replace(ONLY_PSNR, realism=labels)), lines, "preference")

@@ -37,8 +37,8 @@ def check_candidates(settings: Preference, metrics: list[Metric], where: str):
             metric = choose(lines, label, at)
             if metric.kind != "clip":
                 raise Fault(f"{at}: {label} has no value of a single clip; only metrics of single clips vote")
-            if (own := getattr(metric.module, "HEADING", heading)) != heading:
-                raise Fault(f"{at}: {label} is a metric of {own}; name it there")
+            if metric.module.HEADING != heading:
+                raise Fault(f"{at}: {label} is a metric of {metric.module.HEADING}; name it there")
 
 
 def of_group(scored: dict, pairs: list[tuple[str, str]], calibration: dict | None, people: list[dict], settings: Preference,
