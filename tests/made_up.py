@@ -70,8 +70,9 @@ def _controls(label, scale, against, better, n, rng):
     """A row for each control: as those of methods, but never best nor told in levels of damage."""
     rows = {}
     for i, (key, *_) in enumerate(CONTROLS, 1):
-        row = _row(i, against, scale * (1 + 0.3 * i), label, better, n, rng, False) | {"equivalent": None, "bar": 0.1 * i if n > 1 and label != "motion" else None}
-        rows[key] = row | {"verdict": row["verdict"] and row["verdict"] | {"family": "controls"}}
+        row = _row(i, against, scale * (1 + 0.3 * i), label, better, n, rng, False)
+        rows[key] = row | {"equivalent": None, "bar": 0.1 * i if n > 1 and label != "motion" else None,
+                           "verdict": row["verdict"] and row["verdict"] | {"family": "controls"}}
     return rows
 
 
@@ -188,7 +189,8 @@ def project(root, names, methods=METHODS, metrics=METRICS, full=True):
         for run, title in own.items():
             given, noise = methods[title]
             about = {"title": title, "dataset": dataset, "model": "none"}
-            runs[run] = about | {"schedule": "short", "base": "none", "first_frames": "real" if given else "none", "seeds": [0], "kwargs": {}}
+            runs[run] = about | {"schedule": "short", "base": "none", "first_frames": "real" if given else "none",
+                                 "seeds": [0], "kwargs": {}}
             compare["runs"][run] = about | {"first_frames": f"{given} real frames" if given else "none"}
             _run(root, store, run, title, given, noise, rng)
             scored[run] = {"groups": {}}

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from conftest import facts
 
 from v2vbench import calibrate as stage
@@ -281,7 +280,7 @@ def test_ladders_and_controls_are_scored_as_a_run_is(result, store):
     from v2vbench.evaluate import evaluate
     found, own, folder = result
     line = params.bind(params.Run, {"title": "x", "dataset": "sliding", "model": "copy_last", "schedule": "none", "base": "none",
-                                    "first_frames": "real", "kwargs": {}}, "test")
+                                    "first_frames": "real", "seeds": [0], "kwargs": {}}, "test")
 
     def run(made):
         clips.write(folder / "runs" / "x" / "clips.zip", facts(), (

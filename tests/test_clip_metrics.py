@@ -2,6 +2,7 @@
 import types
 import warnings
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from torchvision import models
 
 from v2vbench import clips, weights
-from v2vbench.metrics import _networks, dists, flicker, flow_error, identity, lpips, ms_ssim, ssim, tlp, tof
+from v2vbench.metrics import _networks, dists, flicker, flow_error, identity, lpips, ms_ssim, ssim, tlp, tof, vmaf
 from v2vbench.params import Fault
 
 BETAS = [0.0448, 0.2856, 0.3001]
@@ -277,3 +278,43 @@ def test_identity_of_carphone():
     real = clips.image(carphone.video()[90::8])
     values = [identity.compute(fake, real, enlarge=2, threshold=-0.5) for fake in (real, *(blurred(real, s) for s in (1, 2, 4, 8)))]
     assert (values[0] == 0).all() and (np.diff([float(v.mean()) for v in values]) > 0).all() and values[-1].min() > 0.6
+
+
+def luma_of_opencv(frames):
+    """The Y plane that a coder gets: BT.601, 16 to 235, rounded."""
+    return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)[:frame.shape[0]] for frame in frames])
+
+
+def test_vmaf_is_given_the_luma_of_coded_video_and_the_real_one_first(monkeypatch, raw_pair):
+    """A stand-in for the package, which keeps what it is given."""
+    given = []
+
+    class Listens(torch.nn.Module):
+        def forward(self, real, fake):
+            given.extend((real, fake))
+            return torch.arange(3.0)[:, None]
+
+    monkeypatch.setattr(vmaf, "_model", Listens)
+    fake, real = map(clips.image, raw_pair)
+    assert vmaf.compute(fake, real).tolist() == [0, 1, 2] and len(given) == 2
+    for seen, frames in zip(given, reversed(raw_pair)):
+        assert seen.shape == (3, 1, 48, 56) and np.abs(seen[:, 0].numpy() - luma_of_opencv(frames)).max() < 1.01
+    assert vmaf.weights() == ("vmaf",)
+    monkeypatch.undo()
+    monkeypatch.setattr(weights, "find", lambda name: None)
+    vmaf._model.cache_clear()
+    with pytest.raises(Fault, match=r"weights absent: vmaf .*v2vbench\[vmaf\]"):
+        vmaf.compute(fake, real)
+
+
+@pytest.mark.weights
+def test_vmaf_falls_with_damage_and_is_the_packages(world):
+    if weights.find("vmaf") is None:
+        pytest.skip(weights.absent(["vmaf"]))
+    import vmaf_torch
+    real = world["real"]
+    fakes = [real, *(blurred(real, s) for s in (1, 2, 4))]
+    values = [float(vmaf.compute(fake, real).mean()) for fake in fakes]
+    assert values[0] > 95 and (np.diff(values) < 0).all()
+    planes = [torch.from_numpy(luma_of_opencv(clips.pixels(frames))).float()[:, None] for frames in (real, fakes[2])]
+    assert values[2] == pytest.approx(float(vmaf_torch.VMAF(clip_score=True)(*planes).mean()), abs=1)      # rounded levels

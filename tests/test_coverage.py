@@ -89,8 +89,8 @@ def test_decisions_err_rarely_and_find_what_is_there():
 
 def test_a_frechet_verdict_favours_the_narrow_one():
     """Which is why there is none; the kernel distance does not."""
-    frechet, kernel = (simulation.error_of_pair(rng(13), name, unequal(name, POPULATIONS["64"]), 12, 80) for name in ("frechet", "kernel"))
-    assert frechet["first"] >= 0.15 and frechet["second"] == 0 and max(kernel.values()) <= 0.08
+    frechet, kernel = (simulation.error_of_pair(rng(13), name, unequal(name, POPULATIONS["64"]), 8, 120) for name in ("frechet", "kernel"))
+    assert frechet["first"] >= 0.09 and frechet["second"] <= 0.02 and max(kernel.values()) <= 0.08
 
 
 def test_sign_flips_want_symmetry():

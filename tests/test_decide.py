@@ -5,8 +5,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from v2vbench.decide import (clusters_needed, deltas, holm, holm_level, max_t, max_t_level, paired, seeds_p, sign_flip, smallest_effect,
-                             verdicts)
+from v2vbench.decide import (
+    clusters_needed,
+    deltas,
+    holm,
+    holm_level,
+    max_t,
+    max_t_level,
+    paired,
+    seeds_p,
+    sign_flip,
+    smallest_effect,
+    verdicts,
+)
 from v2vbench.intervals import Estimate, of_clips
 
 DRAWN = {"n_flips": 4096, "seed": 0}

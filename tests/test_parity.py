@@ -11,7 +11,20 @@ from skimage.measure import block_reduce
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from v2vbench import clips
-from v2vbench.metrics import flicker, flow_error, inputs, motion_ratio, ms_ssim, psnr, sharpness_ratio, ssim, tof, warp_error
+from v2vbench.metrics import (
+    flicker,
+    flow_error,
+    inputs,
+    motion_ratio,
+    ms_ssim,
+    psnr,
+    sharpness_ratio,
+    ssim,
+    tof,
+    track_drift,
+    track_error,
+    warp_error,
+)
 
 BETAS = [0.0448, 0.2856, 0.3001]
 LIKE_THE_PAPER = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255)
@@ -25,7 +38,7 @@ def raw():
     wall = gaussian_filter(rng.normal(0, 300, (H + 20, W + 40, 3)), (2, 2, 0)) + (150, 130, 90)
     real = np.stack([wall[2 * t:2 * t + H, 3 * t:3 * t + W] for t in range(n)]).clip(0, 255)
     fake = (0.8 * real + 25 + rng.normal(0, 8, real.shape) + 6 * rng.normal(size=(n, 1, 1, 3))).clip(0, 255)
-    flow = rng.normal(0, 2, (n - 1, H, W, 2)) + (3, 2)                    # no whole numbers, and some point outside
+    flow = gaussian_filter(rng.normal(0, 20, (n - 1, H, W, 2)), (0, 4, 4, 0)) + (3, 2)      # some point outside
     return {"real": real.astype(np.uint8), "fake": fake.astype(np.uint8), "flow": flow.astype(np.float16),
             "occluded": (rng.random((n - 1, H, W)) < 0.3).astype(np.uint8)}
 
@@ -98,6 +111,51 @@ def motions(raw):
     return fake / real.mean()
 
 
+def tracks(flow, occluded, t, x, y, n_frames):
+    """The places of one point of frame t in frames t - 1, t - 2, ... until it is lost: one pixel at a time."""
+    for k in range(1, min(n_frames, t + 1)):
+        at = lambda image: map_coordinates(image.astype(float), [[y], [x]], order=1, mode="nearest")[0]      # noqa: B023, E731
+        if occluded is not None and at(occluded[t - k]) > 0:
+            return
+        x, y = x + at(flow[t - k, ..., 0]), y + at(flow[t - k, ..., 1])
+        if occluded is not None and not (0 <= x <= flow.shape[2] - 1 and 0 <= y <= flow.shape[1] - 1):
+            return
+        yield k, x, y
+
+
+def colour(frame, x, y):
+    return np.array([map_coordinates(frame[..., c].astype(float), [[y], [x]], order=1, mode="nearest")[0] for c in range(3)])
+
+
+POINTS = [(x, y) for y in range(8, 48, 16) for x in range(8, 80, 16)]
+
+
+def track_errors(raw):
+    values = []
+    for t in range(1, 5):
+        shares = []
+        for x0, y0 in POINTS:
+            own, near = [], []
+            for k, x, y in tracks(raw["flow"], raw["occluded"], t, x0, y0, 4):
+                own.append(np.mean((colour(raw["fake"][t - k], x, y) - raw["fake"][t, y0, x0]) ** 2))
+                near += [np.mean((colour(raw["fake"][t - k], x + dx, y + dy) - raw["fake"][t, y0, x0]) ** 2)
+                         for dx, dy in ((2, 0), (-2, 0), (0, 2), (0, -2))]
+            shares += [np.sqrt((np.mean(own) + 9) / (np.mean(near) + 9))] if own else []
+        values.append(np.mean(shares))
+    return values
+
+
+def track_drifts(raw):
+    own, values = np.array(dis(raw["fake"])), []
+    for t in range(1, 5):
+        means = []
+        for x0, y0 in POINTS:
+            true, seen = list(tracks(raw["flow"], raw["occluded"], t, x0, y0, 4)), list(tracks(own, None, t, x0, y0, 4))
+            means += [np.mean([np.hypot(x - u, y - v) for (_, x, y), (_, u, v) in zip(true, seen)])] if true else []
+        values.append(np.mean(means))
+    return values
+
+
 ORACLES = {      # metric: its settings, its values by others, tolerance: relative
     psnr: ({"data_range": 2, "cap_db": 100}, by_frame(lambda x, y: peak_signal_noise_ratio(y, x, data_range=255)), 1e-6),
     ssim: ({"sigma": 1.5}, by_frame(lambda x, y: structural_similarity(x, y, channel_axis=-1, **LIKE_THE_PAPER)), 1e-6),
@@ -108,6 +166,8 @@ ORACLES = {      # metric: its settings, its values by others, tolerance: relati
     flicker: ({"block_px": 8}, flickers, 1e-5),
     sharpness_ratio: ({}, lambda raw: np.array(gradient_energies(raw["fake"])) / np.mean(gradient_energies(raw["real"])), 1e-6),
     motion_ratio: ({"block_px": 8}, motions, 1e-5),
+    track_error: ({"n_frames": 4, "stride_px": 16, "apart_px": 2, "noise": 3.0}, track_errors, 1e-6),
+    track_drift: ({"n_frames": 4, "stride_px": 16}, track_drifts, 1e-5),
 }
 IDS = [module.__name__.rsplit(".")[-1] for module in ORACLES]
 

@@ -23,7 +23,7 @@ from v2vbench.report import write as report
 ROOT = Path(__file__).parents[1]
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 # Change no number of a stage.
-PLUMBING = {f"v2vbench/{name}.py" for name in ("__init__", "params", "progress", "files", "weights", "passes")}
+PLUMBING = {f"v2vbench/{name}.py" for name in ("__init__", "params", "progress", "files", "weights", "passes", "doctor")}
 
 
 @pytest.fixture(scope="module")

@@ -369,7 +369,7 @@ def test_damages_against_each_other_where_their_order_is_known():
     assert set(MILD) | set(PLAIN) <= set(damage.LADDERS)
     pairs, own = of_damages(named(), BETTER), named()["ladders"]
     n = len(pairs.outcome) - 4 * 3 * 12                            # beside the rungs of each ladder
-    assert n == 12 * (1 + 1 + 2 * 2)                # noise 4 over blur 4; blur 0.5 over noise 16; both over flicker 16 and 32; slow of neither
+    assert n == 12 * (1 + 1 + 2 * 2)    # noise 4 over blur 4; blur 0.5 over noise 16; both over flicker 16 and 32; slow of neither
     cost = {name: -np.array(own[name]["metrics"]["psnr"]["per_clip"]) for name in own}
     want = [cost["blur"][3] - cost["noise"][1], cost["noise"][3] - cost["blur"][1], *(
         cost["flicker"][j] - cost[mild][1] for mild in ("blur", "noise") for j in (2, 3))]
@@ -417,7 +417,8 @@ def test_weights_are_those_of_another_library():
     difference = rng.normal(size=(400, 2)) * (1, 5)
     outcome = (rng.random(400) < 1 / (1 + np.exp(-np.tanh(difference / (1, 5)) @ (1.5, 0.7)))).astype(float)
     known = replace(KNOWN, better={"x": "lower", "y": "lower"}, difference=difference, outcome=outcome, weight=np.ones(400),
-                    clip=np.arange(400).astype(str), cluster=np.arange(400).astype(str), adjacent=np.ones(400, bool), left_out={"damage": {}})
+                    clip=np.arange(400).astype(str), cluster=np.arange(400).astype(str), adjacent=np.ones(400, bool),
+                    left_out={"damage": {}})
     found = win.learn(known, SETTINGS.win, 0.95)
     u = np.tanh(difference / list(found["scales"].values()))
     theirs = LogisticRegression(C=1 / (400 * 0.01), fit_intercept=False, tol=1e-10).fit(u, outcome).coef_[0]
@@ -477,7 +478,8 @@ def test_pairs_of_methods():
     assert 0.5 < told["low"] < told["p"] < told["high"] <= 1 and told["n_clips"] == 12 and told["n_no_evidence"] == 0
     assert turned["p"] == pytest.approx(1 - told["p"]) and turned["high"] == pytest.approx(1 - told["low"])
     even = win.pairs(MODEL, mild, mild, SETTINGS.win, 0.95)
-    assert even.pop("p_ridges") == [0.5, 0.5] and even == pytest.approx({"p": 0.5, "low": 0.5, "high": 0.5, "n_clips": 12, "n_no_evidence": 0})
+    assert even.pop("p_ridges") == [0.5, 0.5]
+    assert even == pytest.approx({"p": 0.5, "low": 0.5, "high": 0.5, "n_clips": 12, "n_no_evidence": 0})
     some, most = ({label: values.copy() for label, values in worse.items()} for _ in range(2))
     some["psnr"][:5], most["psnr"][:7] = -100, -100
     assert win.pairs(MODEL, mild, some, SETTINGS.win, 0.95)["n_no_evidence"] == 5
@@ -497,7 +499,8 @@ def test_the_interval_holds_what_other_ridges_say():
         again.append(win.pairs(alone, mild, worse, SETTINGS.win, 0.95))
     assert list(MODEL["ridges"]) == ["0.001", "0.1"] and again[0]["p"] > again[1]["p"] + 0.02 > again[2]["p"] + 0.04
     assert told["p"] == again[1]["p"] and told["p_ridges"] == pytest.approx([again[2]["p"], again[0]["p"]])
-    assert told["low"] == pytest.approx(min(one["low"] for one in again)) and told["high"] == pytest.approx(max(one["high"] for one in again))
+    assert told["low"] == pytest.approx(min(one["low"] for one in again))
+    assert told["high"] == pytest.approx(max(one["high"] for one in again))
 
 
 def test_intervals_of_chances_go_by_cluster():
@@ -541,8 +544,8 @@ def simulated_methods(seed, n=400):
     is smooth to please the metric that is paid for it."""
     rng = np.random.default_rng(seed)
     bad = rng.exponential(0.6, (2, n, 5)) * (rng.random((2, n, 5)) < 0.5)
-    cost = {label: (bad * share * rng.lognormal(0, 0.3, bad.shape)).sum(2) + rng.normal(0, 0.15, (2, n)) - (label == "smooth") * np.c_[[2, 0]]
-            for label, share in SEEN_BY.items()}
+    cost = {label: (bad * share * rng.lognormal(0, 0.3, bad.shape)).sum(2) + rng.normal(0, 0.15, (2, n))
+            - (label == "smooth") * np.c_[[2, 0]] for label, share in SEEN_BY.items()}
     return {label: two - one for label, (one, two) in cost.items()}, rng.random(n) < 1 / (1 + np.exp(-2 * (bad[1] - bad[0]).sum(1)))
 
 
@@ -558,7 +561,8 @@ def test_damages_against_each_other_and_no_fooled_metric_tell_methods_better():
         apart = {"clips": calibration["clips"], "ladders": {f"own {name}": own for name, own in calibration["ladders"].items()}}
         for which, labels, alike in ((apart, list(SEEN_BY), None), (calibration, [label for label in SEEN_BY if label != "smooth"], maps)):
             model = win.learn(of_damages(which, dict.fromkeys(labels, "lower"), alike), SETTINGS.win, 0.95)
-            p = np.array([0.5 if one is None else one for one in win.probability(model, np.stack([difference[label] for label in labels], 1))])
+            chances = win.probability(model, np.stack([difference[label] for label in labels], 1))
+            p = np.array([0.5 if chance is None else chance for chance in chances])
             found.append((((p > 0.5) == won)[p != 0.5].mean(), -np.log(np.where(won, p, 1 - p)).mean(), (p == 0.5).mean(),
                           model["cross_validation"]["damage"]["log_loss"]))
     before, after = np.mean(found[::2], 0), np.mean(found[1::2], 0)
@@ -618,7 +622,8 @@ def test_settings_are_checked():
                        ({"voters": []}, "unknown voters"), ({"metrics": {"fidelity": ["psnr"]}}, "preference.metrics: missing realism")):
         with pytest.raises(Fault, match=why):
             bind(Preference, SECTION | wrong, "preference")
-    lines = resolve({"psnr": {"data_range": 2, "cap_db": 100}, "warp_error": {}, "fed": {"metric": "frechet", "features": "x", "divisor": "n-1"}})
+    lines = resolve({"psnr": {"data_range": 2, "cap_db": 100}, "warp_error": {},
+                     "fed": {"metric": "frechet", "features": "x", "divisor": "n-1"}})
     for labels, why in ((["psnr", "sim"], "preference.metrics.realism[1]: no 'sim'; there are psnr, warp_error, fed"),
                         (["fed"], "preference.metrics.realism[0]: fed has no value of a single clip; only metrics of single clips vote")):
         with pytest.raises(Fault) as fault:

@@ -1,6 +1,7 @@
 """Each policy of resizing is what the library it is named after does, on frames that it shrinks, enlarges, cuts and leaves alone."""
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -88,11 +89,22 @@ def test_clean_bicubic_is_no_property_of_pillow_alone():
     assert (resize(pictures, "pil-bicubic", PX) - images).abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("size", [size for size in SIZES if min(size) > 3])
+def test_torch_bicubic_is_opencvs(size):
+    """OpenCV's cubic has the same kernel, a = -0.75, repeats edges and has no antialias either."""
+    pictures = frames(size)
+    want = np.stack([cv2.resize(picture.astype(np.float32), (PX, PX), interpolation=cv2.INTER_CUBIC) for picture in pictures])
+    assert (resize(pictures, "torch-bicubic", PX) - nchw(want)).abs().max() < 0.05
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_frames_are_resized_one_by_one_within_range(policy):
     pictures = frames((130, 241)) // 255 * 255                            # black and white: a filter overshoots at every edge
     together = resize(pictures, policy, PX)
-    assert 0 <= together.min() and together.max() <= 255
+    if policy == "torch-bicubic":                                         # cmmd-pytorch does not clip
+        assert together.min() < -20 and together.max() > 275
+    else:
+        assert 0 <= together.min() and together.max() <= 255
     assert torch.equal(together, torch.cat([resize(pictures[i:i + 1], policy, PX) for i in range(3)]))
     assert torch.equal(together, resize(np.asfortranarray(pictures), policy, PX))
     assert len(resize(pictures[:0], policy, PX)) == 0

@@ -19,8 +19,9 @@ from v2vbench.notebook import sources
 
 TINY = params.load(Path(__file__).parent / "tiny.yaml")
 SECTIONS = ("datasets", "schedules", "judges", "features", "metrics", "runs", "forecasts", "predictions", "styles")
+# JSON is YAML
 EMPTY = json.dumps({"suite": "t", "about": "t", "protocol": vars(TINY.protocol), "calibration": TINY.calibration, "report": TINY.report,
-                    "preference": TINY.preference | {"metrics": []}} | dict.fromkeys(SECTIONS, {}))         # JSON is YAML
+                    "preference": TINY.preference | {"metrics": {"fidelity": [], "realism": []}}} | dict.fromkeys(SECTIONS, {}))
 STARTED = []
 GROW = "import os, time\nfile = open('grows', 'a', buffering=1)\nwhile True:\n    file.write(f'{os.getpid()}\\n')\n    time.sleep(0.05)"
 NATIVE = "import os\nopen('grows', 'w').write(str(os.getpid()))\nsum(range(10**13))"          # holds the GIL: no Python thread can help

@@ -236,7 +236,7 @@ def test_an_id_has_every_number_in_it():
     """And the plain name is that of the published statistic: what leaves pairs out, or has other frames, says so."""
     lines = {"inception": {"extractor": "inception2015", "resize": "tf"}, "some": {"extractor": "efficientnet_lite0", "px": 64},
              "i3d": {"extractor": "i3d", "weights": "tfhub", "output": "logits", "resize": "torch-bilinear", "px": 224,
-                     "n_frames": 10, "stride": 5}}
+                     "n_frames": 10, "stride": 5}, "clip": {"extractor": "clip_vit"}}
     kinds = resolve_features(lines)
     told = {}
     for rows_of, kind in kinds.items():
@@ -252,6 +252,7 @@ def test_an_id_has_every_number_in_it():
                                           f"gauss-mmd-kid-inception2015/2:{rows_of}:unit-length:sigma2:u")
     assert told["some", "kernel"][0] == "cluster-blocked KED-Lite0 frames" and told["i3d", "frechet"][0] == "FVD, 10 frames"
     assert told["i3d", "kernel"][0] == "cluster-blocked KVD, 10 frames" and ":10f-stride5:" in told["i3d", "frechet"][1]
+    assert told["clip", "mmd_v"][0] == "CMMD, σ 2" and told["clip", "mmd_v"][1].startswith("cmmd/2:336-torch-bicubic:")
     assert len({protocol for _, protocol in told.values()}) == len(told)
 
 

@@ -32,7 +32,7 @@ def compare(params: Params, root: Path) -> dict:
         for group, title in facts.groups.items():
             scored, known = {run: result["groups"][group] for run, result in own.items()}, calibration["groups"][group]
             _check_same(scored, known, group)
-            table, raw = tables.of_group(scored, known, title, getattr(facts, "cluster", "clip"), metrics, params)
+            table, raw = tables.of_group(scored, known, title, facts.cluster, metrics, params)
             table["preference"] = _preference(scored, known, titles, params)
             datasets[dataset]["groups"][group] = table
             if facts.standing == "benchmark":
@@ -88,7 +88,8 @@ def _preference(scored: dict, calibration: dict, titles: dict, params: Params) -
     """Votes between the runs of one group, their ranking, and chances of being preferred, as compare.json has them."""
     pairs, settings = _pairs(list(scored)), bind(preference.Preference, params.preference, "preference")
     pairs += [pair for pair in beside_the_paper(titles) if pair not in pairs and pair[::-1] not in pairs]
-    found = preference.of_group(scored, pairs, calibration, [], settings, params.protocol.confidence)
+    found = preference.of_group(scored, pairs, calibration, [], settings, params.protocol.confidence,
+                                clusters=calibration["clusters"], fooled=calibration["fooled"])
     held, won = found["ranking"], found["win"]
     runs = [{"run": run, "strength": own["value"], "low": own["low"], "high": own["high"]}
             for part in held["rankings"] for run, own in part["strengths"].items()]
@@ -108,7 +109,7 @@ def _preference(scored: dict, calibration: dict, titles: dict, params: Params) -
                "curve": [{"predicted": point["predicted"]} | {key: point["observed"][name] for key, name in (
                    ("observed", "share"), ("low", "low"), ("high", "high"), ("n", "n_votes"))}
                    for point in model["curve"] if point["observed"] and point["predicted"] is not None]}
-    return {"metrics": found["metrics"], "pairs": found["pairs"], "ranking": ranking, "win": win}
+    return {name: found[name] for name in ("metrics", "voters", "reason", "pairs")} | {"ranking": ranking, "win": win}
 
 
 def _how_well(model: dict) -> str | None:

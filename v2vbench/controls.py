@@ -39,7 +39,7 @@ def training_colours(store: Store) -> np.ndarray:
     A label that no training frame has, and IGNORE, get the mean over all pixels. Of a data set whose source is maps: the mean
     training frame, (H, W, 3).
     """
-    total, n, (height, width) = 0, 0, store.facts.size
+    total, n = 0, 0
     labelled = store.facts.source == "labels"
     for clip in store.split("train"):
         for _, part in store.stream(clip, ["real", "label"] if labelled else ["real"]):

@@ -92,7 +92,8 @@ class Scorer:
                 result["real"][metric.label] = self.values(metric, clip | {"fake": clip["real"]}, f"the real {where}").numpy()
             if real and hasattr(metric.module, "floor"):
                 result["floor"][metric.label] = self.values(metric, clip, where, "floor").numpy()
-        result["real"] |= self._rows(arrays["real"], True, where) if side is None else side["rows"]      # so that real frames in a fake are known
+        # The real rows first, so that real frames in a generated video are known.
+        result["real"] |= self._rows(arrays["real"], True, where) if side is None else side["rows"]
         result["fake"] |= self._rows(arrays["fake"], keep, where)
         return result
 
@@ -105,7 +106,8 @@ class Scorer:
         """
         clip = clips.tensors(arrays)
         judges = {key: Reader(judge, clip["real"]) for key, judge in self.judges.items()}
-        return {"clip": clip | {"real": remember(clip["real"]), "judges": judges}, "rows": self._rows(arrays["real"], True, where)}
+        known = {name: remember(clip[name]) for name in ("real", "flow") if name in clip}
+        return {"clip": clip | known | {"judges": judges}, "rows": self._rows(arrays["real"], True, where)}
 
     def _rows(self, frames: np.ndarray, keep: bool, where: str) -> dict:
         try:

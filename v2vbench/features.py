@@ -19,7 +19,7 @@ from v2vbench.params import Count, Fault, Range, Weight
 
 VERSION = 1      # of the arithmetic below; a change of it must make every cached feature stale
 CHUNK = 64       # frames resized at once: what a long clip may take of memory
-RECENT = 4096    # frames whose rows are remembered while a stage runs: a damage or a cheat shows them again
+RECENT = 4096    # frames whose rows are remembered while a stage runs: a damage or a control shows them again
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,9 @@
 """Tables 1 to 3 of vid2vid's paper as data, and beside each figure what a suite found, by which protocol, and whether the same one leads.
 
 Only the same kind of measurement can agree with the paper: a video FID by the same kind of network. What stands in for another, votes of
-metrics for people's or a distance of other features, is laid beside and tests nothing. Wang et al. 2018, "Video-to-Video Synthesis", figures of the main text. The appendix has one more table, of Apolloscape; its figures
+metrics for people's or a distance of other features, is laid beside and tests nothing.
+
+Wang et al. 2018, "Video-to-Video Synthesis", figures of the main text. The appendix has one more table, of Apolloscape; its figures
 could not be checked and are not here. Nothing is published of faces, poses or styles.
 """
 from dataclasses import dataclass
@@ -160,8 +162,8 @@ def _asked(entry: Entry, dataset: str, table: dict, titles: dict, held: dict) ->
     voters = " and ".join(table["metrics"][label]["title"] for label in table["preference"]["metrics"])
     paper = ("Paper: Cityscapes; 10 people a question chose the video that looks more like one of a real camera. How many pairs, and any "
              "interval, is not said.")
-    here = (f"Here: no one was asked; {voters or 'no metric'} voted on {table['n_clips']} clips of {dataset}, by rule. What formulas prefer "
-            "is no test of what people did.")
+    here = (f"Here: no one was asked; {voters or 'no metric'} voted on {table['n_clips']} clips of {dataset}, by rule. What formulas "
+            "prefer is no test of what people did.")
     title = titles.get(held.get("vid2vid"), "vid2vid")
     instead = f" For vid2vid stands {title}, trained as the ablations were." if entry.table == "Table 2" and title != "vid2vid" else ""
     return paper if entry.of == "long sequences" or entry.table == "Table 3" else f"{paper} {here}{instead}"

@@ -66,7 +66,8 @@ def of_group(scored: dict, pairs: list[tuple[str, str]], calibration: dict | Non
     if len(set(alike.values())) < 2:
         n = len(alike)
         what = "there is one clip only" if n == 1 else f"all {n} clips are alike (one cluster)"
-        return told | {"reason": f"{what}, which says nothing of others", "ranking": rank([], runs, ridge=settings.ridge, confidence=confidence)}
+        return told | {"reason": f"{what}, which says nothing of others",
+                       "ranking": rank([], runs, ridge=settings.ridge, confidence=confidence)}
     votes = {pair: metric_votes(scored, *pair, labels, alike) for pair in pairs if labels}
     people = [vote | {"cluster": alike[vote["clip"]]} for vote in people
               if vote["clip"] in alike and vote["a"] in scored and vote["b"] in scored]
@@ -139,7 +140,8 @@ def _predictors(scored: dict, calibration: dict | None, cheated: dict, people: b
     value of each run and, where damages teach, of each damage."""
     ladders, first = [] if calibration is None or people else calibration["ladders"].values(), next(iter(scored.values()))
     better = {label: metric["better"] for label, metric in first["metrics"].items()
-              if metric["kind"] == "clip" and label not in cheated and all(own["metrics"][label]["value"] is not None for own in scored.values())
+              if metric["kind"] == "clip" and label not in cheated
+              and all(own["metrics"][label]["value"] is not None for own in scored.values())
               and all(_whole(ladder["metrics"].get(label, {})) for ladder in ladders)}
     return better, {run: {label: own["metrics"][label]["per_clip"] for label in better} for run, own in scored.items()}
 

@@ -2,7 +2,9 @@
 
 A vote is {"clip", "a", "b", "outcome", "rater", "source"}: outcome 1 for run `a`, 0 for run `b`, 0.5 for neither; rater a name, or None
 where no one in particular voted; source "people", "metrics" or "simulated". A vote may have "cluster", the clips that its clip is alike
-with (a map, a source video); without it each clip is its own. `read_votes` is for the study of people, which will call it; no stage does yet.
+with (a map, a source video); without it each clip is its own.
+
+`read_votes` is for the study of people, which will call it; no stage does yet.
 """
 import json
 from pathlib import Path
@@ -45,11 +47,11 @@ def rank(votes: list[dict], runs: list[str], *, ridge: float, confidence: float,
 
     ridge         1 / variance of the normal prior on a strength in log odds: keeps a run that always wins finite
     anchor        the run that is 0 points; None: the mean of a group's runs is
-    returns       {"source", "n_votes", "n_ties", "n_clips", "n_clusters", "n_raters", "connected", "rankings": [{"runs", "tie", "strengths",
-                  "held_by_prior"}], "wins": {a: {b: share of the votes for a}}, "cycles"}. A ranking is of one connected group, best
-                  first: groups are never ranked together. "strengths": {run: {"value", "low", "high", "ranks": [best, worst]}}, of None for
-                  a run without votes. "tie": nu, see `fit`. "held_by_prior": some of its runs never lose to the others, so that only the
-                  prior holds their distance
+    returns       {"source", "n_votes", "n_ties", "n_clips", "n_clusters", "n_raters", "connected", "rankings": [{"runs", "tie",
+                  "strengths", "held_by_prior"}], "wins": {a: {b: share of the votes for a}}, "cycles"}. A ranking is of one connected
+                  group, best first: groups are never ranked together. "strengths": {run: {"value", "low", "high", "ranks": [best,
+                  worst]}}, of None for a run without votes. "tie": nu, see `fit`. "held_by_prior": some of its runs never lose to the
+                  others, so that only the prior holds their distance
     raises        Fault for a run that is not in `runs`, and where sources mix: what people say and what formulas say is never added up
     """
     sources = sorted({vote["source"] for vote in votes})
@@ -72,7 +74,8 @@ def rank(votes: list[dict], runs: list[str], *, ridge: float, confidence: float,
         rankings.append(_ranking(inside, names, ridge, confidence, anchor) | {"held_by_prior": int(n_strong) > 1})
     wins = _wins(votes, confidence)
     return {"source": sources[0] if sources else None, "n_votes": len(votes), "n_ties": sum(bool(vote["outcome"] == 0.5) for vote in votes),
-            "n_clips": len({vote["clip"] for vote in votes}), "n_clusters": len({cluster_of(vote) for vote in votes}), "n_raters": len({vote["rater"] for vote in votes} - {None}),
+            "n_clips": len({vote["clip"] for vote in votes}), "n_clusters": len({cluster_of(vote) for vote in votes}),
+            "n_raters": len({vote["rater"] for vote in votes} - {None}),
             "connected": int(n_groups) == 1, "rankings": rankings, "wins": wins, "cycles": _cycles(wins, runs)}
 
 

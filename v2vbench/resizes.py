@@ -75,6 +75,11 @@ def bilinear_antialias(frame: np.ndarray, px: int) -> torch.Tensor:
     return _interpolated(frame, (px, px), antialias=True)
 
 
+def torch_bicubic(frame: np.ndarray, px: int) -> torch.Tensor:
+    """PyTorch's bicubic without antialias, which may leave 0..255 at edges and is not clipped. Used by cmmd-pytorch."""
+    return _interpolated(frame, (px, px), antialias=False, mode="bicubic")
+
+
 def short_side_crop(frame: np.ndarray, px: int) -> torch.Tensor:
     """PyTorch's bilinear without antialias until the short side has px, then px of the middle of the long one.
 
@@ -87,12 +92,12 @@ def short_side_crop(frame: np.ndarray, px: int) -> torch.Tensor:
     return _interpolated(frame, size, antialias=False)[y:y + px, x:x + px]
 
 
-def _interpolated(frame: np.ndarray, size: tuple[int, int], antialias: bool) -> torch.Tensor:
+def _interpolated(frame: np.ndarray, size: tuple[int, int], antialias: bool, mode: str = "bilinear") -> torch.Tensor:
     """(H, W, 3) uint8 to (*size, 3) float32."""
     image = torch.from_numpy(frame).permute(2, 0, 1)[None].float()
-    return F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=antialias)[0].permute(1, 2, 0)
+    return F.interpolate(image, size, mode=mode, align_corners=False, antialias=antialias)[0].permute(1, 2, 0)
 
 
 POLICIES: dict[str, Callable[[np.ndarray, int], torch.Tensor]] = {
-    "tf": tensorflow, "torch-bilinear": torch_bilinear, "pil-bicubic": pil_bicubic, "bilinear-antialias": bilinear_antialias,
-    "torch-antialias": bilinear_antialias, "short-side-crop": short_side_crop}
+    "tf": tensorflow, "torch-bilinear": torch_bilinear, "torch-bicubic": torch_bicubic, "pil-bicubic": pil_bicubic,
+    "bilinear-antialias": bilinear_antialias, "torch-antialias": bilinear_antialias, "short-side-crop": short_side_crop}

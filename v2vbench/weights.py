@@ -48,6 +48,7 @@ class Package:
 
 
 TORCH, GITHUB = "https://download.pytorch.org/models", "https://github.com"
+CLIP = "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02"      # its sha256 is a part of its address
 BSD, BSD_VIDEO = "BSD-3-Clause, trained on ImageNet", "BSD-3-Clause, trained on Kinetics-400"
 # sha256 and bytes of all but i3d_videogpt, s3d and resnext101 stand in several public repositories that have checked their download.
 TABLE = {
@@ -84,6 +85,16 @@ TABLE = {
     "r2plus1d": Weights(
         url=f"{TORCH}/r2plus1d_18-91a641e6.pth", file="r2plus1d_18-91a641e6.pth",
         sha256="91a641e6c2ab531d1aca5f4321b4d802ec5c3babc15df855cdb6e39c6a1107c8", mb=126.2, licence=BSD_VIDEO, use="FVD (R(2+1)D)"),
+    "dinov2_vits14": Weights(
+        url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth", file="dinov2_vits14_pretrain.pth",
+        sha256="b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9", mb=88.3, licence="Apache-2.0", use="FD-DINOv2"),
+    "clip_l14_336": Weights(
+        url=f"https://openaipublic.azureedge.net/clip/models/{CLIP}/ViT-L-14-336px.pt", file="ViT-L-14-336px.pt", sha256=CLIP,
+        mb=934.1, licence="MIT", use="CMMD"),
+    "vmaf": Package(
+        needs=("vmaf_torch", "yuvio"), install="pip install 'v2vbench[vmaf]'", mb=0.1,
+        files=("adm.py", "motion.py", "svm_predict.py", "utils.py", "vif.py", "vmaf.py"),
+        licence="BSD-3-Clause; the model in it is Netflix's v0.6.1, BSD-2-Clause-Patent", use="VMAF"),
     "dlib_faces": Package(
         needs=("face_recognition_models", "dlib"), install="pip install 'v2vbench[faces]'", mb=100,
         files=("models/shape_predictor_68_face_landmarks.dat", "models/dlib_face_recognition_resnet_model_v1.dat"),

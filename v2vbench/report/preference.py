@@ -13,7 +13,7 @@ OBSERVED = {"damages of known order": "less damaged", "people": "preferred", "si
 
 
 def preference(results: Results, about: dict, runs: dict) -> dict | None:
-    """The preference part of one group: {"cluster", "reason", "headings", "voters", "pairs", "ranking", "win"}; None where there is nothing.
+    """The preference part of one group: {"cluster", "reason", "headings", "voters", "pairs", "ranking", "win"}; None where it is empty.
 
     cluster    the word for clips that are alike
     reason     why there are no votes, as a sentence, or ""
@@ -21,7 +21,8 @@ def preference(results: Results, about: dict, runs: dict) -> dict | None:
     """
     held = about.get("preference") or {}
     title = {label: metric["title"] for label, metric in about["metrics"].items()}
-    told = {"cluster": about.get("cluster", "cluster"), "reason": sentence(held.get("reason")), "voters": [title[label] for label in held.get("metrics", ())],
+    told = {"cluster": about.get("cluster", "cluster"), "reason": sentence(held.get("reason")),
+            "voters": [title[label] for label in held.get("metrics", ())],
             "headings": [{"name": heading, "voter": title.get(own["label"]), "passed_over": [
                 (title.get(label, label), why) for label, why in own["passed_over"].items()]}
                 for heading, own in (held.get("voters") or {}).items()],

@@ -20,27 +20,29 @@ def scores(results: Results, about: dict, group: str, labels: list, runs: dict, 
     marked    whether best and verdicts are told; a sanity check only has values
     """
     metrics, controls = about["metrics"], about["controls"]
-    kept = shown(about, labels)
-    order = sorted(controls, key=lambda key: not controls[key]["feasible"])
+    kept, order = shown(about, labels), sorted(controls, key=lambda key: not controls[key]["feasible"])
     sections = {heading: [] for heading in HEADINGS}
     for label in sorted(kept, key=lambda label: not metrics[label]["primary"]):
         sections[metrics[label]["heading"]].append(_row(results, metrics[label], runs, controls, order, marked))
     rows = [row for section in sections.values() for row in section]
-    cells = [cell for row in rows for cell in row["cells"] + row["controls"]]
     bands = [(BANDS[feasible], [controls[key] for key in order if controls[key]["feasible"] is feasible]) for feasible in BANDS]
-    return {"sections": [(HEADINGS[heading], own) for heading, own in sections.items() if own], "n_metrics": len(rows),
-            "real": any(row["real"] or row["floor"] for row in rows), "guess": any(row["floor"] for row in rows),
-            "bands": [band for band in bands if band[1]], "begins": [0, sum(own["feasible"] for own in controls.values())], "reference": runs.get(about["reference"]),
-            "verdicts": any(cell["verdict"] for cell in cells), "of_method": any(cell["verdict"] and cell["verdict"]["of_method"] for cell in cells),
-            "equivalents": any(cell["equivalent"] for cell in cells), "bars": any(cell["bar"] for cell in cells),
-            "seeds": any(cell["seeds"] for cell in cells), "detectable": any(cell["verdict"] and cell["verdict"]["detects"] for cell in cells),
-            "fooled": any(row["fooled"] for row in rows), "primary": any(row["primary"] for row in rows),
-            "mute": _alike([(metrics[label]["no_verdict"], metrics[label]["title"]) for label in kept if metrics[label]["no_verdict"]]),
+    return {"sections": [(HEADINGS[heading], own) for heading, own in sections.items() if own],
+            "bands": [band for band in bands if band[1]], "begins": [0, len(bands[0][1])],
+            "reference": runs.get(about["reference"]), "alpha": about["alpha"], "needed": about["clusters_needed"] if marked else None,
             "families": [(FAMILIES[name], CORRECTIONS[own["correction"]], own["n_tests"])
                          for name, own in about["families"].items() if own["n_tests"]],
-            "alpha": about["alpha"], "needed": about["clusters_needed"] if marked else None,
+            "mute": _alike([(metrics[label]["no_verdict"], metrics[label]["title"]) for label in kept if metrics[label]["no_verdict"]]),
             "missing": _missing(results.scores[next(iter(runs))]["groups"][group]["metrics"], {
-                label: metrics[label] for label in labels if label not in kept})}
+                label: metrics[label] for label in labels if label not in kept})} | _present(rows)
+
+
+def _present(rows: list[dict]) -> dict[str, bool]:
+    """What the table has anywhere, so that a note below it is due."""
+    cells = [cell for row in rows for cell in row["cells"] + row["controls"]]
+    verdicts = [cell["verdict"] for cell in cells if cell["verdict"]]
+    return {"verdicts": bool(verdicts)} | {name: any(verdict[name] for verdict in verdicts) for name in ("detects", "of_method")} | {
+        name: any(cell[name] for cell in cells) for name in ("equivalent", "bar", "seeds")} | {
+        name: any(row[name] for row in rows) for name in ("primary", "fooled", "real", "floor")}
 
 
 def has_value(metric: dict) -> bool:

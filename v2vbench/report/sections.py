@@ -4,7 +4,7 @@ import hashlib
 from v2vbench.report import calibration, charts, marks, preference
 from v2vbench.report.drift import drift
 from v2vbench.report.scores import scores, shown
-from v2vbench.report.tables import Results, clusters, counted, legend, ordered
+from v2vbench.report.tables import Results, clusters, legend, ordered
 
 FEW = 30         # clusters of clips: fewer are worth a word of caution
 SEEN = 9         # panels of a figure that are seen at once; the others unfold
