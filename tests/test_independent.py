@@ -36,8 +36,9 @@ assert not [name for name in sys.modules if name.partition(".")[0] == "v2vbench"
 sys.exit(code)
 """
 # Numbers of the unseen clips that must be among those compared: an interval and a verdict of each kind.
-KINDS = ("psnr copy_last low", "ked_windows copy_last low", "segmentation copy_last low", "psnr copy_last drift high",
-         "primary warp_error copy_last p", "controls psnr frozen p", "warp_error real value", "segmentation floor value")
+KINDS = (
+    "psnr copy_last low", "ked_windows copy_last low", "segmentation copy_last low", "psnr copy_last drift high",
+    "primary warp_error copy_last p", "controls psnr frozen p", "warp_error real value", "segmentation floor value")
 RNG = np.random.default_rng(0)
 TEXTURE = (RNG.integers(0, 128, (24, 40, 3)) * 2).astype(np.uint8)
 SLIDE = np.stack([np.roll(TEXTURE, -t, 1) for t in range(5)])  # to the left, by a pixel a frame
