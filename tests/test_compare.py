@@ -34,7 +34,9 @@ def score(label, per_clip, clusters):
     """As evaluate and calibrate leave it: of a set distance what a mean over clips would give without each cluster."""
     per_clip = np.asarray(per_clip, float)
     whole = {"value": float(per_clip.mean())}
-    return whole | ({"leave_one_out": of_clips(per_clip, clusters).replicates.tolist()} if label in SETS else {"per_clip": per_clip.tolist()})
+    if label in SETS:
+        return whole | {"leave_one_out": of_clips(per_clip, clusters).replicates.tolist()}
+    return whole | {"per_clip": per_clip.tolist()}
 
 
 def calibration(ids, clusters, frozen):
@@ -55,7 +57,8 @@ def calibration(ids, clusters, frozen):
     return {"clips": ids, "clusters": clusters, "n_frames": 3, "protocols": {label: f"{label}/1:x" for label in BETTER},
             "equivalents": {label: ["blur", "noise"] for label in BETTER}, "other_clip": None,
             "sees": {label: {"space": 1.0, "time": 0.0, "word": "space"} for label in BETTER},
-            "ladders": {"blur": ladder("blur", "σ {} px", [0, 1, 2], BLUR), "noise": ladder("noise", "σ {} grey levels", [0, 5, 20], NOISE_AT)},
+            "ladders": {"blur": ladder("blur", "σ {} px", [0, 1, 2], BLUR),
+                        "noise": ladder("noise", "σ {} grey levels", [0, 5, 20], NOISE_AT)},
             "mild": {label: {name: own[label] for name, own in mild.items()} for label in BETTER},
             "controls": controls, "fooled": {"warp_error": [{"control": "frozen"}]}}
 
@@ -76,7 +79,8 @@ def project(folder, runs, standing="benchmark", change=lambda results: None, fro
         metrics["warp_error"] |= {"real": score("warp_error", n * [0.5], clusters), "drift": np.arange(n, dtype=float).tolist()}
         group = {"clips": ids, "clusters": clusters, "metrics": metrics}
         if run in dict(seeds):
-            group["seeds"] = {seed: {label: score(label, own[label], clusters) for label in BETTER} for seed, own in dict(seeds)[run].items()}
+            group["seeds"] = {seed: {label: score(label, own[label], clusters) for label in BETTER}
+                              for seed, own in dict(seeds)[run].items()}
         results[run] = {"run": run, "title": run.upper(), "dataset": "sliding", "model": run, "first_frames": "none",
                         "skip_frames": 2, "groups": {"unseen": group}}
     change(results)
@@ -233,7 +237,8 @@ def test_seeds_of_a_method(tmp_path):
     a, b = good(), bad(psnr=19 + WIDE + 0.01 * NOISE[1])
     steady = {"a": {"1": shifted(a, 0.1), "2": shifted(a, -0.1)}, "b": {"1": shifted(b, 0.1), "2": shifted(b, -0.1)}}
     rows = table_of(tmp_path, {"a": a, "b": b}, seeds=steady)["metrics"]["psnr"]["rows"]
-    assert rows["a"]["seeds"] == {"n": 3, "values": pytest.approx([20, 20.1, 19.9]), "low": pytest.approx(19.9), "high": pytest.approx(20.1)}
+    assert rows["a"]["seeds"] == {"n": 3, "values": pytest.approx([20, 20.1, 19.9]), "low": pytest.approx(19.9),
+                                  "high": pytest.approx(20.1)}
     assert rows["a"]["value"] == pytest.approx(20)
     welch = stats.ttest_ind(np.mean(b["psnr"]) + np.array([0, 0.1, -0.1]), [20, 20.1, 19.9], equal_var=False).pvalue
     assert rows["b"]["verdict"]["word"] == "worse" and rows["b"]["verdict"]["of"] == "method"
@@ -285,7 +290,8 @@ def test_better_takes_both_headings(tmp_path):
     assert main == [f"A is better than B, in {BOTH}."]
     assert any(t.startswith("A against B, realism in space and time: warp_error 0.5 times as high (0.5 to 0.5), better; ked_frames ")
                and "not distinguishable (these clips would show one of" in t for t in details)
-    assert any(t.startswith("A against B, fidelity to the source: psnr 1.0") and "dB higher" in t and t.endswith("better.") for t in details)
+    assert any(t.startswith("A against B, fidelity to the source: psnr 1.0") and "dB higher" in t and t.endswith("better.")
+               for t in details)
     assert "Exploratory, A against B: better by motion_ratio." in details
     assert any(t.startswith("Fooled on these clips") and t.endswith("warp_error by frozen.") for t in details)
     assert not any("beware" in t.lower() for t in details)

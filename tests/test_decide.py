@@ -126,7 +126,8 @@ def test_the_smallest_effect_at_the_ends():
     assert smallest_effect(np.ones(9), 0.05, 0.8) == 0.0 and smallest_effect([3.0], 0.05, 0.8) is None
     assert smallest_effect(np.arange(9.0), None, 0.8) is None
     some = np.random.default_rng(0).normal(1, 1, 20)
-    assert smallest_effect(some, 0.01, 0.8) > smallest_effect(some, 0.05, 0.8) and smallest_effect(some, 0.05, 0.9) > smallest_effect(some, 0.05, 0.8)
+    least = smallest_effect(some, 0.05, 0.8)
+    assert smallest_effect(some, 0.01, 0.8) > least and smallest_effect(some, 0.05, 0.9) > least
     assert np.isfinite(smallest_effect(some[:2], 1e-3, 0.99)) and np.isfinite(smallest_effect(some, 1e-9, 0.99))
 
 
@@ -181,7 +182,8 @@ def test_seeds_are_tested_by_welch():
     assert seeds_p(a, b, "higher") == seeds_p(b, a, "lower") == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
     half, double = [0.5, 0.55], [2.0, 1 / 0.55]                  # of ratios, too little and too much cost the same
     assert seeds_p(half, double, "one") == pytest.approx(1)
-    assert seeds_p(a, b[:1], "higher") is None and seeds_p([1.0, 1.0], [1.0, 1.0], "lower") == 1 and seeds_p([1.0, 1.0], [2.0, 2.0], "lower") == 0
+    assert seeds_p(a, b[:1], "higher") is None and seeds_p([1.0, 1.0], [1.0, 1.0], "lower") == 1
+    assert seeds_p([1.0, 1.0], [2.0, 2.0], "lower") == 0
 
 
 @pytest.mark.parametrize("values", [[], [np.nan, 1], [1, np.inf], [[1, 2], [3, 4]]])

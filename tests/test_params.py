@@ -61,6 +61,12 @@ AHEAD = dict(title="x", dataset="freedoom", model="forecast", schedule="ahead", 
 COVST = LINE | dict(model="covst", schedule="few", first_frames="none", kwargs=SMALL["covst"])
 ELSEWHERE = {"datasets.other": {"loader": "freedoom"}, "runs.other": LINE | dict(dataset="other")}
 WRONG = {
+    "primary of no metric": ({"protocol.primary": ["psnr", "segmentation", "ked"]}, "protocol.primary[2]: no 'ked'"),
+    "too few primaries": ({"protocol.primary": ["psnr", "warp_error"]}, "protocol.primary: psnr, warp_error is not three to five metrics"),
+    "a primary twice": ({"protocol.primary": ["psnr", "psnr", "warp_error"]}, "is not three to five metrics, each once"),
+    "primaries of one heading": ({"protocol.primary": ["psnr", "segmentation", "lpips"]},
+                                 "primary: on no data set are there metrics of both headings, fidelity and realism; there are of fidelity"),
+    "a primary without verdicts": ({"protocol.primary": ["psnr", "segmentation", "fed"]}, "protocol.primary: fed has no verdicts"),
     "unknown base": ({"runs.vid2vid.base": "vid2vid_256"}, "runs.vid2vid.base: no 'vid2vid_256'; there are vid2vid,"),
     "base of a word for no run": ({"runs.vid2vid.base": "self"}, "runs.vid2vid.base: no 'self'; there are vid2vid,"),
     "base on another data set": (ELSEWHERE | {"runs.vid2vid.base": "other"},
