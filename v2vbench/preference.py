@@ -59,8 +59,8 @@ def of_group(scored: dict, pairs: list[tuple[str, str]], calibration: dict | Non
     """
     first, runs = next(iter(scored.values())), list(scored)
     alike = dict(zip(first["clips"], clusters or first["clips"]))
-    cheated = feasible(fooled, calibration)
-    chosen = voters(scored, settings.metrics, cheated)
+    fools = feasible(fooled, calibration)
+    chosen = voters(scored, settings.metrics, fools)
     labels = [own["label"] for own in chosen.values() if own["label"]]
     told = {"voters": chosen, "metrics": labels, "reason": None, "pairs": [], "people": None, "win": None}
     if len(set(alike.values())) < 2:
@@ -71,7 +71,7 @@ def of_group(scored: dict, pairs: list[tuple[str, str]], calibration: dict | Non
     votes = {pair: metric_votes(scored, *pair, labels, alike) for pair in pairs if labels}
     people = [vote | {"cluster": alike[vote["clip"]]} for vote in people
               if vote["clip"] in alike and vote["a"] in scored and vote["b"] in scored]
-    better, values = _predictors(scored, calibration, cheated, bool(people))
+    better, values = _predictors(scored, calibration, fools, bool(people))
     model = None
     if better and people:
         model = win.learn(known.of_votes(people, values, first["clips"], better), settings.win, confidence)
@@ -94,7 +94,7 @@ def feasible(fooled: dict | None, calibration: dict | None) -> dict[str, list[st
     return {label: titles for label, titles in found.items() if titles}
 
 
-def voters(scored: dict, candidates: Candidates, cheated: dict[str, list[str]]) -> dict:
+def voters(scored: dict, candidates: Candidates, fools: dict[str, list[str]]) -> dict:
     """Who votes on a group for each heading: the first candidate that has a value of each run's clips and that nothing feasible fools.
 
     returns       {heading: {"label", or None where no candidate is left, "passed_over": {candidate before it: why}}}
@@ -110,8 +110,8 @@ def voters(scored: dict, candidates: Candidates, cheated: dict[str, list[str]]) 
                 passed[label] = next(metric.get("absent") or "no value" for metric in own if metric["value"] is None)
             elif any(metric["kind"] != "clip" for metric in own):
                 passed[label] = "has no value of a single clip"
-            elif label in cheated:
-                passed[label] = f"fooled by {', '.join(cheated[label])}"
+            elif label in fools:
+                passed[label] = f"fooled by {', '.join(fools[label])}"
             else:
                 break
         found[heading] = {"label": next((label for label in labels if label not in passed), None), "passed_over": passed}
@@ -135,12 +135,12 @@ def metric_votes(scored: dict, a: str, b: str, labels: list[str], clusters: dict
             for clip, outcome in zip(scored[a]["clips"], outcomes)]
 
 
-def _predictors(scored: dict, calibration: dict | None, cheated: dict, people: bool) -> tuple[dict, dict]:
+def _predictors(scored: dict, calibration: dict | None, fools: dict, people: bool) -> tuple[dict, dict]:
     """{label: BETTER} of the metrics that predict, and {run: {label: per clip}}: of single clips, that nothing feasible fools, and with a
     value of each run and, where damages teach, of each damage."""
     ladders, first = [] if calibration is None or people else calibration["ladders"].values(), next(iter(scored.values()))
     better = {label: metric["better"] for label, metric in first["metrics"].items()
-              if metric["kind"] == "clip" and label not in cheated
+              if metric["kind"] == "clip" and label not in fools
               and all(own["metrics"][label]["value"] is not None for own in scored.values())
               and all(_whole(ladder["metrics"].get(label, {})) for ladder in ladders)}
     return better, {run: {label: own["metrics"][label]["per_clip"] for label in better} for run, own in scored.items()}
