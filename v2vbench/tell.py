@@ -158,7 +158,7 @@ def preference(result: dict, dataset: str, group: str) -> HTML | str:
     rows = [{"run": result["runs"][pair["a"]]["title"], "against": result["runs"][pair["b"]]["title"], "share": pair["share"],
              "low": pair["low"], "high": pair["high"], "clips": pair["n_clips"]} for pair in about["pairs"]]
     if not rows:
-        return "One run: no pair to compare."
+        return f"No votes: {about.get('reason') or 'there is one run'}."
     return table(rows, f"Share of clips on which {', '.join(about['metrics'])} prefer the first")
 
 
