@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from v2vbench import bench_fid, clips
+from v2vbench import bench_fid, bench_threads, clips
 from v2vbench import bench_models as models
 
 SECONDS = 1.5        # a measurement
@@ -82,7 +82,7 @@ def bench_models(only: str | None, seconds: float, with_compile: bool) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Print tables of rates with their spread."""
     parser = argparse.ArgumentParser(prog="python -m v2vbench.bench", description=__doc__)
-    parser.add_argument("--only", choices=("clips", "train", "synthesize", "options", "fid"), help="one part; all of them otherwise")
+    parser.add_argument("--only", choices=("clips", "train", "synthesize", "options", "fid", "threads"), help="one part; all of them otherwise")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="a measurement, of which each row has one a round (%(default)s)")
     parser.add_argument("--compile", action="store_true", help="torch.compile among the options: minutes more")
     args = parser.parse_args(argv)
@@ -91,7 +91,9 @@ def main(argv: list[str] | None = None) -> None:
             print(bench_clips(size, args.seconds), flush=True)
     if args.only in (None, "fid"):
         bench_fid.main([])
-    if args.only not in ("clips", "fid"):
+    if args.only in (None, "threads"):
+        bench_threads.main()
+    if args.only not in ("clips", "fid", "threads"):
         bench_models(args.only, args.seconds, args.compile)
 
 
