@@ -399,7 +399,8 @@ def test_clips_of_one_cluster_are_one_witness():
 @pytest.mark.parametrize("better, to", [("lower", lambda cost: cost), ("higher", lambda cost: -cost), ("one", np.exp)])
 def test_the_share_of_the_way(better, to):
     about = {"clusters": list("abcde"), "mild": {"m": {name: of_values(to(np.full(5, cost))) for name, cost in (("a", 1), ("b", 2))}},
-             "controls": {str(cost): {"feasible": cost != 4, "metrics": {"m": of_values(to(np.full(5, float(cost))))}} for cost in (4, 6, 9)}}
+             "controls": {str(cost): {"feasible": cost != 4, "metrics": {"m": of_values(to(np.full(5, float(cost))))}}
+                          for cost in (4, 6, 9)}}
     floor, ceiling = bounds(about, "m", better)
     assert (floor.value, ceiling.value) == pytest.approx((6, 2))
     assert [share_of_way(to(cost), floor, ceiling, better, 0.95) for cost in (6, 5, 2, 1, 8)] == pytest.approx([0, 0.25, 1, 1.25, -0.5])

@@ -90,7 +90,8 @@ def test_of_maps_the_mean_training_frame(tmp_path):
     made = [sliding_clip(seed, 4) for seed in range(3)]
     arrays = [{"real": clip["real"], "maps": clip["label"][..., None]} for clip in made]
     clips.write(tmp_path / "maps.zip", facts(source="maps", label_names=("one",), label_colours=((9, 9, 9),)), (
-        (dict(id=str(i), split=split, origin="", licence=""), own) for i, (split, own) in enumerate(zip(["train", "train", "seen"], arrays))))
+        (dict(id=str(i), split=split, origin="", licence=""), own)
+        for i, (split, own) in enumerate(zip(["train", "train", "seen"], arrays))))
     store = clips.Store(tmp_path / "maps.zip")
     colours = training_colours(store)
     assert colours == pytest.approx(np.concatenate([clip["real"] for clip in made[:2]]).mean(0))

@@ -15,7 +15,8 @@ from v2vbench.metrics import score_clip
 from v2vbench.params import Fault
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
-RUN = params.Run(title="mine", dataset="sliding", model="copy_last", schedule="none", base="none", first_frames="real", seeds=[0], kwargs={})
+RUN = params.Run(title="mine", dataset="sliding", model="copy_last", schedule="none", base="none", first_frames="real", seeds=[0],
+                 kwargs={})
 LITE0 = {"extractor": "efficientnet_lite0", "px": 64}
 FEATURES = {"frames": LITE0, "windows": LITE0 | {"windows": {"n_frames": 6, "stride": 2, "change_weight": 4}},
             "inception": {"extractor": "inception2015", "resize": "tf"}}

@@ -151,12 +151,6 @@ WRONG = {
     "name that is none": ({"runs.vid2vid.model": "x" * 5000}, "is not the name of a file in v2vbench/models"),
     "vote of a set": ({"preference.metrics.realism": ["fed"]},
                       "preference.metrics.realism[0]: fed has no value of a single clip; only metrics of single clips vote"),
-    "primary of no metric": ({"protocol.primary": ["psnr", "segmentation", "ked"]}, "protocol.primary[2]: no 'ked'"),
-    "too few primaries": ({"protocol.primary": ["psnr", "warp_error"]}, "is not three to five metrics"),
-    "a primary twice": ({"protocol.primary": ["psnr", "psnr", "warp_error"]}, "is not three to five metrics, each once"),
-    "primaries of one heading": ({"protocol.primary": ["psnr", "segmentation", "lpips"]},
-                                 "protocol.primary: on no data set are there metrics of both headings, fidelity and realism; there are of fidelity"),
-    "a primary without verdicts": ({"protocol.primary": ["psnr", "segmentation", "fed"]}, "protocol.primary: fed has no verdicts"),
     "report": ({"report.playres": 1}, "report: unknown playres; it takes players"),
     "key with capitals": ({"metrics.PSNR": {"metric": "psnr", "data_range": 2, "cap_db": 9}}, "metrics: the key 'PSNR' is not made of a-z"),
 }

@@ -127,7 +127,8 @@ def edit(path: Path, old: str, new: str) -> None:
 @pytest.mark.slow
 def test_dvc_runs_what_a_change_determines(clone):
     assert repro(clone) == []
-    line = "  second: {title: second, dataset: freedoom, model: copy_last, schedule: none, base: none, first_frames: real, seeds: [0], kwargs: {}}"
+    line = ("  second: {title: second, dataset: freedoom, model: copy_last, schedule: none, base: none, first_frames: real, seeds: [0], "
+            "kwargs: {}}")
     edit(clone / "params.yaml", "\nforecasts:\n", f"{line}\n\nforecasts:\n")
     assert repro(clone) == ["train@second", "synthesize@second", "evaluate@second", "compare", "report"]
     edit(clone / "params.yaml", "title: vid2vid\n", "title: the first\n")

@@ -82,7 +82,8 @@ def bench_models(only: str | None, seconds: float, with_compile: bool) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Print tables of rates with their spread."""
     parser = argparse.ArgumentParser(prog="python -m v2vbench.bench", description=__doc__)
-    parser.add_argument("--only", choices=("clips", "train", "synthesize", "options", "fid", "threads"), help="one part; all of them otherwise")
+    parts = ("clips", "train", "synthesize", "options", "fid", "threads")
+    parser.add_argument("--only", choices=parts, help="one part; all of them otherwise")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="a measurement, of which each row has one a round (%(default)s)")
     parser.add_argument("--compile", action="store_true", help="torch.compile among the options: minutes more")
     args = parser.parse_args(argv)
