@@ -189,7 +189,7 @@ class Table:
         for label in voters:
             cost = COST[self.told["metrics"][label]["better"]]
             a, b = (cost(self.runs[pair[side]]["metrics"][label]["per_clip"][clip]) for side in ("a", "b"))
-            lead += (b > a) - (b < a)
+            lead += int(b > a) - int(b < a)
         return 0.5 if lead == 0 else float(lead > 0)
 
     def check_ratio(self, row, titles):
