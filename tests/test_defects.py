@@ -126,7 +126,8 @@ def test_7_a_base_is_called_by_one_name_wherever_it_is_meant(store_path, store, 
     """The reference's single-GPU chain trains label2city_256 and then loads label2city_256_g1; here that is one line at the start."""
     p = project(store_path, tmp_path, steps=0)
     primary = ["psnr", "ssim", "warp_error"]
-    p = dataclasses.replace(p, datasets={"sliding": {}}, metrics=dict.fromkeys(primary), protocol=dataclasses.replace(p.protocol, primary=primary))
+    p = dataclasses.replace(p, datasets={"sliding": {}}, metrics=dict.fromkeys(primary),
+                            protocol=dataclasses.replace(p.protocol, primary=primary))
     coarse = p.runs["x"]
 
     def chain(base):
