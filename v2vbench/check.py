@@ -65,10 +65,10 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
             raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
         if not line.seeds or len(set(line.seeds)) < len(line.seeds):
             raise Fault(f"{where}.seeds: {brief(line.seeds)} is not one seed or more, each once")
-    primary = params.protocol.primary
+    primary = params.protocol.primary if params.metrics else []         # a file that scores nothing concludes nothing
     for i, label in enumerate(primary):
         choose(params.metrics, label, f"{file}: protocol.primary[{i}]")
-    if not 3 <= len(primary) <= 5 or len(set(primary)) < len(primary):
+    if params.metrics and not 3 <= len(primary) <= 5 or len(set(primary)) < len(primary):
         raise Fault(f"{file}: protocol.primary: {brief(primary)} is not three to five metrics, each once")
 
 
@@ -113,7 +113,7 @@ def _check_headings(params: Params, lines: list, where: str) -> None:
     if mute := [line.label for line in primary if not getattr(line.module, "VERDICTS", True)]:
         raise Fault(f"{where}: {mute[0]} has no verdicts; take the kernel distance of its features")
     on = {dataset: {line.module.HEADING for line in primary if line.on is None or dataset in line.on} for dataset in params.datasets}
-    if on and not any({"fidelity", "realism"} <= headings for headings in on.values()):
+    if on and lines and not any({"fidelity", "realism"} <= headings for headings in on.values()):
         found = sorted(set().union(*on.values()))
         raise Fault(f"{where}: on no data set are there metrics of both headings, fidelity and realism; there are of "
                     f"{' and '.join(found) or 'none'} only")
