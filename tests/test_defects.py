@@ -125,7 +125,9 @@ def test_6_frames_without_a_warp_are_the_same_in_training_and_in_use(store, n_wa
 def test_7_a_base_is_called_by_one_name_wherever_it_is_meant(store_path, store, tmp_path):
     """The reference's single-GPU chain trains label2city_256 and then loads label2city_256_g1; here that is one line at the start."""
     p = project(store_path, tmp_path, steps=0)
-    p = dataclasses.replace(p, datasets={"sliding": {}})
+    primary = ["psnr", "ssim", "warp_error"]
+    p = dataclasses.replace(p, datasets={"sliding": {}}, metrics=dict.fromkeys(primary),
+                            protocol=dataclasses.replace(p.protocol, primary=primary))
     coarse = p.runs["x"]
 
     def chain(base):

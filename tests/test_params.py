@@ -62,7 +62,8 @@ COVST = LINE | dict(model="covst", schedule="few", first_frames="none", kwargs=S
 ELSEWHERE = {"datasets.other": {"loader": "freedoom"}, "runs.other": LINE | dict(dataset="other")}
 WRONG = {
     "primary of no metric": ({"protocol.primary": ["psnr", "segmentation", "ked"]}, "protocol.primary[2]: no 'ked'"),
-    "too few primaries": ({"protocol.primary": ["psnr", "warp_error"]}, "protocol.primary: ['psnr', 'warp_error'] is not three to five metrics"),
+    "too few primaries": ({"protocol.primary": ["psnr", "warp_error"]},
+                          "protocol.primary: ['psnr', 'warp_error'] is not three to five metrics"),
     "a primary twice": ({"protocol.primary": ["psnr", "psnr", "warp_error"]}, "is not three to five metrics, each once"),
     "primaries of one heading": ({"protocol.primary": ["psnr", "segmentation", "lpips"]},
                                  "primary: on no data set are there metrics of both headings, fidelity and realism; there are of fidelity"),

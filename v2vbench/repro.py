@@ -60,15 +60,13 @@ def repro(root: Path, jobs: int) -> int:
     changed = set(json.loads(dvc(root, "status", "--json") or "{}"))
     waiting = pending(upstream(dvc(root, "dag", "--dot")), changed)
     total, failed, running, lock = len(waiting), [], set(), threading.Condition()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    env = os.environ | ({"OMP_NUM_THREADS": str(max(1, cores // jobs))} if jobs > 1 else {})
     if not total:
         print("Everything is up to date.")
 
     def run(stage: str) -> None:
         print(f"Running stage {stage}", file=sys.stderr, flush=True)
         words = ["dvc", "--wait-for-lock", "repro", "--single-item", stage]
-        code = subprocess.run(words, cwd=root, check=False, stdout=subprocess.DEVNULL, env=env).returncode
+        code = subprocess.run(words, cwd=root, check=False, stdout=subprocess.DEVNULL).returncode
         with lock:
             running.discard(stage)
             if code:
