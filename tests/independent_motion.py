@@ -150,19 +150,25 @@ def mean_of_tracks(values, n):
 def track_error(fake, real, arrays, line):
     """sqrt((N + noise^2) / (D + noise^2)) of each track: how far its colours are off, and four beside."""
     found, starts = tracks(arrays["flow"].astype(float), line, arrays["occluded"])
-    values = {}
-    for (t, point), places in found.items():
-        column, row = map(int, starts[point])
-        own, near = [], []
-        for k, (x, y) in enumerate(places, 1):
-            for apart, squares in ((0, own), (line["apart_px"], near)):
-                for dx, dy in {(apart, 0), (-apart, 0), (0, apart), (0, -apart)}:
-                    around = corners(x + dx, y + dy, fake.shape[1:3])
-                    colour = sum(weight * fake[t - k][place].astype(float) for place, weight in around)
-                    squares.append(((colour - fake[t, row, column]) ** 2).mean())
-        if places:
-            values[t, point] = np.sqrt((np.mean(own) + line["noise"] ** 2) / (np.mean(near) + line["noise"] ** 2))
-    return mean_of_tracks(values, len(fake))
+    places = [[] for _ in fake]                # in each frame: (t, point, x, y)
+    for (t, point), track in found.items():
+        for k, (x, y) in enumerate(track, 1):
+            places[t - k].append((t, point, x, y))
+    squares, apart = {}, line["apart_px"]      # {(t, point): [(on the track, mean of the four beside)]}
+    for frame, own in zip(fake, places):
+        if not own:
+            continue
+        x, y = np.array([place[2:] for place in own]).T
+        points = [fake[t, int(starts[point][1]), int(starts[point][0])].astype(float) for t, point, _, _ in own]
+        on, *beside = (((sample(frame, x + dx, y + dy) - points) ** 2).mean(1)
+                       for dx, dy in ((0, 0), (apart, 0), (-apart, 0), (0, apart), (0, -apart)))
+        for (t, point, _, _), values in zip(own, zip(on, np.mean(beside, 0))):
+            squares.setdefault((t, point), []).append(values)
+    shares = {}
+    for key, values in squares.items():
+        own, near = np.mean(values, 0) + line["noise"] ** 2
+        shares[key] = np.sqrt(own / near)
+    return mean_of_tracks(shares, len(fake))
 
 
 def track_drift(fake, real, arrays, line):
