@@ -16,7 +16,7 @@ import psutil
 
 from v2vbench.params import Fault
 
-STAGE_GIB = 3          # of memory that a stage may take: fewer run side by side where there is less
+STAGE_GIB = 4          # of memory that a stage may take: fewer run side by side where there is less
 EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
 
 
