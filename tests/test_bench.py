@@ -150,9 +150,10 @@ def test_judging_the_fakes_twice_changes_no_gradient(store):
 
 def test_tables_print(capsys, monkeypatch):
     monkeypatch.setattr(bench.bench_fid, "main", lambda argv: print("FID in its turn"))          # minutes; its parts are in test_inception
+    monkeypatch.setattr(bench.bench_threads, "main", lambda rounds, seconds: print("threads in their turn"))
     bench.main(["--seconds", "0.001"])
     out = capsys.readouterr().out
-    assert out.count("FID in its turn") == 1
+    assert out.count("FID in its turn") == out.count("threads in their turn") == 1
     assert "clip store 64x32" in out
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines() if line.startswith("|")]
     rows, options = (list(group) for _, group in groupby(lines, len))
@@ -163,6 +164,14 @@ def test_tables_print(capsys, monkeypatch):
         *(("frame", name, "32-true") for name in models.MODELS)]
     assert all(" to " in row[8] and ("%" in row[9]) == (row[0] == "step") for row in rows)
     assert [row[0] for row in options[2:]] == ["as shipped", "bf16-mixed", "fakes judged twice", "contiguous"]
+
+
+def test_threads_are_measured_alone_and_beside_a_neighbour(capsys, monkeypatch):
+    title = "one training, one thread"
+    monkeypatch.setattr(bench.bench_threads, "SETTINGS", {title: bench.bench_threads.SETTINGS[title]})
+    bench.bench_threads.main(1, 0.001)
+    row = [cell.strip() for cell in capsys.readouterr().out.splitlines()[-1].strip("|").split("|")]
+    assert row[0] == title and float(row[1]) > 0 and row[2] == "1.00" and float(row[3].split()[0]) > 0
 
 
 def test_one_part_alone(capsys):

@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.only in (None, "fid"):
         bench_fid.main([])
     if args.only in (None, "threads"):
-        bench_threads.main()
+        bench_threads.main(ROUNDS, bench_threads.SECONDS)
     if args.only not in ("clips", "fid", "threads"):
         bench_models(args.only, args.seconds, args.compile)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-ROUNDS, SECONDS = 3, 10.0
+SECONDS = 10.0        # a measurement
 SETTINGS = {          # title: (threads of a training, 0 = one a core; trainings side by side, 0 = one a core; environment)
     "one training, a thread a core": (0, 1, {}),
     "the same, threads sleep while they wait": (0, 1, {"OMP_WAIT_POLICY": "PASSIVE"}),
@@ -62,12 +62,12 @@ def rate(title: str, busy: bool, seconds: float) -> float:
         return sum(float(process.communicate()[0]) for process in processes)
 
 
-def main() -> None:
+def main(rounds: int, seconds: float) -> None:
     """Print frames a second of each setting alone and beside a busy process, and what the latter costs."""
     rates = {(title, busy): [] for title in SETTINGS for busy in (False, True)}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for title, busy in rates:
-            rates[title, busy].append(rate(title, busy, SECONDS))
+            rates[title, busy].append(rate(title, busy, seconds))
     best = max(median(rates[title, False]) for title in SETTINGS)
     print("| setting | alone, frames/s | of the best alone | beside a busy core | times slower |\n|---|---:|---:|---:|---:|")
     for title in SETTINGS:
@@ -80,4 +80,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
         worker(int(sys.argv[2]), float(sys.argv[3]))
     else:
-        main()
+        main(3, SECONDS)
