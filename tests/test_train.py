@@ -17,6 +17,7 @@ from test_models import SMALL, STYLES, build, fine, noise, watch, window
 
 from v2vbench import clips, doctor, params, synthesize, train
 from v2vbench.params import Fault, Forecast, Params, Run, Schedule
+from v2vbench.passes import fixed_threads
 
 LINES = dict(title="x", dataset="sliding", schedule="few", base="none")
 TINY = SMALL | {"vid2vid": SMALL["vid2vid"] | dict(n_scales_temporal=1, n_scales=1, n_blocks=1, foreground=[])}
@@ -161,7 +162,8 @@ def test_rollout_sees_no_later_frame_and_says_what_was_given(store_path, tmp_pat
     model = train.trained(p, "x", tmp_path, store.facts)
     clip = {key: value[None] for key, value in clips.tensors(store.read(name)).items()}
     blind = clip | {"real": torch.cat([clip["real"][:, :2], torch.zeros_like(clip["real"][:, 2:])], 1)}
-    assert (clips.pixels(synthesize.rollout(model, blind, 12, blind["real"][0, :2])) == fake).all()
+    with fixed_threads():                              # as `synthesize` rolls out: more threads round in another way
+        assert (clips.pixels(synthesize.rollout(model, blind, 12, blind["real"][0, :2])) == fake).all()
 
 
 def test_faults_of_runs_are_named(store_path, tmp_path):
