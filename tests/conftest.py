@@ -1,4 +1,5 @@
 """A small world with a known answer: textured planes that slide by whole pixels, so flow and occlusion are exact."""
+
 import numpy as np
 import pytest
 
@@ -28,15 +29,33 @@ def sliding_clip(seed: int, n_frames: int, size=SIZE) -> dict[str, np.ndarray]:
     source_y, source_x = y + flow[..., 1].astype(int), x + flow[..., 0].astype(int)
     outside = (source_y < 0) | (source_y >= height) | (source_x < 0) | (source_x >= width)
     covered = square[source_y.clip(0, height - 1), source_x.clip(0, width - 1)] & ~square
-    return dict(real=np.stack(real), label=np.stack(label), instance=np.stack([square.astype(np.uint16)] * n_frames),
-                flow=np.stack([flow] * (n_frames - 1)), occluded=np.stack([(outside | covered).astype(np.uint8)] * (n_frames - 1)))
+    return dict(
+        real=np.stack(real),
+        label=np.stack(label),
+        instance=np.stack([square.astype(np.uint16)] * n_frames),
+        flow=np.stack([flow] * (n_frames - 1)),
+        occluded=np.stack([(outside | covered).astype(np.uint8)] * (n_frames - 1)),
+    )
 
 
 def facts(**changes) -> clips.Facts:
-    return clips.Facts(**dict(
-        name="sliding", title="Sliding planes", about="A world with a known answer.", standing="benchmark", fps=10.0, source="labels",
-        label_names=("even", "odd", "square"), label_colours=((20, 20, 20), (120, 120, 120), (200, 40, 40)),
-        groups={"seen": "seen", "unseen": "unseen"}, origin="made by the tests", licence="Apache-2.0", size=SIZE) | changes)
+    return clips.Facts(
+        **dict(
+            name="sliding",
+            title="Sliding planes",
+            about="A world with a known answer.",
+            standing="benchmark",
+            fps=10.0,
+            source="labels",
+            label_names=("even", "odd", "square"),
+            label_colours=((20, 20, 20), (120, 120, 120), (200, 40, 40)),
+            groups={"seen": "seen", "unseen": "unseen"},
+            origin="made by the tests",
+            licence="Apache-2.0",
+            size=SIZE,
+        )
+        | changes
+    )
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +63,14 @@ def store_path(tmp_path_factory):
     """A store of 4 training clips and 3 in each of two test groups, 12 frames each."""
     path = tmp_path_factory.mktemp("data") / "sliding.zip"
     splits = ["train"] * 4 + ["seen"] * 3 + ["unseen"] * 3
-    clips.write(path, facts(), ((dict(id=f"slide-{i}", split=split, origin=f"seed {i}", licence="Apache-2.0"), sliding_clip(i, 12))
-                                for i, split in enumerate(splits)))
+    clips.write(
+        path,
+        facts(),
+        (
+            (dict(id=f"slide-{i}", split=split, origin=f"seed {i}", licence="Apache-2.0"), sliding_clip(i, 12))
+            for i, split in enumerate(splits)
+        ),
+    )
     return path
 
 
@@ -58,6 +83,7 @@ def store(store_path):
 def tiny_project(tmp_path_factory):
     """The folder of a project in which every stage of the tiny suite has run; tests change no file that is in it."""
     from tiny_project import one_thread, prepare, run_project  # the stages take seconds to import, which few tests need
+
     folder = tmp_path_factory.mktemp("tiny")
     with one_thread():
         return run_project(folder / "one", prepare(folder))

@@ -7,6 +7,7 @@ a line a number: name, theirs, ours, difference and tolerance. It leaves with 1 
 that has a value is not known here.
 Nothing of the package is imported, so that a wrong formula there is not repeated here by itself.
 """
+
 import sys
 
 import independent_calibrate as calibrate

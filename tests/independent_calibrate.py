@@ -1,4 +1,5 @@
 """Recomputes metrics/calibrate/<dataset>.json: controls, damages without chance, and what fools a metric."""
+
 from functools import partial
 
 from independent_compare import COST

@@ -1,4 +1,5 @@
 """Recomputes metrics/compare.json from metrics/runs and metrics/calibrate: intervals, drift, bars, votes and ratios."""
+
 import numpy as np
 from independent_project import clusters_of, estimate, replicates
 from independent_statistics import fieller, interval, jackknife, share

@@ -3,6 +3,7 @@
 A control takes the store, a test clip, its settings and how many real frames methods are given; it returns
 (T, H, W, 3) uint8.
 """
+
 import numpy as np
 from independent_motion import sample
 from scipy.ndimage import correlate1d

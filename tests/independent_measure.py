@@ -1,14 +1,24 @@
 """A metric of a group of clips by the formulas written anew, and its comparison with theirs."""
+
 import independent_metrics as formulas
 import independent_motion as motion
 import independent_networks as networks
 import independent_statistics as statistics
 import numpy as np
 
-PER_CLIP = {"psnr": formulas.psnr, "ssim": formulas.ssim, "ms_ssim": formulas.ms_ssim, "flicker": formulas.flicker,
-            "motion_ratio": formulas.motion_ratio, "sharpness_ratio": formulas.sharpness_ratio, "tof": motion.tof,
-            "warp_error": motion.warp_error, "flow_error": motion.flow_error, "track_error": motion.track_error,
-            "track_drift": motion.track_drift}
+PER_CLIP = {
+    "psnr": formulas.psnr,
+    "ssim": formulas.ssim,
+    "ms_ssim": formulas.ms_ssim,
+    "flicker": formulas.flicker,
+    "motion_ratio": formulas.motion_ratio,
+    "sharpness_ratio": formulas.sharpness_ratio,
+    "tof": motion.tof,
+    "warp_error": motion.warp_error,
+    "flow_error": motion.flow_error,
+    "track_error": motion.track_error,
+    "track_drift": motion.track_drift,
+}
 SETS = {"frechet": statistics.frechet, "kernel": statistics.kernel_distance, "mmd": statistics.gauss_mmd}
 # (absolute, relative). Theirs are of float32 pixels in [-1, 1], ours of whole numbers; JSON keeps 9 digits.
 # Rows of features are float32 sums in another order; the flow estimator is given frames resized by other code.

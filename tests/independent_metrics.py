@@ -3,6 +3,7 @@
 Each function takes fake and real, (T, H, W, 3) uint8, the other arrays of the clip as the store has them, and the
 metric's line of params.yaml; it returns a value a frame (T,) or a pair of frames (T-1,), whose mean is the clip's.
 """
+
 import numpy as np
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity

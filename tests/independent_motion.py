@@ -2,13 +2,14 @@
 
 OpenCV is used for its two flow estimators alone.
 """
+
 from functools import cache, lru_cache
 
 import cv2
 import numpy as np
 from scipy import ndimage
 
-FIXED_POINT = np.array([9798, 19235, 3735])    # luma's weights in units of 2^-15, as OpenCV's 8-bit grey has them
+FIXED_POINT = np.array([9798, 19235, 3735])  # luma's weights in units of 2^-15, as OpenCV's 8-bit grey has them
 
 
 def sample(image, x, y):
@@ -150,18 +151,20 @@ def mean_of_tracks(values, n):
 def track_error(fake, real, arrays, line):
     """sqrt((N + noise^2) / (D + noise^2)) of each track: how far its colours are off, and four beside."""
     found, starts = tracks(arrays["flow"].astype(float), line, arrays["occluded"])
-    places = [[] for _ in fake]                # in each frame: (t, point, x, y)
+    places = [[] for _ in fake]  # in each frame: (t, point, x, y)
     for (t, point), track in found.items():
         for k, (x, y) in enumerate(track, 1):
             places[t - k].append((t, point, x, y))
-    squares, apart = {}, line["apart_px"]      # {(t, point): [(on the track, mean of the four beside)]}
+    squares, apart = {}, line["apart_px"]  # {(t, point): [(on the track, mean of the four beside)]}
     for frame, own in zip(fake, places):
         if not own:
             continue
         x, y = np.array([place[2:] for place in own]).T
         points = [fake[t, int(starts[point][1]), int(starts[point][0])].astype(float) for t, point, _, _ in own]
-        on, *beside = (((sample(frame, x + dx, y + dy) - points) ** 2).mean(1)
-                       for dx, dy in ((0, 0), (apart, 0), (-apart, 0), (0, apart), (0, -apart)))
+        on, *beside = (
+            ((sample(frame, x + dx, y + dy) - points) ** 2).mean(1)
+            for dx, dy in ((0, 0), (apart, 0), (-apart, 0), (0, apart), (0, -apart))
+        )
         for (t, point, _, _), values in zip(own, zip(on, np.mean(beside, 0))):
             squares.setdefault((t, point), []).append(values)
     shares = {}
@@ -175,6 +178,9 @@ def track_drift(fake, real, arrays, line):
     """Mean distance of each true track from the one along the flow estimated in the video, px."""
     true, _ = tracks(arrays["flow"].astype(float), line, arrays["occluded"])
     seen, _ = tracks(flows(fake), line)
-    values = {key: np.mean([np.hypot(x - a, y - b) for (x, y), (a, b) in zip(places, seen[key])])
-              for key, places in true.items() if places}
+    values = {
+        key: np.mean([np.hypot(x - a, y - b) for (x, y), (a, b) in zip(places, seen[key])])
+        for key, places in true.items()
+        if places
+    }
     return mean_of_tracks(values, len(fake))

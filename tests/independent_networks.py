@@ -1,4 +1,5 @@
 """The networks that metrics ask: EfficientNet-Lite0 of its public package, and a judge's U-Net from its weights."""
+
 from functools import cache
 
 import numpy as np

@@ -1,4 +1,5 @@
 """A finished project read with zarr, json and ruamel alone, and the report of `independent.py`."""
+
 import json
 import zipfile
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Set distances, intervals and tests written anew from their formulas; nothing of the package is used."""
+
 from itertools import product
 from math import inf
 
@@ -128,7 +129,7 @@ def share(votes, members, confidence):
     votes, n, n_clusters = np.array(votes, float), len(votes), len(members)
     p = votes.mean()
     apart = votes - p
-    variance = max((apart ** 2).sum(), sum(apart[of].sum() ** 2 for of in members)) / n ** 2
+    variance = max((apart**2).sum(), sum(apart[of].sum() ** 2 for of in members)) / n**2
     worth = min(n, p * (1 - p) / variance) if 0 < p < 1 and variance > 0 else n_clusters
     if 1 < n_clusters < n:
         worth *= (quantile(confidence, n) / quantile(confidence, n_clusters)) ** 2

@@ -1,4 +1,5 @@
 """Recomputes the verdicts of metrics/compare.json, a family of tests at a time."""
+
 from math import ceil, log2
 
 import numpy as np

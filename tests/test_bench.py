@@ -1,4 +1,5 @@
 """`make bench`: the floor is the convolutions of the step and nothing else, and the tables print. No time is asserted."""
+
 from collections import Counter
 from itertools import groupby
 
@@ -24,7 +25,9 @@ def tiny():
         patch.setattr(models, "SETTINGS", (TINY,))
         n = torch.get_num_threads()
         torch.set_num_threads(1)
-        _image.Global.__name__ = "Global1"          # FlopCounterMode keeps its total under the name Global, and would mix them up
+        _image.Global.__name__ = (
+            "Global1"  # FlopCounterMode keeps its total under the name Global, and would mix them up
+        )
         yield
         _image.Global.__name__ = "Global"
         torch.set_num_threads(n)
@@ -52,7 +55,12 @@ def forward_calls(model: nn.Module, call) -> list[tuple[nn.Module, int]]:
     def hook(layer, args, out):
         pixels = (args[0] if isinstance(layer, nn.ConvTranspose2d) else out)[:, 0].numel()
         seen.append((layer, pixels * layer.weight.numel()))
-    handles = [layer.register_forward_hook(hook) for layer in model.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
+
+    handles = [
+        layer.register_forward_hook(hook)
+        for layer in model.modules()
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
+    ]
     call()
     for handle in handles:
         handle.remove()
@@ -73,7 +81,7 @@ def test_the_floor_of_a_step_is_its_convolutions(store, name):
     assert calls[FORWARD] == len(layers) > 0
     assert calls[models.BORDERS[0]] == sum(layer.padding_mode == "reflect" for layer, _ in layers)
     real, played = flops(update), flops(floor.replay)
-    assert played == real                                        # exactly, forward and backward
+    assert played == real  # exactly, forward and backward
     assert real[torch.ops.aten.convolution] == 2 * sum(macs for _, macs in layers)
 
 
@@ -83,7 +91,12 @@ def test_the_floor_of_a_roll_out_is_its_convolutions(store, name):
     clip = {key: value for key, value in clip.items() if torch.is_tensor(value)}
 
     def paint():
-        list(synthesize.stream(model, lambda start, stop: synthesize.part(clip, start, stop), 4, clip["real"][0, :model.n_past]))
+        list(
+            synthesize.stream(
+                model, lambda start, stop: synthesize.part(clip, start, stop), 4, clip["real"][0, : model.n_past]
+            )
+        )
+
     floor, layers = models.floor(paint), forward_calls(model, paint)
     assert flops(floor.replay) == flops(paint) and flops(paint).total() == 2 * sum(macs for _, macs in layers) > 0
     assert Counter(func for func, *_ in floor.calls)[FORWARD] == len(layers) and not asked(floor)
@@ -97,8 +110,8 @@ def test_a_discriminator_goes_backward_twice_on_fakes_and_once_on_real_frames(st
         layers = [layer for layer in scale.modules() if isinstance(layer, nn.Conv2d)]
         for layer in layers:
             shape = tuple(layer.weight.shape)
-            want[shape, (True, False, False)] += 1               # G's loss, on fakes: to the input alone
-            want[shape, (layer is not layers[0], True, True)] += 2      # D's own, on fakes and real frames
+            want[shape, (True, False, False)] += 1  # G's loss, on fakes: to the input alone
+            want[shape, (layer is not layers[0], True, True)] += 2  # D's own, on fakes and real frames
     judges = {shape for shape, _ in want}
     assert not judges & {tuple(weight.shape) for weight in model.G.parameters()}
     assert Counter({key: n for key, n in asked(floor).items() if key[0] in judges}) == want
@@ -114,8 +127,12 @@ def test_frozen_layers_have_no_weight_gradient_in_the_floor(store):
 
 def test_operands_have_the_layout_of_the_step(store):
     floor = models.Floor()
-    for x in (torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5).to(memory_format=torch.channels_last),
-              torch.zeros(2, 6, 4, 5, dtype=torch.bfloat16)[:, 1:4], torch.zeros(()).expand(2, 3)):
+    for x in (
+        torch.zeros(2, 3, 4, 5),
+        torch.zeros(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        torch.zeros(2, 6, 4, 5, dtype=torch.bfloat16)[:, 1:4],
+        torch.zeros(()).expand(2, 3),
+    ):
         stand_in = floor.operand(x)
         assert (stand_in.shape, stand_in.stride(), stand_in.dtype) == (x.shape, x.stride(), x.dtype)
         assert floor.operand(x) is stand_in
@@ -129,7 +146,9 @@ def test_contiguous_undoes_channels_last(store):
 
 def test_bf16_reaches_the_convolutions(store):
     model = models.build("vid2vid", store.facts, TINY)
-    assert models.floor(models.step(model, models.windows(store).batch(0), precision="bf16-mixed")).dtypes() == "bfloat16"
+    assert (
+        models.floor(models.step(model, models.windows(store).batch(0), precision="bf16-mixed")).dtypes() == "bfloat16"
+    )
 
 
 def test_judging_the_fakes_twice_changes_no_gradient(store):
@@ -139,8 +158,10 @@ def test_judging_the_fakes_twice_changes_no_gradient(store):
         losses, grads = {}, [*grads, {}]
         layers = forward_calls(model, lambda model=model, losses=losses: losses.update(model.losses(batch)))
         passes = Counter(layer for layer, _ in layers)
-        for D, once, twice in ((model.D_image, 3, 5), (model.D_video, 2, 3)):    # D_image sees raw frames too
-            assert {passes[layer] for layer in D.modules() if isinstance(layer, nn.Conv2d)} == {once if len(grads) == 1 else twice}
+        for D, once, twice in ((model.D_image, 3, 5), (model.D_video, 2, 3)):  # D_image sees raw frames too
+            assert {passes[layer] for layer in D.modules() if isinstance(layer, nn.Conv2d)} == {
+                once if len(grads) == 1 else twice
+            }
         for name, part in model.parts().items():
             grads[-1][name] = torch.autograd.grad(losses[name], part, retain_graph=True)
     for name, once in grads[0].items():
@@ -149,7 +170,9 @@ def test_judging_the_fakes_twice_changes_no_gradient(store):
 
 
 def test_tables_print(capsys, monkeypatch):
-    monkeypatch.setattr(bench.bench_fid, "main", lambda argv: print("FID in its turn"))          # minutes; its parts are in test_inception
+    monkeypatch.setattr(
+        bench.bench_fid, "main", lambda argv: print("FID in its turn")
+    )  # minutes; its parts are in test_inception
     monkeypatch.setattr(bench.bench_threads, "main", lambda rounds, seconds: print("threads in their turn"))
     bench.main(["--seconds", "0.001"])
     out = capsys.readouterr().out
@@ -158,10 +181,23 @@ def test_tables_print(capsys, monkeypatch):
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines() if line.startswith("|")]
     rows, options = (list(group) for _, group in groupby(lines, len))
     head, _, *rows = rows
-    assert head == ["", "model", "size", "width", "precision", "convolved in", "frames/s", "floor frames/s", "time / floor", "reading"]
+    assert head == [
+        "",
+        "model",
+        "size",
+        "width",
+        "precision",
+        "convolved in",
+        "frames/s",
+        "floor frames/s",
+        "time / floor",
+        "reading",
+    ]
     assert [(row[0], row[1], row[4]) for row in rows] == [
-        *(("step", name, "32-true") for name in models.MODELS), ("step", "vid2vid", "bf16-mixed"),
-        *(("frame", name, "32-true") for name in models.MODELS)]
+        *(("step", name, "32-true") for name in models.MODELS),
+        ("step", "vid2vid", "bf16-mixed"),
+        *(("frame", name, "32-true") for name in models.MODELS),
+    ]
     assert all(" to " in row[8] and ("%" in row[9]) == (row[0] == "step") for row in rows)
     assert [row[0] for row in options[2:]] == ["as shipped", "bf16-mixed", "fakes judged twice", "contiguous"]
 

@@ -1,4 +1,5 @@
 """The carphone clip: its file, the drawing of faces, what the store holds."""
+
 from importlib.util import find_spec
 
 import numpy as np
@@ -27,7 +28,9 @@ def prepare(folder, **changes):
 def test_store(short, tmp_path):
     store = prepare(tmp_path)
     assert {key: (clip["split"], clip["n_frames"]) for key, clip in store.clips.items()} == {
-        "frames-000-004": ("train", 5), "frames-005-007": ("last", 3)}
+        "frames-000-004": ("train", 5),
+        "frames-005-007": ("last", 3),
+    }
     assert store.facts.name == "carphone" and store.facts.standing == "sanity" and len(store.facts.label_names) == 15
     assert len(store.facts.label_colours) == 15
     clip = store.read("frames-000-004")
@@ -50,7 +53,7 @@ def test_landmarks_as_shipped():
     assert points.shape == (120, 68, 2) and found.sum() == 118
     assert (points > 0).all() and (points < (176, 144)).all()
     assert (points[:, 36:42].mean(1) < points[:, 42:48].mean(1))[:, 0].all()  # his right eye is on our left
-    assert (points[:, 27:36].mean(1) < points[:, 48:68].mean(1))[:, 1].all()               # the nose is above the mouth
+    assert (points[:, 27:36].mean(1) < points[:, 48:68].mean(1))[:, 1].all()  # the nose is above the mouth
     assert np.linalg.norm(np.diff(points, axis=0), axis=-1).mean(1).max() < 6  # px a frame: no frame is another face
 
 
@@ -72,7 +75,7 @@ def test_close_and_curve():
 def test_draw():
     """Distances are L1 and clipped; inside the face only its own edges remain, outside those of the frame."""
     frame = np.zeros((64, 96, 3), np.uint8)
-    frame[:, 48:] = 200                                                                    # an edge down the middle
+    frame[:, 48:] = 200  # an edge down the middle
     angle = np.linspace(np.pi, 0, 17)
     points = np.tile([48.0, 30.0], (68, 1))
     points[:17] = np.stack([48 + 20 * np.cos(angle), 30 + 20 * np.sin(angle)], -1)
@@ -87,7 +90,7 @@ def test_draw():
 
 def test_faults(tmp_path, monkeypatch):
     assert "multiples of 8" in fault(prepare, tmp_path, size=[50, 64])
-    assert "multiples of 8" in fault(prepare, tmp_path, size=[144, 176])                   # more than the clip has
+    assert "multiples of 8" in fault(prepare, tmp_path, size=[144, 176])  # more than the clip has
     assert "n_train" in fault(prepare, tmp_path, n_train=119)
     assert "out of range" in fault(prepare, tmp_path, upper=-1)
     (tmp_path / "points.csv").write_text("\n".join(carphone.LANDMARKS.read_text().splitlines()[:50]) + "\n")
@@ -113,11 +116,15 @@ def test_faults(tmp_path, monkeypatch):
 def test_estimated_flow(size):
     """A camera moves by (8, -3) px along a smooth texture; a square stands still before it."""
     import cv2
+
     (height, width), (dx, dy) = size, (8, -3)
     rng = np.random.default_rng(0)
-    texture = cv2.resize(rng.integers(0, 256, (height // 6, width // 6, 3)).astype(np.uint8), (width + 40, height + 40),
-                         interpolation=cv2.INTER_CUBIC)
-    frames = [texture[y:y + height, x:x + width].copy() for y, x in ((20, 20), (20 + dy, 20 + dx))]
+    texture = cv2.resize(
+        rng.integers(0, 256, (height // 6, width // 6, 3)).astype(np.uint8),
+        (width + 40, height + 40),
+        interpolation=cv2.INTER_CUBIC,
+    )
+    frames = [texture[y : y + height, x : x + width].copy() for y, x in ((20, 20), (20 + dy, 20 + dx))]
     y, x = np.mgrid[:height, :width]
     still = (abs(y - height // 2) < 14) & (abs(x - width // 2) < 14)
     for frame in frames:
@@ -130,7 +137,7 @@ def test_estimated_flow(size):
     error = np.linalg.norm(motion - (dx, dy), axis=-1)[~outside & ~near]
     assert np.median(error) < 0.05 and np.quantile(error, 0.99) < 0.5
     assert np.median(np.abs(motion[still])) < 0.15
-    hidden = np.roll(still, (-dy, -dx), (0, 1)) & ~still          # seen now, and under the square in the frame before
+    hidden = np.roll(still, (-dy, -dx), (0, 1)) & ~still  # seen now, and under the square in the frame before
     assert occluded[outside].mean() > 0.9 and occluded[hidden].mean() > 0.5
     assert occluded[still].mean() < 0.3 and occluded[~outside & ~near].mean() < 0.03
 

@@ -1,4 +1,5 @@
 """Metrics of single clips beyond PSNR and SSIM: other libraries, closed forms, order of damage, and what they refuse."""
+
 import types
 import warnings
 
@@ -15,7 +16,7 @@ from v2vbench.metrics import _networks, dists, flicker, flow_error, identity, lp
 from v2vbench.params import Fault
 
 BETAS = [0.0448, 0.2856, 0.3001]
-ORDER = [3, 7, 0, 5, 1, 8, 2, 6, 4]      # no frame keeps its neighbour
+ORDER = [3, 7, 0, 5, 1, 8, 2, 6, 4]  # no frame keeps its neighbour
 
 
 def smooth_world(n_frames=9, size=(64, 64), seed=0):
@@ -25,7 +26,9 @@ def smooth_world(n_frames=9, size=(64, 64), seed=0):
     dx, dy = clip["flow"][0, 0, 0].astype(int)
     wall = gaussian_filter(rng.normal(0, 400, (H + 40, W + 40, 3)), (2, 2, 0)) + 128
     starts = [(20 + dy * t, 20 + dx * t) for t in range(n_frames)]
-    clip["real"] = np.stack([wall[top:top + H, left:left + W] for top, left in starts]).clip(0, 255).astype(np.uint8)
+    clip["real"] = (
+        np.stack([wall[top : top + H, left : left + W] for top, left in starts]).clip(0, 255).astype(np.uint8)
+    )
     clip["flow"][:] = (dx, dy)
     y, x = np.mgrid[:H, :W]
     clip["occluded"][:] = (y + dy < 0) | (y + dy >= H) | (x + dx >= W)
@@ -49,8 +52,11 @@ def backbones(tmp_path_factory):
             if isinstance(layer, torch.nn.Conv2d):
                 torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=rng)
                 torch.nn.init.normal_(layer.bias, 0, 0.1, generator=rng)
-        torch.save({f"features.{key}": value for key, value in net.state_dict().items()} | {"classifier.1.bias": torch.zeros(3)},
-                   folder / f"{name}.pth")
+        torch.save(
+            {f"features.{key}": value for key, value in net.state_dict().items()}
+            | {"classifier.1.bias": torch.zeros(3)},
+            folder / f"{name}.pth",
+        )
         nets[name] = net
     return folder, nets
 
@@ -86,7 +92,7 @@ def ms(fake, real, betas=BETAS):
 def test_ms_ssim_of_one_scale_is_ssim_and_an_inverted_frame_has_none(pair):
     fake, real = pair
     assert torch.allclose(ms(fake, real, [0.7]), ssim.compute(fake, real, sigma=1.5), atol=1e-12)
-    assert (ms(real, real) == 1).all() and (ms(-real, real) == 0).all()      # contrast below 0 has no power
+    assert (ms(real, real) == 1).all() and (ms(-real, real) == 0).all()  # contrast below 0 has no power
 
 
 @pytest.mark.parametrize("size, n", [((64, 128), 3), ((96, 128), 4), ((21, 43), 2), ((10, 99), 0)])
@@ -104,6 +110,7 @@ def lpips_package(backbone, random_weights, monkeypatch):
     with warnings.catch_warnings(), monkeypatch.context() as patch:
         warnings.simplefilter("ignore")
         import lpips as package
+
         patch.setattr(models, _networks.NAMES[backbone], lambda pretrained: net)
         reference = package.LPIPS(net=backbone, pnet_rand=True, verbose=False)
     return lambda x, y: float(reference(package.im2tensor(x), package.im2tensor(y)).detach())
@@ -115,11 +122,14 @@ def test_lpips_is_the_lpips_packages(backbone, random_weights, raw_pair, pair, m
     want, own = np.array([reference(x, y) for x, y in zip(*raw_pair)]), lpips.compute(fake, real, backbone=backbone)
     assert (want > 1e-3).all() and np.allclose(own, want, rtol=1e-5, atol=0)
     assert torch.equal(lpips.compute(real, real.clone(), backbone=backbone), torch.zeros(3))
-    assert torch.equal(lpips.compute(fake[[2, 0]], real[[2, 0]], backbone=backbone), own[[2, 0]])      # no frame sees another
+    assert torch.equal(
+        lpips.compute(fake[[2, 0]], real[[2, 0]], backbone=backbone), own[[2, 0]]
+    )  # no frame sees another
 
 
 def test_dists_is_torchmetrics(random_weights, raw_pair, pair, monkeypatch):
     from torchmetrics.functional.image import dists as theirs
+
     fake, real = pair
     monkeypatch.setattr(theirs, "vgg16", lambda weights: types.SimpleNamespace(features=random_weights["vgg16"]))
     want = theirs.DISTSNetwork()(*(torch.from_numpy(np.moveaxis(frames, -1, 1) / 255).float() for frames in raw_pair))
@@ -133,7 +143,9 @@ def test_tlp_is_a_difference_of_lpips(random_weights, raw_pair, pair, monkeypatc
     reference, (fake, real) = lpips_package("alex", random_weights, monkeypatch), pair
     own, wanted = (np.array([reference(x, y) for x, y in zip(frames, frames[1:])]) for frames in raw_pair)
     assert np.allclose(tlp.compute(fake, real), 100 * np.abs(own - wanted), rtol=0, atol=1e-3 * wanted.max())
-    assert np.allclose(tlp.compute(real[:1].expand_as(real), real), 100 * wanted, rtol=1e-5)      # frozen: the real one's change is missing
+    assert np.allclose(
+        tlp.compute(real[:1].expand_as(real), real), 100 * wanted, rtol=1e-5
+    )  # frozen: the real one's change is missing
     assert (tlp.compute(real, real) == 0).all()
 
 
@@ -147,7 +159,7 @@ def test_networks_refuse_small_frames_and_missing_weights(backbones, monkeypatch
     for backbone, least in (("alex", 31), ("vgg", 16)):
         assert lpips.compute(frames[..., :least], frames[..., :least], backbone=backbone).tolist() == [0, 0]
         with pytest.raises(ValueError, match=rf"\(40, {least - 1}\) px are smaller than the {least} px"):
-            lpips.compute(frames[..., :least - 1], frames[..., :least - 1], backbone=backbone)
+            lpips.compute(frames[..., : least - 1], frames[..., : least - 1], backbone=backbone)
     with pytest.raises(ValueError, match="smaller than the 16 px"):
         dists.compute(frames[..., :15], frames[..., :15])
     torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "vgg16.pth")
@@ -159,17 +171,17 @@ def test_networks_refuse_small_frames_and_missing_weights(backbones, monkeypatch
 def test_tof_of_a_slide_against_a_still_is_its_length():
     rng = np.random.default_rng(0)
     wall = gaussian_filter(rng.normal(0, 600, (96, 160, 3)), (3, 3, 0)).clip(-120, 120) + 128
-    slide = clips.image(np.stack([wall[:, 3 * t:128 + 3 * t] for t in range(4)]).astype(np.uint8))
+    slide = clips.image(np.stack([wall[:, 3 * t : 128 + 3 * t] for t in range(4)]).astype(np.uint8))
     assert tof.compute(slide, slide[:1].expand_as(slide)).numpy() == pytest.approx([3, 3, 3], rel=0.1)
     assert torch.equal(tof.compute(slide, slide[:1].expand_as(slide)), tof.compute(slide[:1].expand_as(slide), slide))
 
 
 def test_flicker_closed_form(world):
     real = world["real"] * 0.5
-    value = lambda fake: flicker.compute(fake, real, block_px=8)      # noqa: E731
+    value = lambda fake: flicker.compute(fake, real, block_px=8)  # noqa: E731
     sign = (-1.0) ** torch.arange(len(real))[:, None, None, None]
     assert torch.allclose(value(real + 0.1 * sign), torch.full((8,), 0.2 * 127.5, dtype=torch.float64), atol=1e-5)
-    assert value(real + 0.1).max() < 1e-5 and (value(real) == 0).all()                     # wrong all the time is no flicker
+    assert value(real + 0.1).max() < 1e-5 and (value(real) == 0).all()  # wrong all the time is no flicker
     frozen = flicker.change(real, 8).abs().mean((1, 2))
     assert frozen.min() > 1 and torch.allclose(value(real[:1].expand_as(real)), frozen, atol=1e-12)
     green = torch.zeros_like(real)
@@ -179,9 +191,9 @@ def test_flicker_closed_form(world):
 
 def test_flow_error_closed_form(world):
     flow, occluded, real = world["flow"], world["occluded"], world["real"]
-    assert flow_error.compute(real, flow, occluded).max() < 0.1                            # the estimator's own error
+    assert flow_error.compute(real, flow, occluded).max() < 0.1  # the estimator's own error
     frozen = flow_error.compute(real[:1].expand_as(real), flow, occluded)
-    assert torch.allclose(frozen, flow[:, :, 0, 0].double().norm(dim=1), atol=1e-6)        # no motion: what is missing
+    assert torch.allclose(frozen, flow[:, :, 0, 0].double().norm(dim=1), atol=1e-6)  # no motion: what is missing
     wrong = torch.where(occluded > 0, 1e3, flow)
     assert torch.equal(flow_error.compute(real, wrong, occluded), flow_error.compute(real, flow, occluded))
     with pytest.raises(ValueError, match="every pixel of frame 1 is occluded"):
@@ -193,12 +205,22 @@ def test_more_damage_more_distance(world, random_weights):
     noise = torch.randn(real.shape, generator=rng)
     noisy, blurry = [(real + s * noise).clamp(-1, 1) for s in (0.02, 0.1, 0.4)], [blurred(real, s) for s in (1, 2, 4)]
     shaking = [torch.stack([frame.roll(px * (t % 2), -1) for t, frame in enumerate(real)]) for px in (1, 2, 3)]
-    distances = {"ms_ssim": lambda fake: -ms(fake, real), "lpips": lambda fake: lpips.compute(fake, real, backbone="alex"),
-                 "dists": lambda fake: dists.compute(fake, real), "tof": lambda fake: tof.compute(fake, real),
-                 "flicker": lambda fake: flicker.compute(fake, real, block_px=8),
-                 "flow_error": lambda fake: flow_error.compute(fake, world["flow"], world["occluded"])}
-    for name, ladders in {"ms_ssim": (noisy, blurry), "lpips": (noisy, blurry), "dists": (noisy[1:], blurry), "tof": (noisy, shaking),
-                          "flicker": (noisy, shaking), "flow_error": (noisy, shaking)}.items():
+    distances = {
+        "ms_ssim": lambda fake: -ms(fake, real),
+        "lpips": lambda fake: lpips.compute(fake, real, backbone="alex"),
+        "dists": lambda fake: dists.compute(fake, real),
+        "tof": lambda fake: tof.compute(fake, real),
+        "flicker": lambda fake: flicker.compute(fake, real, block_px=8),
+        "flow_error": lambda fake: flow_error.compute(fake, world["flow"], world["occluded"]),
+    }
+    for name, ladders in {
+        "ms_ssim": (noisy, blurry),
+        "lpips": (noisy, blurry),
+        "dists": (noisy[1:], blurry),
+        "tof": (noisy, shaking),
+        "flicker": (noisy, shaking),
+        "flow_error": (noisy, shaking),
+    }.items():
         for ladder in ladders:
             values = [float(distances[name](fake).mean()) for fake in (real, *ladder)]
             assert (np.diff(values) > 0).all(), (name, values)
@@ -209,29 +231,36 @@ def test_shuffling_frames_moves_temporal_metrics_alone(world, random_weights):
     fake = (real + 0.1 * torch.randn(real.shape, generator=rng)).clamp(-1, 1)
     for frame_metric in (ms, lambda a, b: lpips.compute(a, b, backbone="alex"), dists.compute):
         assert torch.equal(frame_metric(fake, real)[ORDER], frame_metric(fake[ORDER], real[ORDER]))
-    for temporal in (lambda f: tof.compute(f, real), lambda f: flicker.compute(f, real, block_px=8),
-                     lambda f: flow_error.compute(f, world["flow"], world["occluded"])):
+    for temporal in (
+        lambda f: tof.compute(f, real),
+        lambda f: flicker.compute(f, real, block_px=8),
+        lambda f: flow_error.compute(f, world["flow"], world["occluded"]),
+    ):
         assert temporal(fake[ORDER]).mean() > 1.5 * temporal(fake).mean()
 
 
 def test_motion_refuses_one_frame_and_what_is_not_finite(world):
     real, flow, occluded = world["real"], world["flow"], world["occluded"]
-    for name, compute in {"tof": lambda f: tof.compute(f, real[:len(f)]), "flow": lambda f: flow_error.compute(f, flow, occluded),
-                          "flicker": lambda f: flicker.compute(f, real, block_px=8), "tlp": lambda f: tlp.compute(f, f)}.items():
+    for name, compute in {
+        "tof": lambda f: tof.compute(f, real[: len(f)]),
+        "flow": lambda f: flow_error.compute(f, flow, occluded),
+        "flicker": lambda f: flicker.compute(f, real, block_px=8),
+        "tlp": lambda f: tlp.compute(f, f),
+    }.items():
         with pytest.raises(ValueError, match="1 frame, and it takes 2"):
             compute(real[:1])
         broken = real.clone()
         broken[4, 0, 0, 0] = torch.nan
-        if name in ("tof", "flow"):                                # 8 bits would make a number of it
+        if name in ("tof", "flow"):  # 8 bits would make a number of it
             with pytest.raises(ValueError, match="frame 4 has values that are not finite"):
                 compute(broken)
         elif name == "flicker":
             assert compute(broken).isnan().any()
 
 
-
 def faces(seen, where):
     """Networks in place of dlib's: a face is at the column where the frame is brightest, and described by the colours there."""
+
     def run(frame, n_times, threshold):
         column = int(frame.sum((0, 2)).argmax())
         return ([], [], []) if frame.max() < 200 else ([column, column], [0.1, 0.2], [0, 0])
@@ -239,6 +268,7 @@ def faces(seen, where):
     def describe(frame, place):
         seen.append((frame.shape, place))
         return frame[0, place] / 255
+
     describer = types.SimpleNamespace(compute_face_descriptor=describe)
     return types.SimpleNamespace(run=run), lambda frame, box: where.append(box) or box, describer
 
@@ -249,9 +279,9 @@ def test_identity_looks_where_the_real_face_is(monkeypatch):
     real = torch.full((3, 3, 8, 16), -1.0)
     for t in range(3):
         real[t, :, :, 4 * t] = 1
-    fake = real.roll(1, 3)                                         # the generated face is elsewhere: it must not be looked for
+    fake = real.roll(1, 3)  # the generated face is elsewhere: it must not be looked for
     values = identity.compute(fake, real, enlarge=1, threshold=-0.5)
-    assert values.tolist() == pytest.approx([3 ** 0.5] * 3) and where == [0, 4, 8]
+    assert values.tolist() == pytest.approx([3**0.5] * 3) and where == [0, 4, 8]
     assert seen == [((8, 16, 3), place) for place in (0, 0, 4, 4, 8, 8)]
     assert identity.compute(real, real, enlarge=1, threshold=-0.5).tolist() == [0, 0, 0]
     real[1] = -1
@@ -275,14 +305,18 @@ def test_identity_of_carphone():
     if weights.find("dlib_faces") is None:
         pytest.skip(weights.absent(["dlib_faces"]))
     from v2vbench.datasets import carphone
+
     real = clips.image(carphone.video()[90::8])
-    values = [identity.compute(fake, real, enlarge=2, threshold=-0.5) for fake in (real, *(blurred(real, s) for s in (1, 2, 4, 8)))]
+    values = [
+        identity.compute(fake, real, enlarge=2, threshold=-0.5)
+        for fake in (real, *(blurred(real, s) for s in (1, 2, 4, 8)))
+    ]
     assert (values[0] == 0).all() and (np.diff([float(v.mean()) for v in values]) > 0).all() and values[-1].min() > 0.6
 
 
 def luma_of_opencv(frames):
     """The Y plane that a coder gets: BT.601, 16 to 235, rounded."""
-    return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)[:frame.shape[0]] for frame in frames])
+    return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)[: frame.shape[0]] for frame in frames])
 
 
 def test_vmaf_is_given_the_luma_of_coded_video_and_the_real_one_first(monkeypatch, raw_pair):
@@ -312,9 +346,10 @@ def test_vmaf_falls_with_damage_and_is_the_packages(world):
     if weights.find("vmaf") is None:
         pytest.skip(weights.absent(["vmaf"]))
     import vmaf_torch
+
     real = world["real"]
     fakes = [real, *(blurred(real, s) for s in (1, 2, 4))]
     values = [float(vmaf.compute(fake, real).mean()) for fake in fakes]
     assert values[0] > 95 and (np.diff(values) < 0).all()
     planes = [torch.from_numpy(luma_of_opencv(clips.pixels(frames))).float()[:, None] for frames in (real, fakes[2])]
-    assert values[2] == pytest.approx(float(vmaf_torch.VMAF(clip_score=True)(*planes).mean()), abs=1)      # rounded levels
+    assert values[2] == pytest.approx(float(vmaf_torch.VMAF(clip_score=True)(*planes).mean()), abs=1)  # rounded levels

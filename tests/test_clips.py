@@ -1,4 +1,5 @@
 """The store gives back what was written, whole or not at all, and says what is wrong with a bad one."""
+
 import hashlib
 import os
 import tracemalloc
@@ -24,8 +25,12 @@ def test_round_trip_of_any_window(tmp_path):
     assert store.facts == facts() and store.split("train") == ["c0", "c1"] and store.clips["c1"]["n_frames"] == 9
     for start, stop in [(0, 9), (3, 5), (7, 9), (8, 9)]:
         window = store.read("c1", start, stop)
-        assert all(np.array_equal(window[name], whole[name][start:stop if name in ("real", "label", "instance") else stop - 1])
-                   for name in whole)
+        assert all(
+            np.array_equal(
+                window[name], whole[name][start : stop if name in ("real", "label", "instance") else stop - 1]
+            )
+            for name in whole
+        )
     store.verify()
 
 
@@ -52,10 +57,10 @@ def pieces(array, sizes):
     start, held = 0, np.empty((max(sizes), *array.shape[1:]), array.dtype)
     while start < len(array):
         for size in sizes:
-            part = array[start:start + size]
-            held[:len(part)] = part
+            part = array[start : start + size]
+            held[: len(part)] = part
             if len(part):
-                yield held[:len(part)]
+                yield held[: len(part)]
             start += size
 
 
@@ -67,7 +72,10 @@ def long_clip(n):
     """Every array of KINDS that a data set may hold, over n frames; some chunks are all zero, which zarr does not store."""
     rng = np.random.default_rng(n)
     shape = {"T": n, "t": n - 1, "H": 32, "W": 64, "2": 2, "3": 3, "C": 5, "P": 7, "D": 2}
-    arrays = {name: rng.integers(0, 200, [shape[a] for a in axes]).astype(dtype) for name, (dtype, axes) in clips.KINDS.items()}
+    arrays = {
+        name: rng.integers(0, 200, [shape[a] for a in axes]).astype(dtype)
+        for name, (dtype, axes) in clips.KINDS.items()
+    }
     return arrays | {"maps": arrays["maps"] * 0, "occluded": arrays["occluded"] // 199}
 
 
@@ -75,8 +83,16 @@ def long_clip(n):
 @pytest.mark.parametrize("sizes", [(1,), (3, 1, 5), (8,), (100,)])
 def test_pieces_give_the_bytes_of_whole_arrays(tmp_path, n, sizes):
     whole = long_clip(n)
-    for name, arrays in [("whole", whole), ("lazy", lazily(whole, sizes)), ("mixed", whole | lazily({"real": whole["real"]}, sizes))]:
-        clips.write(tmp_path / name, facts(), [(dict(id="c0", split="train"), arrays), (dict(id="c1", split="seen"), sliding_clip(0, 9))])
+    for name, arrays in [
+        ("whole", whole),
+        ("lazy", lazily(whole, sizes)),
+        ("mixed", whole | lazily({"real": whole["real"]}, sizes)),
+    ]:
+        clips.write(
+            tmp_path / name,
+            facts(),
+            [(dict(id="c0", split="train"), arrays), (dict(id="c1", split="seen"), sliding_clip(0, 9))],
+        )
     assert (tmp_path / "whole").read_bytes() == (tmp_path / "lazy").read_bytes() == (tmp_path / "mixed").read_bytes()
     store = clips.Store(tmp_path / "lazy")
     assert store.clips["c0"]["sha256"] == clips.digest(whole)
@@ -87,8 +103,13 @@ def test_pieces_give_the_bytes_of_whole_arrays(tmp_path, n, sizes):
 def test_chunks_lie_in_order_of_time(tmp_path):
     clips.write(tmp_path / "x.zip", facts(), [(dict(id="c0", split="train"), dict(real=long_clip(90)["real"]))])
     with zipfile.ZipFile(tmp_path / "x.zip") as file:
-        assert file.namelist() == ["zarr.json", *(f"00000/real/c/{i}/0/0/0" for i in range(12)), "00000/real/zarr.json",
-                                   "00000/zarr.json", "index.json"]
+        assert file.namelist() == [
+            "zarr.json",
+            *(f"00000/real/c/{i}/0/0/0" for i in range(12)),
+            "00000/real/zarr.json",
+            "00000/zarr.json",
+            "index.json",
+        ]
 
 
 @pytest.mark.parametrize("n", [3, 8, 100])
@@ -108,53 +129,97 @@ def fails():
     raise ArithmeticError("frame 10 cannot be made")
 
 
-@pytest.mark.parametrize("changes, error, says", [
-    (dict(real=clips.Frames(9, [np.zeros((8, 32, 64, 3), np.uint8)])), Fault, "clip c1: real has 8 frames, not the 9 promised"),
-    (dict(real=clips.Frames(9, [])), Fault, "clip c1: real has 0 frames, not the 9 promised"),
-    (dict(real=clips.Frames(9, repeat(np.zeros((2, 32, 64, 3), np.uint8)))), Fault, "clip c1: real has more frames than the 9 promised"),
-    (dict(label=clips.Frames(8, [])), Fault, "clip c1: label has 8 frames, expected 9"),
-    (dict(flow=clips.Frames(9, [])), Fault, "clip c1: flow has 9 frames, expected 8"),
-    (dict(real=clips.Frames(9, [np.zeros((4, 32, 64, 3), np.uint8), np.zeros((5, 32, 64, 3), np.float32)])), Fault,
-     r"clip c1: real, from frame 4, is float32 \(5, 32, 64, 3\), expected uint8 \(None, 32, 64, 3\)"),
-    (dict(real=clips.Frames(9, [np.zeros((32, 64, 3), np.uint8)])), Fault, r"clip c1: real, from frame 0, is uint8 \(32, 64, 3\)"),
-    (dict(maps=clips.Frames(9, [np.zeros((4, 32, 64, c), np.uint8) for c in (5, 6)])), Fault, r"clip c1: maps, from frame 4, .*64, 5\)"),
-    (dict(real=clips.Frames(9, fails())), Fault, "clip c1: real, from frame 0|clip c1: real has more"),
-    (dict(fake=clips.Frames(9, (part[:4] for part in fails()))), ArithmeticError, "frame 10 cannot be made")])
+@pytest.mark.parametrize(
+    "changes, error, says",
+    [
+        (
+            dict(real=clips.Frames(9, [np.zeros((8, 32, 64, 3), np.uint8)])),
+            Fault,
+            "clip c1: real has 8 frames, not the 9 promised",
+        ),
+        (dict(real=clips.Frames(9, [])), Fault, "clip c1: real has 0 frames, not the 9 promised"),
+        (
+            dict(real=clips.Frames(9, repeat(np.zeros((2, 32, 64, 3), np.uint8)))),
+            Fault,
+            "clip c1: real has more frames than the 9 promised",
+        ),
+        (dict(label=clips.Frames(8, [])), Fault, "clip c1: label has 8 frames, expected 9"),
+        (dict(flow=clips.Frames(9, [])), Fault, "clip c1: flow has 9 frames, expected 8"),
+        (
+            dict(real=clips.Frames(9, [np.zeros((4, 32, 64, 3), np.uint8), np.zeros((5, 32, 64, 3), np.float32)])),
+            Fault,
+            r"clip c1: real, from frame 4, is float32 \(5, 32, 64, 3\), expected uint8 \(None, 32, 64, 3\)",
+        ),
+        (
+            dict(real=clips.Frames(9, [np.zeros((32, 64, 3), np.uint8)])),
+            Fault,
+            r"clip c1: real, from frame 0, is uint8 \(32, 64, 3\)",
+        ),
+        (
+            dict(maps=clips.Frames(9, [np.zeros((4, 32, 64, c), np.uint8) for c in (5, 6)])),
+            Fault,
+            r"clip c1: maps, from frame 4, .*64, 5\)",
+        ),
+        (dict(real=clips.Frames(9, fails())), Fault, "clip c1: real, from frame 0|clip c1: real has more"),
+        (dict(fake=clips.Frames(9, (part[:4] for part in fails()))), ArithmeticError, "frame 10 cannot be made"),
+    ],
+)
 def test_wrong_pieces_are_named_and_leave_the_old_store(tmp_path, changes, error, says):
     path = write(tmp_path / "x.zip")
     before = path.read_bytes()
     with pytest.raises(error, match=says):
-        clips.write(path, facts(), [(dict(id="c0", split="train"), sliding_clip(0, 9)),
-                                    (dict(id="c1", split="train"), sliding_clip(1, 9) | changes)])
+        clips.write(
+            path,
+            facts(),
+            [
+                (dict(id="c0", split="train"), sliding_clip(0, 9)),
+                (dict(id="c1", split="train"), sliding_clip(1, 9) | changes),
+            ],
+        )
     assert path.read_bytes() == before
     with pytest.raises(Fault, match="not a whole clip store"):
         clips.Store(tmp_path / "x.zip.partial")
 
 
 def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (256, 1024, 3), np.uint8)           # does not compress: a chunk kept would show
+    noise = np.random.default_rng(0).integers(
+        0, 256, (256, 1024, 3), np.uint8
+    )  # does not compress: a chunk kept would show
 
     def peak(n):
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
-        clips.write(tmp_path / "x.zip", facts(size=(256, 512)), [
-            (dict(id="c0", split="train"), dict(real=clips.Frames(n, (noise[None, :, i:i + 512] for i in range(n)))))])
+        clips.write(
+            tmp_path / "x.zip",
+            facts(size=(256, 512)),
+            [
+                (
+                    dict(id="c0", split="train"),
+                    dict(real=clips.Frames(n, (noise[None, :, i : i + 512] for i in range(n)))),
+                )
+            ],
+        )
         return tracemalloc.get_traced_memory()[1] - before
 
     tracemalloc.start()
     try:
-        peak(8)                                           # what is imported once
+        peak(8)  # what is imported once
         peaks = [peak(40), peak(400)]
     finally:
         tracemalloc.stop()
-    frame = 256 * 512 * 3                                 # bytes: 16 MB for the 40, 157 MB for the 400
-    assert peaks[1] < peaks[0] + 2 * frame and peaks[1] < 6 * clips.BATCH * frame, peaks       # measured: 28.4 MB for both
+    frame = 256 * 512 * 3  # bytes: 16 MB for the 40, 157 MB for the 400
+    assert peaks[1] < peaks[0] + 2 * frame and peaks[1] < 6 * clips.BATCH * frame, peaks  # measured: 28.4 MB for both
 
 
-@pytest.mark.parametrize("changes, says", [
-    (dict(real=np.zeros((9, 32, 64, 3), np.float32)), "clip c0: real is float32"),
-    (dict(flow=np.zeros((9, 32, 64, 2), np.float16)), "flow is"),
-    (dict(label=np.zeros((9, 32, 32), np.uint8)), r"label is uint8 \(9, 32, 32\)"), (dict(colour=np.zeros(9)), "unknown array 'colour'")])
+@pytest.mark.parametrize(
+    "changes, says",
+    [
+        (dict(real=np.zeros((9, 32, 64, 3), np.float32)), "clip c0: real is float32"),
+        (dict(flow=np.zeros((9, 32, 64, 2), np.float16)), "flow is"),
+        (dict(label=np.zeros((9, 32, 32), np.uint8)), r"label is uint8 \(9, 32, 32\)"),
+        (dict(colour=np.zeros(9)), "unknown array 'colour'"),
+    ],
+)
 def test_wrong_arrays_are_named(tmp_path, changes, says):
     with pytest.raises(Fault, match=says):
         write(tmp_path / "x.zip", **changes)
@@ -173,15 +238,15 @@ def test_missing_truncated_and_altered_stores(tmp_path):
         clips.Store(tmp_path / "none.zip")
     path = write(tmp_path / "x.zip")
     whole = path.read_bytes()
-    path.write_bytes(whole[:len(whole) // 2])
+    path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(Fault, match="not a whole clip store"):
         clips.Store(path)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("readme", "no store")
     with pytest.raises(Fault, match="not a whole clip store"):
         clips.Store(path)
-    position = whole.index(b"00001/real/c/0") + 200        # inside the first chunk of clip c1
-    path.write_bytes(whole[:position] + bytes([whole[position] ^ 255]) + whole[position + 1:])
+    position = whole.index(b"00001/real/c/0") + 200  # inside the first chunk of clip c1
+    path.write_bytes(whole[:position] + bytes([whole[position] ^ 255]) + whole[position + 1 :])
     with pytest.raises(Fault, match="c1"):
         clips.Store(path).verify()
 
@@ -211,6 +276,8 @@ def test_windows_depend_on_the_step_alone(store):
     assert set(warmups) == {0, 1, 2, 3}
     n = 5 + later["n_warmup"]
     assert later["real"].shape == (3, n, 3, 32, 64) and later["flow"].shape == (3, n - 1, 2, 32, 64)
-    assert clips.Windows(store, n_frames=10, n_warmup=20, batch_size=1, seed=0, **off).n_warmup == 2    # the clips have 12 frames
+    assert (
+        clips.Windows(store, n_frames=10, n_warmup=20, batch_size=1, seed=0, **off).n_warmup == 2
+    )  # the clips have 12 frames
     with pytest.raises(Fault, match="no training clip has 13 frames"):
         clips.Windows(store, n_frames=13, n_warmup=0, batch_size=1, seed=0, **off)

@@ -1,4 +1,5 @@
 """The command's verbs that a person types: what they say, and what they refuse to lose."""
+
 import json
 import shutil
 import subprocess
@@ -33,7 +34,7 @@ def test_use_replaces_what_git_has_and_refuses_what_it_has_not(root, capsys):
     refusal = "v2vbench: use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them\n"
     assert capsys.readouterr().err == refusal
     assert main(["use", "small", "--force"]) == 0 and "suite: small" in (root / "params.yaml").read_text()
-    assert main(["use", "small"]) == 0                                       # what a suite holds is not lost
+    assert main(["use", "small"]) == 0  # what a suite holds is not lost
     assert main(["use", "smal"]) == 1 and "use: no suite 'smal' in suites; there are small\n" in capsys.readouterr().err
     (root / "suites/small.yaml").write_text("suite: small\n")
     assert main(["use", "small"]) == 1 and "small.yaml: missing about, protocol" in capsys.readouterr().err
@@ -56,10 +57,10 @@ def test_a_precision_that_the_cpu_emulates_is_told_with_its_measured_cost(root, 
     (root / "params.yaml").write_text(own.replace("32-true", "bf16-mixed"))
     monkeypatch.setattr(doctor, "bfloat16_gain", lambda: 0.1463)
     says = "precision bf16-mixed runs 0.15 x as fast as 32-true on this CPU (measured); set 32-true, or train on a GPU"
-    assert main(["check"]) == 0                                             # `none` trains for no step
+    assert main(["check"]) == 0  # `none` trains for no step
     assert capsys.readouterr().out.splitlines()[1:] == [f"params.yaml: schedules few, ahead: {says}"]
     assert doctor.slow_precision("bf16-mixed") == says
-    monkeypatch.setattr(doctor, "bfloat16_gain", lambda: 1.8)               # it has them
+    monkeypatch.setattr(doctor, "bfloat16_gain", lambda: 1.8)  # it has them
     assert doctor.slow_precision("bf16-mixed") == ""
     monkeypatch.setattr(doctor, "bfloat16_gain", lambda: pytest.fail("measured, though no CPU trains"))
     monkeypatch.setattr("torch.accelerator.is_available", lambda: True)
@@ -114,4 +115,7 @@ def test_fetch_takes_note_of_what_is_there_and_refuses_what_is_not_known(root, m
     assert main(["fetch", "weights", "i3d_videogpt"]) == 0
     manifest = json.loads((root / "weights.json").read_text())
     assert list(manifest) == ["i3d_videogpt"] and len(manifest["i3d_videogpt"]) == 64
-    assert main(["fetch", "weights", "i3d"]) == 1 and "v2vbench: weights: no 'i3d'; there are inception2015" in capsys.readouterr().err
+    assert (
+        main(["fetch", "weights", "i3d"]) == 1
+        and "v2vbench: weights: no 'i3d'; there are inception2015" in capsys.readouterr().err
+    )

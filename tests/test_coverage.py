@@ -1,4 +1,5 @@
 """What intervals and verdicts are worth: the simulation that `python -m v2vbench.coverage` prints, in small and in full."""
+
 import numpy as np
 import pytest
 
@@ -13,7 +14,9 @@ def rng(*place):
 
 
 def sampled_kernel(fake, real):
-    products = [(x[::8] * np.roll(y[::8], 1, 0)).mean(1) for x, y in ((fake, fake), (real, real), (fake, real))]      # of other clips
+    products = [
+        (x[::8] * np.roll(y[::8], 1, 0)).mean(1) for x, y in ((fake, fake), (real, real), (fake, real))
+    ]  # of other clips
     within, beside, between = (((product + 1) ** 3).mean() for product in products)
     return 1000 * (within + beside - 2 * between)
 
@@ -30,7 +33,7 @@ def test_unequal_methods_are_equally_far():
     for name, true in TRUE.items():
         narrow, wide = unequal(name, POPULATIONS["4"])
         assert narrow.wider < 1 < wide.wider and true(narrow) == pytest.approx(true(wide), rel=1e-9)
-    assert unequal("frechet", POPULATIONS["64"])[1].wider == pytest.approx(1.2)      # (1 - 0.8)^2 = (1.2 - 1)^2
+    assert unequal("frechet", POPULATIONS["64"])[1].wider == pytest.approx(1.2)  # (1 - 0.8)^2 = (1.2 - 1)^2
     fakes, real, _ = simulation.rows(rng(10), list(unequal("kernel", POPULATIONS["4"])), np.arange(60000), 0.5)
     assert sampled_kernel(fakes[0], real) == pytest.approx(sampled_kernel(fakes[1], real), abs=60)
 
@@ -48,7 +51,9 @@ def test_clips_of_a_cluster_are_alike_as_asked():
     cluster = np.repeat(np.arange(6000), 2)
     _, real, _ = simulation.rows(rng(11), [POPULATIONS["4"]], cluster, 0.5)
     frames = real.reshape(6000, 2, simulation.N_FRAMES, 4)[..., 0]
-    assert np.corrcoef(frames[:, 0, 0], frames[:, 1, 3])[0, 1] == pytest.approx(0.25, abs=0.05)      # half of what frames of a clip share
+    assert np.corrcoef(frames[:, 0, 0], frames[:, 1, 3])[0, 1] == pytest.approx(
+        0.25, abs=0.05
+    )  # half of what frames of a clip share
     assert np.corrcoef(frames[:, 0, 0], frames[:, 0, 3])[0, 1] == pytest.approx(0.5, abs=0.05)
     assert np.bincount(simulation.clustered(6, True)).tolist() == [1, 2, 3, 6, 1, 2]
 
@@ -63,7 +68,7 @@ def test_intervals_of_distances_cover(name, features, alike, n_clips):
     of = simulation.coverage_of_set(rng(3), name, POPULATIONS[features], n_clips, alike, 120)
     assert of["covered"] >= CLAIMED and of["covers_own_mean"] >= CLAIMED
     assert of["estimate"] == pytest.approx(of["truth"], rel=0.1)
-    assert name == "kernel" or of["plain"] > 2 * of["truth"]     # of which the jackknife took the bias
+    assert name == "kernel" or of["plain"] > 2 * of["truth"]  # of which the jackknife took the bias
 
 
 def test_the_bootstrap_covers_nothing():
@@ -89,20 +94,31 @@ def test_decisions_err_rarely_and_find_what_is_there():
 
 def test_a_frechet_verdict_favours_the_narrow_one():
     """Which is why there is none; the kernel distance does not."""
-    frechet, kernel = (simulation.error_of_pair(rng(13), name, unequal(name, POPULATIONS["64"]), 8, 120) for name in ("frechet", "kernel"))
+    frechet, kernel = (
+        simulation.error_of_pair(rng(13), name, unequal(name, POPULATIONS["64"]), 8, 120)
+        for name in ("frechet", "kernel")
+    )
     assert frechet["first"] >= 0.09 and frechet["second"] <= 0.02 and max(kernel.values()) <= 0.08
 
 
 def test_sign_flips_want_symmetry():
-    heavy, skewed = (simulation.error_of_tail(rng(14), tail, 12, 400) for tail in ("Student's t, 2 degrees", "log-normal, sigma 2"))
+    heavy, skewed = (
+        simulation.error_of_tail(rng(14), tail, 12, 400) for tail in ("Student's t, 2 degrees", "log-normal, sigma 2")
+    )
     assert heavy <= 0.05 + 3 * 0.011 and skewed >= 0.2
 
 
 def test_the_tables_are_whole(monkeypatch):
     cells = coverage.plan()
-    monkeypatch.setattr(coverage, "plan", lambda: [cell for i, cell in enumerate(cells) if i % 7 == 0 or cells[i - 1][0] != cell[0]])
+    monkeypatch.setattr(
+        coverage, "plan", lambda: [cell for i, cell in enumerate(cells) if i % 7 == 0 or cells[i - 1][0] != cell[0]]
+    )
     tables = coverage.tables(seed=0, draws=1)
-    assert len(tables) == 6 and sum(len(body) for _, _, body in tables) == len(coverage.plan()) and all(body for _, _, body in tables)
+    assert (
+        len(tables) == 6
+        and sum(len(body) for _, _, body in tables) == len(coverage.plan())
+        and all(body for _, _, body in tables)
+    )
     assert all(len(line) == len(heads) for _, heads, body in tables for line in body)
 
 

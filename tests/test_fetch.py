@@ -1,4 +1,5 @@
 """Downloads from a server that misbehaves."""
+
 import errno
 import hashlib
 import os
@@ -15,7 +16,7 @@ from v2vbench import fetch
 from v2vbench.params import Fault
 
 BODY = np.random.default_rng(0).bytes(300_000)
-BROKEN_AT = 200_000 // 65536 * 65536          # the piece that a break interrupts is lost
+BROKEN_AT = 200_000 // 65536 * 65536  # the piece that a break interrupts is lost
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -50,8 +51,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         stop = 200_000 if behaviour in ("break", "stall", "change") else None
         part = body[::-1] if behaviour == "other bytes" else body[start:stop]
-        with suppress(ConnectionError):                           # a client that has read enough hangs up
-            for piece in (part[i:i + 60_000] for i in range(0, len(part), 60_000)):
+        with suppress(ConnectionError):  # a client that has read enough hangs up
+            for piece in (part[i : i + 60_000] for i in range(0, len(part), 60_000)):
                 self.wfile.write(piece)
                 time.sleep(0.05 if behaviour == "trickle" else 0)
         if behaviour == "stall":
@@ -105,11 +106,20 @@ def fault(call, *args, **kwargs) -> str:
 RESUMED = f"bytes={BROKEN_AT}-"
 
 
-@pytest.mark.parametrize("plan, ranges", [
-    (["good"], [None]), (["trickle"], [None]), (["break"], [None, RESUMED]), (["stall"], [None, RESUMED]),
-    (["503", "429", "503"], [None] * 4), (["break", "503"], [None, RESUMED, RESUMED]),
-    (["break", "no ranges"], [None, RESUMED]), (["break", "another part"], [None, RESUMED, None]),
-    (["too long"], [None, "bytes=262144-"])])
+@pytest.mark.parametrize(
+    "plan, ranges",
+    [
+        (["good"], [None]),
+        (["trickle"], [None]),
+        (["break"], [None, RESUMED]),
+        (["stall"], [None, RESUMED]),
+        (["503", "429", "503"], [None] * 4),
+        (["break", "503"], [None, RESUMED, RESUMED]),
+        (["break", "no ranges"], [None, RESUMED]),
+        (["break", "another part"], [None, RESUMED, None]),
+        (["too long"], [None, "bytes=262144-"]),
+    ],
+)
 def test_recovers(server, tmp_path, plan, ranges):
     server.plan = plan
     known = hashlib.sha256(BODY).hexdigest()
@@ -118,7 +128,7 @@ def test_recovers(server, tmp_path, plan, ranges):
     assert [r for _, r in server.seen] == ranges
     assert os.listdir(tmp_path) == ["clip.zip"]
     get(server, tmp_path)
-    assert len(server.seen) == len(ranges)                        # there already: nothing was asked
+    assert len(server.seen) == len(ranges)  # there already: nothing was asked
 
 
 def test_goes_on_at_the_next_call(server, tmp_path, monkeypatch):
@@ -157,7 +167,7 @@ def test_gives_up(server, tmp_path):
         server.plan = [code]
         message = fault(get, server, tmp_path)
         assert f"{server.url}/a/clip.zip" in message and code in message and "V2VBENCH_DATA" in message
-    assert len(server.seen) == 2                                  # at once
+    assert len(server.seen) == 2  # at once
     server.plan = ["503"] * 99
     assert "503" in fault(get, server, tmp_path) and len(server.seen) == 2 + fetch.ATTEMPTS
 
@@ -189,5 +199,6 @@ def test_full_disk(server, tmp_path, monkeypatch):
 
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
+
     monkeypatch.setattr(fetch, "_save", full)
     assert "No space left" in fault(get, server, tmp_path)

@@ -1,4 +1,5 @@
 """warp moves pixels as its docstring says; losses are what their formulas say."""
+
 import pytest
 import torch
 
@@ -58,14 +59,18 @@ def test_the_stores_flow_carries_frame_t_minus_1_to_t(store):
     clip = clips.tensors(store.read(store.split("seen")[0]))
     error = (warp(clip["real"][:-1], clip["flow"]) - clip["real"][1:]).abs() * (1 - clip["occluded"])
     assert error.max() < 1e-3
-    assert (warp(clip["real"][:-1], -clip["flow"]) - clip["real"][1:]).abs().mean() > 0.1      # the other direction does not
+    assert (
+        warp(clip["real"][:-1], -clip["flow"]) - clip["real"][1:]
+    ).abs().mean() > 0.1  # the other direction does not
 
 
 def test_losses_in_closed_form():
     layers = [[torch.full((1, 1, 2, 2), 0.25), torch.full((1, 1, 3, 3), 0.5)]] * 2
-    assert losses.lsgan(layers, 1).item() == pytest.approx(2 * 0.25) and losses.lsgan(layers, 0).item() == pytest.approx(2 * 0.25)
+    assert losses.lsgan(layers, 1).item() == pytest.approx(2 * 0.25) and losses.lsgan(
+        layers, 0
+    ).item() == pytest.approx(2 * 0.25)
     moved = [[layer + 0.1 for layer in scale] for scale in layers]
-    assert losses.feature_matching(moved, layers).item() == pytest.approx(4 * 0.1)             # one inner layer: 4 / 1
+    assert losses.feature_matching(moved, layers).item() == pytest.approx(4 * 0.1)  # one inner layer: 4 / 1
     ones = torch.ones(1, 2, 4, 4)
     half = torch.cat([torch.ones(1, 1, 4, 2), torch.zeros(1, 1, 4, 2)], -1)
     assert losses.flow_endpoint(ones * 3, ones, half).item() == pytest.approx(1.0)

@@ -14,8 +14,18 @@ from v2vbench.datasets import _doom, _doom_truth, _doom_walk, freedoom
 
 ACCEPT = dict(luma=40, sprites=0.002, flow=[0.5, 12], agreement=0.95, unknown=0.2, warp_error=0.01, overlap=0.5)
 SETTINGS = dict(
-    size=[32, 64], train_maps=["freedoom2:MAP13"], unseen_maps=["freedoom2:MAP20"], n_train_clips=1, n_test_clips=1,
-    n_unseen_clips=1, n_frames=6, seed=0, n_draws=20, walk=dict(speed=12, turn=0.75), accept=ACCEPT)
+    size=[32, 64],
+    train_maps=["freedoom2:MAP13"],
+    unseen_maps=["freedoom2:MAP20"],
+    n_train_clips=1,
+    n_test_clips=1,
+    n_unseen_clips=1,
+    n_frames=6,
+    seed=0,
+    n_draws=20,
+    walk=dict(speed=12, turn=0.75),
+    accept=ACCEPT,
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +33,7 @@ def made(tmp_path_factory):
     """The store of a tiny set of real walks."""
     out = tmp_path_factory.mktemp("freedoom") / "tiny.zip"
     params.bind(freedoom.prepare, SETTINGS, "datasets.tiny", out=out, name="tiny", cache=out.parent)
-    assert not [file for file in os.listdir() if "vizdoom" in file or "engine" in file]     # what the engine leaves
+    assert not [file for file in os.listdir() if "vizdoom" in file or "engine" in file]  # what the engine leaves
     return clips.Store(out)
 
 
@@ -42,7 +52,7 @@ def test_real_walks_agree_with_the_engine_and_warp_well(made):
 
 def test_a_map_and_a_seed_give_the_same_clip_again(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    second = list(made.clips.values())[1]                                   # made after others, by an engine already at work
+    second = list(made.clips.values())[1]  # made after others, by an engine already at work
     (world, view), size = (_doom.load(freedoom.wad_file("freedoom2"), "MAP13"), _doom.camera(32, 64)), (32, 64)
     game = _doom_walk.start_engine(freedoom.wad_file("freedoom2"), "MAP13", size)
     frames = _doom_walk.walk(game, world, size, 6, second["seed"], _doom_walk.Walk(speed=12.0, turn=0.75), 40)
@@ -50,11 +60,17 @@ def test_a_map_and_a_seed_give_the_same_clip_again(made, tmp_path, monkeypatch):
     assert clips.digest(_doom_truth.annotate(world, view, frames)[0]) == second["sha256"]
 
 
-@pytest.mark.parametrize("change, message", [
-    (dict(size=[64, 64]), "size"), (dict(train_maps=["freedoom2:MAP33"]), "no map 'freedoom2:MAP33'"),
-    (dict(unseen_maps=["freedoom2:MAP13"]), "stands twice"), (dict(accept=ACCEPT | dict(luma=256)), "accept.luma"),
-    (dict(accept=ACCEPT | dict(luma=255), n_draws=2), "no clip for seen, train, unseen.*refused {'dark': 4}"),
-    (dict(walk={}), "missing")])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(size=[64, 64]), "size"),
+        (dict(train_maps=["freedoom2:MAP33"]), "no map 'freedoom2:MAP33'"),
+        (dict(unseen_maps=["freedoom2:MAP13"]), "stands twice"),
+        (dict(accept=ACCEPT | dict(luma=256)), "accept.luma"),
+        (dict(accept=ACCEPT | dict(luma=255), n_draws=2), "no clip for seen, train, unseen.*refused {'dark': 4}"),
+        (dict(walk={}), "missing"),
+    ],
+)
 def test_wrong_parameters_are_one_line(tmp_path, change, message):
     with pytest.raises(params.Fault, match=message) as fault:
         params.bind(freedoom.prepare, SETTINGS | change, "datasets.x", out=tmp_path / "x.zip", name="x", cache=tmp_path)
@@ -74,11 +90,12 @@ def test_killed_renderer_leaves_no_process(tmp_path, victim):
         f"from pathlib import Path; from v2vbench import params; from v2vbench.datasets import freedoom\n"
         f"settings = {SETTINGS | dict(n_frames=99, n_train_clips=9)!r}\n"
         f"if __name__ == '__main__':\n"
-        f"    params.bind(freedoom.prepare, settings, 'w', out=Path('x.zip'), name='x', cache=Path('.'))\n")
+        f"    params.bind(freedoom.prepare, settings, 'w', out=Path('x.zip'), name='x', cache=Path('.'))\n"
+    )
     with open(tmp_path / "log", "w") as log:
         made = subprocess.Popen([sys.executable, "make.py"], cwd=tmp_path, stderr=log)
     engines = []
-    while not engines and made.poll() is None:                              # however slow the machine
+    while not engines and made.poll() is None:  # however slow the machine
         family = psutil.Process(made.pid).children(recursive=True)
         engines = [child for child in family if child.name() == "vizdoom"]
         time.sleep(0.1)

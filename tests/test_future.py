@@ -1,4 +1,5 @@
 """Prediction looks at nothing after n_past, and its floor and ceiling are what they say."""
+
 import json
 from dataclasses import replace
 
@@ -16,7 +17,11 @@ LINE = Prediction(title="forecast", dataset="sliding", labels="f", video="x", n_
 @pytest.fixture(scope="module")
 def trained(store_path, tmp_path_factory):
     root = tmp_path_factory.mktemp("future")
-    p = replace(project(store_path, root, steps=1, n_warmup=0), metrics={"psnr": PSNR, "warp_error": {}}, predictions={"ahead": LINE})
+    p = replace(
+        project(store_path, root, steps=1, n_warmup=0),
+        metrics={"psnr": PSNR, "warp_error": {}},
+        predictions={"ahead": LINE},
+    )
     for key in ("x", "f"):
         train.train(p, key, root)
     return p, root
@@ -32,7 +37,9 @@ def test_nothing_later_is_seen(trained):
     clip = {name: value[None, :7] for name, value in clips.tensors(store.read(store.split("seen")[0])).items()}
     blind = {name: torch.cat([value[:, :4], torch.zeros_like(value[:, 4:])], 1) for name, value in clip.items()}
     (frames, labels), (same, _) = (future.futures(c, forecaster, video, 4, 3, [2], "forecast") for c in (clip, blind))
-    assert torch.equal(frames["forecast"], same["forecast"]) and not torch.equal(frames[future.CEILING], same[future.CEILING])
+    assert torch.equal(frames["forecast"], same["forecast"]) and not torch.equal(
+        frames[future.CEILING], same[future.CEILING]
+    )
     assert labels.shape == (7, 32, 64) and torch.equal(labels[:4], clip["source"][0, :4])
     assert all(torch.equal(fake[:4], clip["real"][0, :4]) for fake in frames.values())
     assert torch.equal(frames[future.FLOOR][4:], clip["real"][0, 3:4].expand(3, -1, -1, -1))
@@ -56,7 +63,9 @@ def test_curves_and_clips(trained):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("changes, says", [(dict(horizon=9), "horizon: clip slide-4 has 12 frames"), (dict(n_past=1), "n_past: x needs 2")])
+@pytest.mark.parametrize(
+    "changes, says", [(dict(horizon=9), "horizon: clip slide-4 has 12 frames"), (dict(n_past=1), "n_past: x needs 2")]
+)
 def test_faults_are_named(trained, changes, says):
     p, root = trained
     with pytest.raises(Fault, match=says):

@@ -1,4 +1,5 @@
 """Whatever is done to a file of parameters, it is sound or ends in one short line: never in a traceback."""
+
 import copy
 import math
 import random
@@ -13,12 +14,41 @@ from v2vbench.params import Fault
 
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "tests/tiny.yaml", *sorted((ROOT / "suites").glob("*.yaml"))]
-N_MUTATIONS = 300           # of each file
-LONGEST = 400               # characters of a message
+N_MUTATIONS = 300  # of each file
+LONGEST = 400  # characters of a message
 LONG = "ab " * 1667
-VALUES = (None, float("nan"), float("inf"), -float("inf"), 10 ** 30, -10 ** 30, 10 ** 400, 10 ** 5000, 1e308, -1, -0.5, 0, True,
-          {}, {"a": 1}, {1: {}}, {None: None}, {(1, 2): 3}, [], [None], [1, {}], [[]], [{}, {}],
-          "", LONG, "x\ny", "\x00", "../x", "none", "real")
+VALUES = (
+    None,
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+    10**30,
+    -(10**30),
+    10**400,
+    10**5000,
+    1e308,
+    -1,
+    -0.5,
+    0,
+    True,
+    {},
+    {"a": 1},
+    {1: {}},
+    {None: None},
+    {(1, 2): 3},
+    [],
+    [None],
+    [1, {}],
+    [[]],
+    [{}, {}],
+    "",
+    LONG,
+    "x\ny",
+    "\x00",
+    "../x",
+    "none",
+    "real",
+)
 
 
 def place(content, draw: random.Random) -> list:
@@ -36,7 +66,13 @@ def other_type(value):
         return [value]
     if isinstance(value, bool) or value is None:
         return int(bool(value))
-    return str(value) if isinstance(value, int | float) else dict(enumerate(value)) if isinstance(value, list) else list(value)
+    return (
+        str(value)
+        if isinstance(value, int | float)
+        else dict(enumerate(value))
+        if isinstance(value, list)
+        else list(value)
+    )
 
 
 def mutate(content, draw: random.Random):
@@ -83,8 +119,10 @@ def test_a_changed_file_is_sound_or_one_line(path):
         except Exception as error:
             raise AssertionError(f"a traceback after {params.brief(done, 500)}") from error
         assert "\n" not in said and len(said) <= LONGEST, (params.brief(done, 500), said)
-        if any(what == "value" and type(old) in (int, float) and isinstance(new, float) and not math.isfinite(new)
-               for what, _, old, new in done):
+        if any(
+            what == "value" and type(old) in (int, float) and isinstance(new, float) and not math.isfinite(new)
+            for what, _, old, new in done
+        ):
             assert said, f"passes after {params.brief(done, 500)}"
         n_refused += bool(said)
-    assert n_refused > N_MUTATIONS / 2          # the changes do reach what is checked
+    assert n_refused > N_MUTATIONS / 2  # the changes do reach what is checked

@@ -1,4 +1,5 @@
 """FID's network and path beside those of other libraries, with one file of made-up weights for all: none needs a download."""
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from v2vbench.metrics import frechet, kernel
 from v2vbench.params import Fault
 
 N_FRAMES = 8
-OWN_PATH = weights.path         # as it is before the fixture below replaces it
+OWN_PATH = weights.path  # as it is before the fixture below replaces it
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +27,14 @@ def made_up(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pytorch_fid(made_up):
     from pytorch_fid.inception import InceptionV3
+
     return InceptionV3([3]).eval()
 
 
 @pytest.fixture(scope="module")
 def torch_fidelity(made_up):
     from torch_fidelity.utils import create_feature_extractor
+
     return create_feature_extractor("inception-v3-compat", ["2048"], **bench_fid.fidelity_settings(made_up))
 
 
@@ -71,9 +74,13 @@ def others(policy, frames, pytorch_fid, torch_fidelity):
         return pytorch_fid(nchw(frames) / 255)[0][..., 0, 0]
     if policy == "torch-antialias":
         from torchmetrics.image.fid import NoTrainInceptionV3
-        torch_fidelity.use_antialias = True                              # its network is torch-fidelity's with another beginning
+
+        torch_fidelity.use_antialias = True  # its network is torch-fidelity's with another beginning
         return NoTrainInceptionV3._torch_fidelity_forward(torch_fidelity, nchw(frames))[0]
-    channels = [Image.fromarray(channel).resize((299, 299), Image.BICUBIC) for channel in nchw(frames).float().flatten(0, 1).numpy()]
+    channels = [
+        Image.fromarray(channel).resize((299, 299), Image.BICUBIC)
+        for channel in nchw(frames).float().flatten(0, 1).numpy()
+    ]
     x = (torch.from_numpy(np.stack(channels)).clamp(0, 255).unflatten(0, (-1, 3)) - 128) / 128
     for block in pytorch_fid.blocks:
         x = block(x)
@@ -85,15 +92,22 @@ def test_rows_are_those_of_the_library_whose_protocol_it_is(policy, videos, pyto
     frames = np.concatenate([video[:1] for video in videos])
     own, theirs = rows(frames, policy), others(policy, frames, pytorch_fid, torch_fidelity)
     assert own.shape == theirs.shape == (2, 2048) and own.dtype == torch.float32
-    assert 0.1 < theirs.std() < theirs.max() < 100                       # made-up weights that neither die nor explode
+    assert 0.1 < theirs.std() < theirs.max() < 100  # made-up weights that neither die nor explode
     assert (own - theirs).abs().max() < 1e-5 * theirs.max()
 
 
 def test_protocols_are_told_apart(videos):
     found = {policy: inception2015.Extractor(resize=policy) for policy in inception2015.PROTOCOLS}
-    assert found["tf"].titles == {"frechet": "FID", "kernel": "KID"} and found["tf"].ids["frechet"] == "fid-inception2015"
-    assert found["pil-bicubic"].titles["frechet"] == "FID (clean-fid)" and found["torch-antialias"].ids["kernel"] == "kid-torchmetrics1.8"
-    assert len({own.ids["frechet"] + own.rows for own in found.values()}) == len({own.rows for own in found.values()}) == 4
+    assert (
+        found["tf"].titles == {"frechet": "FID", "kernel": "KID"} and found["tf"].ids["frechet"] == "fid-inception2015"
+    )
+    assert (
+        found["pil-bicubic"].titles["frechet"] == "FID (clean-fid)"
+        and found["torch-antialias"].ids["kernel"] == "kid-torchmetrics1.8"
+    )
+    assert (
+        len({own.ids["frechet"] + own.rows for own in found.values()}) == len({own.rows for own in found.values()}) == 4
+    )
     assert all(policy == own.resize[0] for policy, own in found.items())
 
 
@@ -127,7 +141,9 @@ def test_weights_of_another_network_are_refused(made_up):
         with pytest.raises(RuntimeError, match=next(iter(change))):
             inception2015.Network(state | change, torch.float32)
     with pytest.raises(RuntimeError, match="Mixed_7c.branch_pool.bn.running_var"):
-        inception2015.Network({name: x for name, x in state.items() if name != "Mixed_7c.branch_pool.bn.running_var"}, torch.float32)
+        inception2015.Network(
+            {name: x for name, x in state.items() if name != "Mixed_7c.branch_pool.bn.running_var"}, torch.float32
+        )
 
 
 def test_absent_weights_are_told(videos, tmp_path, monkeypatch):
@@ -140,9 +156,17 @@ def test_absent_weights_are_told(videos, tmp_path, monkeypatch):
 def test_fid_and_kid_from_files_are_torch_fidelitys(folders, made_up):
     """To 1e-6, through all that differs: decoding, resize, folded network, algebra. With so few rows both covariances are singular."""
     import torch_fidelity
+
     theirs = torch_fidelity.calculate_metrics(
-        input1=str(folders[0]), input2=str(folders[1]), fid=True, kid=True, kid_subsets=1, kid_subset_size=N_FRAMES, save_cpu_ram=True,
-        **bench_fid.fidelity_settings(made_up))
+        input1=str(folders[0]),
+        input2=str(folders[1]),
+        fid=True,
+        kid=True,
+        kid_subsets=1,
+        kid_subset_size=N_FRAMES,
+        save_cpu_ram=True,
+        **bench_fid.fidelity_settings(made_up),
+    )
     fake, real = (bench_fid.folder_rows(folder, inception2015.Extractor(resize="tf")) for folder in folders)
     clips = np.arange(N_FRAMES)
     fid = frechet.compute(fake, real, clips, features="", divisor="n-1")
@@ -155,10 +179,17 @@ def test_formulas_are_torch_fidelitys_at_full_rank():
     """On equal rows, with more of them than features."""
     from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
     from torch_fidelity.metric_kid import kid_features_to_metric
+
     generator = torch.Generator().manual_seed(0)
-    fake, real = (torch.randn(200, 64, dtype=torch.float64, generator=generator) * scale + scale for scale in (1.0, 1.5))
-    fid = fid_statistics_to_metric(fid_features_to_statistics(fake), fid_features_to_statistics(real), False)["frechet_inception_distance"]
-    kid = kid_features_to_metric(fake, real, kid_subsets=1, kid_subset_size=200, verbose=False)["kernel_inception_distance_mean"]
+    fake, real = (
+        torch.randn(200, 64, dtype=torch.float64, generator=generator) * scale + scale for scale in (1.0, 1.5)
+    )
+    fid = fid_statistics_to_metric(fid_features_to_statistics(fake), fid_features_to_statistics(real), False)[
+        "frechet_inception_distance"
+    ]
+    kid = kid_features_to_metric(fake, real, kid_subsets=1, kid_subset_size=200, verbose=False)[
+        "kernel_inception_distance_mean"
+    ]
     own = fake.numpy(), real.numpy(), np.arange(200)
     assert frechet.compute(*own, features="", divisor="n-1") == pytest.approx(fid, rel=1e-9)
     assert kernel.compute(*own, features="", pairs="all") / 1000 == pytest.approx(kid, rel=1e-9)
@@ -166,6 +197,7 @@ def test_formulas_are_torch_fidelitys_at_full_rank():
 
 class Colours:
     """An extractor whose rows are the frame's first pixel."""
+
     resize = ("tf", 8)
 
     def extract(self, images):
@@ -193,4 +225,6 @@ def test_bench_prints(monkeypatch):
     assert "jackknife over 32 clips" in bench_fid.bench_jackknife(1)
     head, _, line = bench_fid.bench_path(1, (((32, 64), 2),), with_whole=False).splitlines()
     cells = [cell.strip() for cell in line.strip("|").split("|")]
-    assert cells[:3] == ["rows", "64x32", "2"] and float(cells[-2]) < 1e-5 < 1e-2 < float(cells[-1])       # pytorch-fid resizes otherwise
+    assert cells[:3] == ["rows", "64x32", "2"] and float(cells[-2]) < 1e-5 < 1e-2 < float(
+        cells[-1]
+    )  # pytorch-fid resizes otherwise

@@ -1,4 +1,5 @@
 """What the pipeline wrote is recomputed by `independent.py`, whose own formulas are held against closed forms first."""
+
 import json
 import re
 import shutil
@@ -37,8 +38,15 @@ sys.exit(code)
 """
 # Numbers of the unseen clips that must be among those compared: an interval and a verdict of each kind.
 KINDS = (
-    "psnr copy_last low", "ked_windows copy_last low", "segmentation copy_last low", "psnr copy_last drift high",
-    "primary warp_error copy_last p", "controls psnr frozen p", "warp_error real value", "segmentation floor value")
+    "psnr copy_last low",
+    "ked_windows copy_last low",
+    "segmentation copy_last low",
+    "psnr copy_last drift high",
+    "primary warp_error copy_last p",
+    "controls psnr frozen p",
+    "warp_error real value",
+    "segmentation floor value",
+)
 RNG = np.random.default_rng(0)
 TEXTURE = (RNG.integers(0, 128, (24, 40, 3)) * 2).astype(np.uint8)
 SLIDE = np.stack([np.roll(TEXTURE, -t, 1) for t in range(5)])  # to the left, by a pixel a frame
@@ -63,7 +71,7 @@ def test_the_tiny_suite_is_what_other_code_computes(tiny_project):
         ):
             assert metric["value"] is None or f" {label} value: " in lines
     for kind in KINDS:
-        assert re.search(rf"unseen {kind}: -?[0-9]", lines), kind      # and not None, as where all is one cluster
+        assert re.search(rf"unseen {kind}: -?[0-9]", lines), kind  # and not None, as where all is one cluster
     assert re.search(r"exploratory \S+ copy_last p: [0-9]", lines)
 
 
@@ -85,7 +93,7 @@ def test_an_altered_number_is_found(tiny_project, tmp_path, part, capsys):
         values = result["groups"]["unseen"]["metrics"]["ked_windows"]["leave_one_out"]
         at, wrong = 0, "unseen ked_windows leave_one_out 0"
     elif part == "calibrate":
-        seen = result["groups"]["seen"]        # of which a part will do
+        seen = result["groups"]["seen"]  # of which a part will do
         seen |= {"controls": {"frozen": seen["controls"]["frozen"]}, "ladders": {"freeze": seen["ladders"]["freeze"]}}
         result["groups"], values = {"seen": seen}, seen["controls"]["frozen"]["metrics"]["warp_error"]["per_clip"]
         at, wrong = 1, "seen frozen warp_error per_clip 1"
@@ -142,27 +150,27 @@ def test_tracks_over_several_frames():
     line = {"n_frames": 4, "stride_px": 5, "apart_px": 1, "noise": 3}
     found, starts = motion.tracks(ALL_SEEN["flow"].astype(float), line, ALL_SEEN["occluded"])
     assert starts[0] == (2, 2) and len(starts) == 5 * 8 and found[4, 0] == [(3, 2), (4, 2), (5, 2)]
-    assert found[3, 7] == [(38, 2), (39, 2)]                       # where the next step is hidden
+    assert found[3, 7] == [(38, 2), (39, 2)]  # where the next step is hidden
     assert (motion.tracks(-ALL_SEEN["flow"].astype(float), line, ALL_SEEN["occluded"])[0][3, 0]) == [(1, 2), (0, 2)]
     flow = np.tile(np.array([0.5, 0]), (4, 24, 40, 1))
     flow[:, :, 3] = -1, 0
-    assert motion.tracks(flow, line)[0][2, 0] == [(2.5, 2), (2.25, 2)]      # half of 0.5 and half of -1
+    assert motion.tracks(flow, line)[0][2, 0] == [(2.5, 2), (2.25, 2)]  # half of 0.5 and half of -1
 
-    def kept(beside, own=0):                                       # of a track, from mean squares
+    def kept(beside, own=0):  # of a track, from mean squares
         return np.sqrt((own + 9) / (beside + 9))
 
     flat_slide = flat(*[100] * 5)
     assert motion.track_error(flat_slide, SLIDE, ALL_SEEN, line) == pytest.approx(np.ones(4))
-    single = line | {"stride_px": 40}                              # one point, at column and row 20
+    single = line | {"stride_px": 40}  # one point, at column and row 20
     x = SLIDE.astype(float)
-    four = (1, 0), (-1, 0), (0, 1), (0, -1)                        # beside the point of frame t, wherever it is
+    four = (1, 0), (-1, 0), (0, 1), (0, -1)  # beside the point of frame t, wherever it is
     beside = [np.mean([(x[t, 20 + dy, 20 + dx] - x[t, 20, 20]) ** 2 for dx, dy in four]) for t in range(5)]
     assert motion.track_error(SLIDE, SLIDE, ALL_SEEN, single) == pytest.approx([kept(own) for own in beside[1:]])
     offset = flat(100, 100, 151, 151, 151)
-    shares = np.array([0, 2 / 2, 2 / 3, 1 / 3]) * 51 ** 2          # frames before 2 among those before 1, 2, 3 and 4
+    shares = np.array([0, 2 / 2, 2 / 3, 1 / 3]) * 51**2  # frames before 2 among those before 1, 2, 3 and 4
     assert motion.track_error(offset, SLIDE, ALL_SEEN, single) == pytest.approx([kept(own, own) for own in shares])
     frozen = motion.track_drift(SLIDE[[0] * 5], SLIDE, ALL_SEEN, single)
-    assert frozen == pytest.approx([1, 1.5, 2, 2], abs=1e-6)       # means of 1; 1, 2; 1, 2, 3; 1, 2, 3 px
+    assert frozen == pytest.approx([1, 1.5, 2, 2], abs=1e-6)  # means of 1; 1, 2; 1, 2, 3; 1, 2, 3 px
 
 
 def smooth_slide(speed):
@@ -268,7 +276,7 @@ def test_ratios_and_shares():
         exact = stats.binomtest(won, 8).proportion_ci(0.95, method="exact")
         votes = [1] * won + [0] * (8 - won)
         assert statistics.share(votes, alone, 0.95) == pytest.approx((won / 8, *exact))
-    few = (stats.t.ppf(0.975, 7) / stats.t.ppf(0.975, 3)) ** 2      # pairs alike: 8 votes are worth 4
+    few = (stats.t.ppf(0.975, 7) / stats.t.ppf(0.975, 3)) ** 2  # pairs alike: 8 votes are worth 4
     assert statistics.share([1, 1, 0, 0] * 2, pairs, 0.95)[1:] == statistics.clopper_pearson(2 * few, 4 * few, 0.95)
 
 

@@ -1,4 +1,5 @@
 """Intervals by the jackknife over clusters: closed forms of a mean, of a ratio of sums, and of shares."""
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -17,7 +18,11 @@ def test_interval_of_a_mean_is_students():
         x = np.random.default_rng(n).normal(size=n)
         low, high = stats.ttest_1samp(x, 0).confidence_interval(0.9)
         assert interval(of_means(x), 0.9) == pytest.approx({"value": x.mean(), "low": low, "high": high})
-    assert interval(of_means([3.0]), 0.9) == interval(of_clips([2.0, 4.0], ["a", "a"]), 0.9) == {"value": 3.0, "low": None, "high": None}
+    assert (
+        interval(of_means([3.0]), 0.9)
+        == interval(of_clips([2.0, 4.0], ["a", "a"]), 0.9)
+        == {"value": 3.0, "low": None, "high": None}
+    )
 
 
 def test_clusters_of_equal_size_are_their_means():
@@ -35,7 +40,9 @@ def test_clusters_of_unequal_size():
     x, names = np.random.default_rng(2).normal(size=15), np.repeat(list("wxyz"), sizes)
     own = of_clips(x, names)
     means = np.array([x[names == name].mean() for name in "wxyz"])
-    assert own.sizes.tolist() == sizes.tolist() and np.allclose(own.replicates, [x[names != name].mean() for name in "wxyz"])
+    assert own.sizes.tolist() == sizes.tolist() and np.allclose(
+        own.replicates, [x[names != name].mean() for name in "wxyz"]
+    )
     assert np.allclose(pseudo_values(own), means)
     assert spread(own) == pytest.approx((x.mean(), np.sqrt((sizes / (15 - sizes) * (means - x.mean()) ** 2).mean())))
 
@@ -45,7 +52,7 @@ def test_bias_of_first_order_is_taken_off():
     x = np.random.default_rng(3).normal(size=9)
     own = Estimate(x.var(), np.array([np.delete(x, i).var() for i in range(9)]), np.ones(9, int))
     assert spread(own)[0] == pytest.approx(x.var(ddof=1))
-    sizes = np.array([2, 4, 3])                                  # a number that is 5 + 7 / clips
+    sizes = np.array([2, 4, 3])  # a number that is 5 + 7 / clips
     own = Estimate(5 + 7 / 9, 5 + 7 / (9 - sizes), sizes)
     assert spread(own)[0] == pytest.approx(5)
 
@@ -79,7 +86,7 @@ def test_ratio_agrees_with_the_paired_difference():
         value, low, high = ratio(of_means(a), of_means(b), 0.95)
         assert low < value < high and value == pytest.approx(a.mean() / b.mean())
         assert (low <= 1 <= high) == (stats.ttest_rel(a, b).pvalue >= 0.05)
-        for r in (low, high):                             # the difference a - r b is at the edge of being 0
+        for r in (low, high):  # the difference a - r b is at the edge of being 0
             assert stats.ttest_1samp(a - r * b, 0).pvalue == pytest.approx(0.05, abs=1e-6)
         sides.add(low <= 1 <= high)
     assert sides == {True, False}

@@ -1,4 +1,5 @@
 """KITTI-STEP on its true layout: small drives, packed as published, served from this machine."""
+
 import hashlib
 import io
 import os
@@ -13,8 +14,8 @@ from test_unpack import tarred, zipped
 from v2vbench import check, clips, fetch, params
 from v2vbench.datasets import kitti_step
 
-H, W, SIZE = 24, 72, (16, 48)                  # scale 2/3; the label map is made of 12 px squares
-DRIVES = {"train": {0: 7, 4: 3}, "val": {2: 6}}     # split: {drive: frames}
+H, W, SIZE = 24, 72, (16, 48)  # scale 2/3; the label map is made of 12 px squares
+DRIVES = {"train": {0: 7, 4: 3}, "val": {2: 6}}  # split: {drive: frames}
 
 
 def png(array: np.ndarray) -> bytes:
@@ -53,11 +54,22 @@ def no_copy(monkeypatch):
 
 
 def prepare(folder, url="http://127.0.0.1:9", **changes):
-    line = {"size": list(SIZE), "n_frames": 3, "train": [0, 4], "val": [2],
-            "images": {"url": f"{url}/data_tracking_image_2.zip", "sha256": None, "size": None},
-            "labels": {"url": f"{url}/kitti-step.tar.gz", "sha256": None, "size": None}} | changes
-    params.bind(kitti_step.prepare, line, "datasets.kitti_step", out=folder / "kitti_step.zip", name="kitti_step",
-                cache=folder / "cache")
+    line = {
+        "size": list(SIZE),
+        "n_frames": 3,
+        "train": [0, 4],
+        "val": [2],
+        "images": {"url": f"{url}/data_tracking_image_2.zip", "sha256": None, "size": None},
+        "labels": {"url": f"{url}/kitti-step.tar.gz", "sha256": None, "size": None},
+    } | changes
+    params.bind(
+        kitti_step.prepare,
+        line,
+        "datasets.kitti_step",
+        out=folder / "kitti_step.zip",
+        name="kitti_step",
+        cache=folder / "cache",
+    )
     return clips.Store(folder / "kitti_step.zip")
 
 
@@ -69,15 +81,17 @@ def lay_out(folder, files):
 
 
 def test_downloads_and_decodes(layout, tmp_path, capsys):
-    archives = {"/data_tracking_image_2.zip": zipped({k: v for k, v in layout.items() if "image_02" in k}),
-                "/kitti-step.tar.gz": tarred({k: v for k, v in layout.items() if "panoptic" in k})}
+    archives = {
+        "/data_tracking_image_2.zip": zipped({k: v for k, v in layout.items() if "image_02" in k}),
+        "/kitti-step.tar.gz": tarred({k: v for k, v in layout.items() if "panoptic" in k}),
+    }
     with serving(archives) as server:
         store = prepare(tmp_path, server.url)
         sha256 = hashlib.sha256(archives["/kitti-step.tar.gz"]).hexdigest()
         assert f"kitti-step.tar.gz: sha256 {sha256}" in capsys.readouterr().err
         known = {"url": f"{server.url}/kitti-step.tar.gz", "sha256": "0" * 64, "size": None}
         assert "sha256 is" in fault(prepare, tmp_path, server.url, labels=known)
-        assert len(server.seen) == 2                              # the wrong hash was found on the file that was here
+        assert len(server.seen) == 2  # the wrong hash was found on the file that was here
     store.verify()
     assert not list((tmp_path / "cache").rglob("testing"))
     assert store.split("train") == ["0000-000000", "0000-000003", "0004-000000"]  # drive 0 has 7 frames
@@ -91,7 +105,7 @@ def test_downloads_and_decodes(layout, tmp_path, capsys):
         np.testing.assert_array_equal(clip["label"][t], np.broadcast_to(columns, SIZE))
         np.testing.assert_array_equal(clip["instance"][t], np.broadcast_to(instances, SIZE))
         image = np.asarray(Image.open(io.BytesIO(layout[f"training/image_02/0002/{3 + t:06d}.png"]))).astype(float)
-        means = image.reshape(8, 3, 24, 3, 3).mean((1, 3))        # a 3 x 3 square becomes 2 x 2 px, whose mean it keeps
+        means = image.reshape(8, 3, 24, 3, 3).mean((1, 3))  # a 3 x 3 square becomes 2 x 2 px, whose mean it keeps
         np.testing.assert_allclose(clip["real"][t].reshape(8, 2, 24, 2, 3).mean((1, 3)), means, atol=0.6)
 
 
@@ -115,10 +129,12 @@ def test_cuts_the_middle(tmp_path):
 def test_own_copy(layout, tmp_path, monkeypatch):
     own = lay_out(tmp_path / "own", layout)
     monkeypatch.setenv("V2VBENCH_DATA", str(own))
-    first = prepare(tmp_path / "1")                               # nothing listens at its url
+    first = prepare(tmp_path / "1")  # nothing listens at its url
     assert first.clips["0004-000000"]["images_sha256"] == "own copy"
-    deeper = {f"kitti/{name}".replace("kitti-step/", "").replace("training/image_02/0002", "images/val/0002"): content
-              for name, content in layout.items()}
+    deeper = {
+        f"kitti/{name}".replace("kitti-step/", "").replace("training/image_02/0002", "images/val/0002"): content
+        for name, content in layout.items()
+    }
     monkeypatch.setenv("V2VBENCH_DATA", str(lay_out(tmp_path / "deeper", deeper)))
     second = prepare(tmp_path / "2")
     assert [clip["sha256"] for clip in second.clips.values()] == [clip["sha256"] for clip in first.clips.values()]
@@ -135,15 +151,19 @@ def test_faults(layout, tmp_path, monkeypatch):
     assert "multiples of 8" in fault(prepare, tmp_path, size=[15, 48])
     label = own / "kitti-step/panoptic_maps/train/0000/000004.png"
     image = own / "training/image_02/0000/000004.png"
-    damages = {"cannot identify": b"no png", "truncated": layout["training/image_02/0000/000000.png"][:900],
-               "(8, 8) px": png(np.zeros((8, 8, 3), np.uint8)), "is L": png(np.zeros((H, W), np.uint8)),
-               "label 19 is none": png(np.full((H, W, 3), 19, np.uint8))}
+    damages = {
+        "cannot identify": b"no png",
+        "truncated": layout["training/image_02/0000/000000.png"][:900],
+        "(8, 8) px": png(np.zeros((8, 8, 3), np.uint8)),
+        "is L": png(np.zeros((H, W), np.uint8)),
+        "label 19 is none": png(np.full((H, W, 3), 19, np.uint8)),
+    }
     for told, change in damages.items():
         label.write_bytes(change)
         message = fault(prepare, tmp_path)
         assert told in message and "000004.png" in message
     assert not (tmp_path / "kitti_step.zip").exists()
-    for path in (label, image):                                   # missing among the labels, then among both
+    for path in (label, image):  # missing among the labels, then among both
         path.unlink()
         assert f"{path}: missing" in fault(prepare, tmp_path)
 

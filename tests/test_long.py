@@ -1,10 +1,11 @@
 """Big frames and long clips: the memory that a roll-out takes does not depend on the number of frames."""
+
 import subprocess
 import sys
 
 import pytest
 
-ROLL = '''
+ROLL = """
 import resource, sys
 from pathlib import Path
 import numpy as np
@@ -38,12 +39,17 @@ save_file(model.state_dict(), root / "runs/x/model.safetensors")
 out = clips.Store(synthesize.synthesize(project, "x", root))
 assert out.clips["long"]["n_frames"] == n
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-'''
+"""
 
 
 def peak_mb(folder, n_frames, size) -> int:
-    done = subprocess.run([sys.executable, "-c", ROLL, str(folder), str(n_frames), *map(str, size)], check=True, text=True,
-                          stdout=subprocess.PIPE, cwd="tests")
+    done = subprocess.run(
+        [sys.executable, "-c", ROLL, str(folder), str(n_frames), *map(str, size)],
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        cwd="tests",
+    )
     return int(done.stdout)
 
 
@@ -55,4 +61,4 @@ def test_memory_does_not_grow_with_the_clip(tmp_path, size, few, many):
     Peaks of equal runs differ by some 50 MB of 2 GB there, from what malloc keeps.
     """
     peaks = [peak_mb(tmp_path / str(n), n, size) for n in (few, many)]
-    assert peaks[1] < peaks[0] + (many - few) * size[0] * size[1] * 3 / 2 / 2 ** 20, peaks
+    assert peaks[1] < peaks[0] + (many - few) * size[0] * size[1] * 3 / 2 / 2**20, peaks

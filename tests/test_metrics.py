@@ -1,4 +1,5 @@
 """Every metric: the contract, closed forms, reference libraries, and order (more damage, more distance)."""
+
 import inspect
 import re
 from pathlib import Path
@@ -17,7 +18,9 @@ PARAMS = params.load(ROOT / "params.yaml")
 ALL = resolve(PARAMS.metrics, PARAMS.judges)
 NAMES = sorted(path.stem for path in Path(v2vbench.__file__).parent.glob("metrics/[!_]*.py"))
 SIMPLE = {"fake", "real", "source", "flow", "occluded"}
-BY_CLIP = {metric.label: metric for metric in ALL if set(metric.inputs) <= SIMPLE and not hasattr(metric.module, "weights")}
+BY_CLIP = {
+    metric.label: metric for metric in ALL if set(metric.inputs) <= SIMPLE and not hasattr(metric.module, "weights")
+}
 
 
 def world(seed=0, n_frames=9, size=(64, 64)):
@@ -32,6 +35,7 @@ def score(label, clip):
 
 def blurred(frames, sigma):
     from scipy.ndimage import gaussian_filter
+
     return torch.from_numpy(gaussian_filter(frames.numpy(), (0, 0, sigma, sigma)))
 
 
@@ -40,7 +44,7 @@ def test_contract_of_every_file(name):
     module = find("metrics", name)
     assert module.__doc__ and module.BETTER in ("higher", "lower", "one") and module.HEADING in ("fidelity", "realism")
     assert isinstance(module.TITLE, str) and isinstance(module.UNIT, str)
-    assert re.match(r"[a-z0-9{}_-]+/\d+:", module.PROTOCOL)                    # those of sets begin with their features' id
+    assert re.match(r"[a-z0-9{}_-]+/\d+:", module.PROTOCOL)  # those of sets begin with their features' id
     assert module.PROTOCOL.split(":")[0] in (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
     names = {n: p.kind for n, p in inspect.signature(module.compute).parameters.items()}
     inputs = tuple(n for n, kind in names.items() if kind is not inspect.Parameter.KEYWORD_ONLY)
@@ -61,14 +65,14 @@ def test_shapes_and_untouched_inputs(label):
 def test_a_perfect_video():
     values = {label: score(label, world()) for label in BY_CLIP}
     assert (values["psnr"] == BY_CLIP["psnr"].settings["cap_db"]).all()
-    assert values["warp_error"].max() < 1e-11                      # the sliding world's flow is exact, warp is float32
+    assert values["warp_error"].max() < 1e-11  # the sliding world's flow is exact, warp is float32
     for label in ("ssim", "motion_ratio", "sharpness_ratio"):
         assert float(values[label].mean()) == pytest.approx(1, abs=1e-12)
 
 
 def test_psnr_closed_form():
     clip = {"real": torch.zeros(2, 3, 16, 16), "fake": torch.full((2, 3, 16, 16), 0.2)}
-    assert torch.allclose(score("psnr", clip), torch.tensor(20.0).double(), atol=1e-5)      # 10 log10(4 / 0.04)
+    assert torch.allclose(score("psnr", clip), torch.tensor(20.0).double(), atol=1e-5)  # 10 log10(4 / 0.04)
 
 
 def test_ssim_needs_a_window():
@@ -79,24 +83,34 @@ def test_ssim_needs_a_window():
 
 def test_warp_error_closed_form():
     clip = world()
-    clip["fake"][1::2] += 0.2                                      # flicker: 0.1 on a [0, 1] scale
+    clip["fake"][1::2] += 0.2  # flicker: 0.1 on a [0, 1] scale
     assert torch.allclose(score("warp_error", clip), torch.tensor(0.01).double(), atol=1e-6)
     hidden = clip["occluded"][:1].bool()
-    assert hidden.any() and torch.equal(score("warp_error", clip), score("warp_error", clip | {
-        "fake": torch.cat([clip["fake"][:-1], clip["fake"][-1:].masked_fill(hidden, 9)])}))      # occluded: no weight
+    assert hidden.any() and torch.equal(
+        score("warp_error", clip),
+        score("warp_error", clip | {"fake": torch.cat([clip["fake"][:-1], clip["fake"][-1:].masked_fill(hidden, 9)])}),
+    )  # occluded: no weight
     assert score("warp_error", clip | {"occluded": torch.ones_like(clip["occluded"])}).isnan().all()
 
 
 def test_more_damage_more_distance():
     clip, rng = world(size=(64, 96)), torch.Generator().manual_seed(0)
     noise = torch.randn(clip["real"].shape, generator=rng)
+
     def ladder(label, fakes):
         return [float(score(label, clip | {"fake": fake}).mean()) for fake in (clip["real"], *fakes)]
 
     noisy = [clip["real"] + s * noise for s in (0.02, 0.1, 0.4)]
     blurry = [blurred(clip["real"], s) for s in (0.5, 1, 2)]
-    for label, fakes, sign in (("psnr", noisy, -1), ("psnr", blurry, -1), ("ssim", noisy, -1), ("ssim", blurry, -1),
-                              ("warp_error", noisy, 1), ("sharpness_ratio", noisy, 1), ("sharpness_ratio", blurry, -1)):
+    for label, fakes, sign in (
+        ("psnr", noisy, -1),
+        ("psnr", blurry, -1),
+        ("ssim", noisy, -1),
+        ("ssim", blurry, -1),
+        ("warp_error", noisy, 1),
+        ("sharpness_ratio", noisy, 1),
+        ("sharpness_ratio", blurry, -1),
+    ):
         assert (np.diff(ladder(label, fakes)) * sign > 0).all(), label
     assert ladder("sharpness_ratio", blurry)[2] < 0.3
 

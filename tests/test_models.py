@@ -1,4 +1,5 @@
 """The contract for every model found, gradients that reach what they should, and what each setting of a model does."""
+
 import copy
 import dataclasses
 import hashlib
@@ -15,20 +16,75 @@ from v2vbench import clips, find, losses, params, styles, synthesize, weights
 from v2vbench.models import _blocks, forecast, vid2vid
 
 SMALL = {
-    "vid2vid": dict(n_past=2, n_filters=4, n_down=2, n_blocks=2, n_scales_spatial=1, n_blocks_local=1, n_frozen_steps=0, n_backprop=0,
-                    from_nothing=False, instance_edges=True, styles="none", norm="batch", foreground=["square"], composition="over",
-                    with_flow=True, flow_scale=20.0, resample="bilinear", n_scales=2, n_scales_temporal=2, condition_video=True,
-                    n_filters_d=4, n_layers_d=2, score_raw=True, w_feature=10.0, w_flow=10.0, w_warp=10.0, w_temporal=10.0, w_mask=0.0,
-                    w_pixel=1.0, w_perceptual=0.0, perceptual="none"),
-    "pix2pixhd": dict(n_filters=4, n_down=2, n_blocks=1, n_local=0, n_blocks_local=1, instance_edges=True, styles="none",
-                      styles_at="input", norm="instance", n_scales=2, n_filters_d=4, n_layers_d=2, w_feature=10.0, w_pixel=1.0,
-                      w_perceptual=0.0, perceptual="none"),
-    "covst": dict(n_filters=4, n_down=2, n_blocks=1, n_local=0, n_blocks_local=1, instance_edges=True, norm="instance",
-                  n_filters_mask=4, w_coherence=1.0, w_occlusion=1.0),
+    "vid2vid": dict(
+        n_past=2,
+        n_filters=4,
+        n_down=2,
+        n_blocks=2,
+        n_scales_spatial=1,
+        n_blocks_local=1,
+        n_frozen_steps=0,
+        n_backprop=0,
+        from_nothing=False,
+        instance_edges=True,
+        styles="none",
+        norm="batch",
+        foreground=["square"],
+        composition="over",
+        with_flow=True,
+        flow_scale=20.0,
+        resample="bilinear",
+        n_scales=2,
+        n_scales_temporal=2,
+        condition_video=True,
+        n_filters_d=4,
+        n_layers_d=2,
+        score_raw=True,
+        w_feature=10.0,
+        w_flow=10.0,
+        w_warp=10.0,
+        w_temporal=10.0,
+        w_mask=0.0,
+        w_pixel=1.0,
+        w_perceptual=0.0,
+        perceptual="none",
+    ),
+    "pix2pixhd": dict(
+        n_filters=4,
+        n_down=2,
+        n_blocks=1,
+        n_local=0,
+        n_blocks_local=1,
+        instance_edges=True,
+        styles="none",
+        styles_at="input",
+        norm="instance",
+        n_scales=2,
+        n_filters_d=4,
+        n_layers_d=2,
+        w_feature=10.0,
+        w_pixel=1.0,
+        w_perceptual=0.0,
+        perceptual="none",
+    ),
+    "covst": dict(
+        n_filters=4,
+        n_down=2,
+        n_blocks=1,
+        n_local=0,
+        n_blocks_local=1,
+        instance_edges=True,
+        norm="instance",
+        n_filters_mask=4,
+        w_coherence=1.0,
+        w_occlusion=1.0,
+    ),
     "copy_last": {},
     "forecast": dict(n_filters=4, n_down=2, n_blocks=1, n_seen=3, flow_scale=5.0, w_flow=0.1),
     "segmenter": dict(n_filters=4, n_down=2, blur=1.0, noise=8.0, brightness=0.1),
-    "locator": dict(n_points=2, n_filters=4, n_down=2, spread=2.0, shift=4.0, zoom=0.1, blur=1.0, noise=8.0, brightness=0.1),
+    "locator": dict(
+        n_points=2, n_filters=4, n_down=2, spread=2.0, shift=4.0, zoom=0.1, blur=1.0, noise=8.0, brightness=0.1
+    ),
 }
 NAMES = sorted(path.stem for path in (Path(v2vbench.__file__).parent / "models").glob("[!_]*.py"))
 STYLES = dict(n_features=3, n_filters=4, n_down=1, mixture="gauss", n_components=2, min_px=4, seed=0)
@@ -42,7 +98,9 @@ def build(name, **changes):
 
 def fine(n_scales, **changes):
     """vid2vid at n spatial scales, as small as can be."""
-    return build("vid2vid", **dict(n_scales_spatial=n_scales, n_filters=8, n_down=1, n_scales=1, n_scales_temporal=1) | changes)
+    return build(
+        "vid2vid", **dict(n_scales_spatial=n_scales, n_filters=8, n_down=1, n_scales=1, n_scales_temporal=1) | changes
+    )
 
 
 def watch(*nets):
@@ -62,10 +120,12 @@ def window(store, n_frames, n_warmup=0):
 @torch.no_grad()
 def used(model, clip):
     """The video (1, T, 3, H, W) as it is made in use, `generate` called frame by frame, but without rounding to 8 bits."""
-    video, memory = clip["real"][:, :0 if getattr(model, "from_nothing", False) else model.n_past], {}
+    video, memory = clip["real"][:, : 0 if getattr(model, "from_nothing", False) else model.n_past], {}
     for t in range(video.shape[1], clip["real"].shape[1]):
         start = max(0, t - model.n_past)
-        frame = model.generate({name: clip[name][:, start:t + 1] for name in ("source", "instance")}, video[:, start:], memory)
+        frame = model.generate(
+            {name: clip[name][:, start : t + 1] for name in ("source", "instance")}, video[:, start:], memory
+        )
         video = torch.cat([video, frame[:, None]], 1)
     return video
 
@@ -81,15 +141,23 @@ def test_contract(name, clip):
     assert find("models", name).__doc__ and model.__doc__
     parts = model.parts()
     held = {id(p) for part in parts.values() for p in part}
-    assert held == {id(p) for p in model.parameters() if p.requires_grad} and len(held) == sum(len(part) for part in parts.values())
+    assert held == {id(p) for p in model.parameters() if p.requires_grad} and len(held) == sum(
+        len(part) for part in parts.values()
+    )
     if parts:
         n = clip["real"].shape[:2]
-        losses = model.losses(clip | {"label": clip["source"], "keypoints": torch.tensor([[20.0, 9.0], [31.0, 16.0]]).expand(*n, 2, 2)})
+        losses = model.losses(
+            clip | {"label": clip["source"], "keypoints": torch.tensor([[20.0, 9.0], [31.0, 16.0]]).expand(*n, 2, 2)}
+        )
         assert all(losses[part].ndim == 0 and losses[part].isfinite() for part in parts)
         assert not any(value.requires_grad for term, value in losses.items() if term not in parts)
     if getattr(find("models", name), "MAKES_VIDEO", True):
         n = model.n_past
-        one = {key: value[:1, :n + 1] for key, value in clip.items() if key in ("source", "instance", *getattr(model, "NEEDS", ()))}
+        one = {
+            key: value[:1, : n + 1]
+            for key, value in clip.items()
+            if key in ("source", "instance", *getattr(model, "NEEDS", ()))
+        }
         frame = model.generate(one, clip["real"][:1, :n], {})
         assert frame.shape == (1, 3, *facts().size) and frame.abs().max() <= 1
 
@@ -110,7 +178,7 @@ def test_video_discriminator_reaches_flow_and_mask(clip):
     model = build("vid2vid", w_feature=0.0, w_flow=0.0, w_warp=0.0, w_temporal=0.0, w_pixel=0.0)
     out = model.rollout(clip, [clip["real"][:, :2]])
     picks = vid2vid.triplets(out["fake"].shape[1], 1)
-    seen = torch.cat([model._triplet(out["fake"], clip["flow"][:, model.n_past - 1:], pick) for pick in picks])
+    seen = torch.cat([model._triplet(out["fake"], clip["flow"][:, model.n_past - 1 :], pick) for pick in picks])
     model.D_video[1](seen)[0][-1].sum().backward()
     assert model.G[0].flow[0].weight.grad.abs().sum() > 0 and model.G[0].mask[0].weight.grad.abs().sum() > 0
 
@@ -125,7 +193,10 @@ def test_past_gives_no_gradient(clip):
 
 def test_warm_up_is_the_start_of_one_long_rollout(store):
     """Frames painted after a warm-up equal those of one roll-out over the whole window."""
-    windows, model = clips.Windows(store, n_frames=5, n_warmup=6, batch_size=1, seed=0, double_every=0, drop_parts=0.0), build("vid2vid")
+    windows, model = (
+        clips.Windows(store, n_frames=5, n_warmup=6, batch_size=1, seed=0, double_every=0, drop_parts=0.0),
+        build("vid2vid"),
+    )
     clip = next(clip for clip in map(windows.batch, range(20)) if clip["n_warmup"] == 4)
     whole = model.rollout(clip, [clip["real"][:, :2]])["fake"]
     later, pasts = model.warm_up(clip)
@@ -159,8 +230,10 @@ def test_without_flow_every_frame_is_raw(clip):
     assert "flow" not in out and torch.equal(out["fake"], out["raw"])
 
 
-@pytest.mark.parametrize("n, scale, windows", [(4, 0, [[1, 2, 3]]), (6, 0, [[3, 4, 5], [0, 1, 2]]), (8, 1, [[1, 4, 7]]), (6, 1, []),
-                                               (19, 2, [[0, 9, 18]])])
+@pytest.mark.parametrize(
+    "n, scale, windows",
+    [(4, 0, [[1, 2, 3]]), (6, 0, [[3, 4, 5], [0, 1, 2]]), (8, 1, [[1, 4, 7]]), (6, 1, []), (19, 2, [[0, 9, 18]])],
+)
 def test_triplets(n, scale, windows):
     assert vid2vid.triplets(n, scale) == windows
 
@@ -185,15 +258,23 @@ def test_faults_are_named(clip):
         build("vid2vid").losses({key: value[:, :2] if torch.is_tensor(value) else 0 for key, value in clip.items()})
     with pytest.raises(params.Fault, match="too short for 2 temporal scales"):
         build("vid2vid").losses(
-            {key: value[:, :5 if key in ("real", "source", "instance") else 4] for key, value in clip.items() if torch.is_tensor(value)}
-            | {"n_warmup": 0, "step": 0})
+            {
+                key: value[:, : 5 if key in ("real", "source", "instance") else 4]
+                for key, value in clip.items()
+                if torch.is_tensor(value)
+            }
+            | {"n_warmup": 0, "step": 0}
+        )
     with pytest.raises(params.Fault, match="instance_edges: false"):
         build("pix2pixhd").losses({key: value for key, value in clip.items() if key != "instance"})
 
 
 def test_forecast_learns_a_constant_motion(store):
     """On the sliding world the next labels follow from two frames; a trained net beats copying the last ones."""
-    model, windows = build("forecast"), clips.Windows(store, n_frames=6, n_warmup=0, batch_size=4, seed=0, double_every=0, drop_parts=0.0)
+    model, windows = (
+        build("forecast"),
+        clips.Windows(store, n_frames=6, n_warmup=0, batch_size=4, seed=0, double_every=0, drop_parts=0.0),
+    )
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
     for step in range(60):
         optimiser.zero_grad()
@@ -223,11 +304,15 @@ def test_each_scale_goes_on_from_its_own_frames(clip, n_scales):
         model.losses(clip)
     for scale, calls in enumerate(scales):
         pasts, fakes = [args[1] for args, _ in calls], [out["fake"] for _, out in calls]
-        assert len(calls) == 8 and fakes[0].shape[-2:] == tuple(side // 2 ** (n_scales - 1 - scale) for side in facts().size)
-        assert all(torch.equal(later, torch.cat([past[:, 3:], fake], 1)) for past, fake, later in zip(pasts, fakes, pasts[1:]))
+        assert len(calls) == 8 and fakes[0].shape[-2:] == tuple(
+            side // 2 ** (n_scales - 1 - scale) for side in facts().size
+        )
+        assert all(
+            torch.equal(later, torch.cat([past[:, 3:], fake], 1)) for past, fake, later in zip(pasts, fakes, pasts[1:])
+        )
         real = _blocks.pyramid(clip["real"][:, :2], n_scales)[scale]
         assert torch.equal(pasts[0], real.flatten(1, 2))
-    for coarse, finer in zip(scales, scales[1:]):        # it is not the finer frame made smaller
+    for coarse, finer in zip(scales, scales[1:]):  # it is not the finer frame made smaller
         assert (_blocks.half(finer[0][1]["fake"]) - coarse[0][1]["fake"]).abs().mean() > 0.01
 
 
@@ -241,16 +326,30 @@ def test_the_flow_unit_doubles_with_the_size(clip, n_scales):
     with torch.no_grad():
         model.losses(clip)
     for scale, calls in enumerate(scales):
-        assert torch.allclose(calls[0][1]["flow"], torch.tensor(20 * 2.0 ** scale * 0.1))
+        assert torch.allclose(calls[0][1]["flow"], torch.tensor(20 * 2.0**scale * 0.1))
 
 
-@pytest.mark.parametrize("part, at_once", [("down_source", True), ("down_past", True), ("image", True), ("motion", True), ("front", True),
-                                           ("paint", False), ("flow", False), ("mask", False), ("paint_front", False)])
+@pytest.mark.parametrize(
+    "part, at_once",
+    [
+        ("down_source", True),
+        ("down_past", True),
+        ("image", True),
+        ("motion", True),
+        ("front", True),
+        ("paint", False),
+        ("flow", False),
+        ("mask", False),
+        ("paint_front", False),
+    ],
+)
 def test_features_of_the_coarser_scale_reach_the_finer(store, part, at_once):
     """A changed trunk changes the finer frame; a changed head only what the coarser scale carries to the next."""
     model, clip = fine(2), window(store, 4)
     before = used(model, clip)
-    convolutions = [layer for layer in getattr(model.G[0], part).modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
+    convolutions = [
+        layer for layer in getattr(model.G[0], part).modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
+    ]
     with torch.no_grad():
         convolutions[-1].weight.add_(0.1 * torch.randn_like(convolutions[-1].weight))
     after = used(model, clip)
@@ -280,15 +379,15 @@ def test_frame_by_frame_is_the_rollout(store, n_scales, from_nothing):
     with torch.no_grad():
         whole = model.rollout(led, _blocks.pyramid(first, n_scales), first=from_nothing)
         video = used(model, clip)
-    assert torch.allclose(video[:, 0 if from_nothing else 2:], whole["fake"], atol=1e-5)
-    assert [past.shape[-1] for past in whole["pasts"]] == [64 // 2 ** i for i in reversed(range(n_scales))]
+    assert torch.allclose(video[:, 0 if from_nothing else 2 :], whole["fake"], atol=1e-5)
+    assert [past.shape[-1] for past in whole["pasts"]] == [64 // 2**i for i in reversed(range(n_scales))]
 
 
 @pytest.mark.parametrize("n_backprop", [0, 1, 2])
 def test_gradients_reach_back_over_chunks(store, n_backprop):
     """Frames in chunks of n_backprop + 1, each reaching the earlier ones of its own chunk and no others."""
     model, clip = fine(1, n_backprop=n_backprop), window(store, 8)
-    calls, = watch(model.G[0])
+    (calls,) = watch(model.G[0])
     model.rollout(clip, [clip["real"][:, :2]])
     fakes = [out["fake"] for _, out in calls]
     for t in range(1, 6):
@@ -300,7 +399,7 @@ def test_gradients_reach_back_over_chunks(store, n_backprop):
 @pytest.mark.parametrize("condition_video, n_channels", [(True, 13), (False, 9)])
 def test_an_unconditional_video_discriminator_sees_frames_alone(store, condition_video, n_channels):
     model, clip = fine(1, condition_video=condition_video), window(store, 6)
-    calls, = watch(model.D_video[0])
+    (calls,) = watch(model.D_video[0])
     with torch.no_grad():
         plain, moved = (model.losses(clip | {"flow": flow})["D_video0"] for flow in (clip["flow"], clip["flow"] + 3))
     assert {args[0].shape[1] for args, _ in calls} == {n_channels} and (plain != moved) == condition_video
@@ -314,7 +413,7 @@ def test_an_unconditional_video_discriminator_sees_frames_alone(store, condition
 def test_from_nothing_paints_in_training_what_it_paints_in_use(store, n_scales, n_warmup):
     """The first frame alone is raw, whether the losses see it or it lies in the warm-up."""
     model, clip = fine(n_scales, from_nothing=True), window(store, 4, n_warmup)
-    calls, = watch(model.G[-1])
+    (calls,) = watch(model.G[-1])
     with torch.no_grad():
         model.losses(clip)
     args, painted = zip(*calls)
@@ -327,11 +426,11 @@ def test_from_nothing_paints_in_training_what_it_paints_in_use(store, n_scales, 
 @pytest.mark.parametrize("from_nothing", [False, True])
 def test_the_masks_loss_is_its_mean_where_the_past_shows_the_frame(store, from_nothing):
     model, clip = fine(1, w_mask=2.0, from_nothing=from_nothing), window(store, 6)
-    nn.init.zeros_(model.G[0].mask[0].weight)                               # so that the mask is 1/2
+    nn.init.zeros_(model.G[0].mask[0].weight)  # so that the mask is 1/2
     with torch.no_grad():
         terms = model.losses(clip)
         without = fine(1, from_nothing=from_nothing).losses(clip)
-    visible, n_painted = (1 - clip["occluded"][:, 0 if from_nothing else 1:]).sum(), 6 if from_nothing else 4
+    visible, n_painted = (1 - clip["occluded"][:, 0 if from_nothing else 1 :]).sum(), 6 if from_nothing else 4
     assert torch.allclose(terms["G_mask"], 2 * 0.5 * visible / (n_painted * 32 * 64)) and "G_mask" not in without
 
 
@@ -342,13 +441,17 @@ def noise(model):
     return {name: torch.randn_like(value) for name, value in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("n_scales, taken, takes", [
-    (1, lambda name: True, lambda name: True),
-    (2, lambda name: True, lambda name: True),
-    (2, lambda name: name[:2] != "D_", lambda name: name[:2] != "D_"),
-    (1, lambda name: True, lambda name: name[:4] == "G.0." or name[:6] == "source"),
-    (1, lambda name: name[:2] != "D_", lambda name: name[:4] == "G.0." or name[:6] == "source")],
-    ids=["all", "all of two scales", "generators", "coarser", "coarser generators"])
+@pytest.mark.parametrize(
+    "n_scales, taken, takes",
+    [
+        (1, lambda name: True, lambda name: True),
+        (2, lambda name: True, lambda name: True),
+        (2, lambda name: name[:2] != "D_", lambda name: name[:2] != "D_"),
+        (1, lambda name: True, lambda name: name[:4] == "G.0." or name[:6] == "source"),
+        (1, lambda name: name[:2] != "D_", lambda name: name[:4] == "G.0." or name[:6] == "source"),
+    ],
+    ids=["all", "all of two scales", "generators", "coarser", "coarser generators"],
+)
 def test_vid2vid_begins_with_what_a_base_has(n_scales, taken, takes, request):
     """All weights; generators and encoder; or those of the coarser scale, since discriminators judge another size then."""
     model = fine(2 if "coarser" in request.node.callspec.id else n_scales, styles=STYLES)
@@ -359,17 +462,21 @@ def test_vid2vid_begins_with_what_a_base_has(n_scales, taken, takes, request):
         assert torch.equal(value, base[name] if takes(name) else before[name]), name
 
 
-@pytest.mark.parametrize("n_base, n_own, change, says", [
-    (1, 1, lambda own: own.pop("G.0.paint.0.weight"), '"G.0.paint.0.weight"'),
-    (1, 1, lambda own: own.pop("D_image.scales.0.layers.0.0.bias"), '"D_image.scales.0.layers.0.0.bias"'),
-    (1, 1, lambda own: own.update({"G.0.extra": torch.zeros(1)}), '"G.0.extra"'),
-    (1, 1, lambda own: own.update({"G.0.paint.0.bias": torch.zeros(4)}), "size mismatch for G.0.paint.0.bias"),
-    (1, 1, lambda own: [own.pop(name) for name in list(own) if name[0] == "G"], "G.0.* is missing, and .* more"),
-    (1, 1, lambda own: [own.clear(), own.update(build("pix2pixhd").state_dict())], "G.0.* is missing, and .* more"),
-    (2, 1, lambda own: None, "G.1.* is left over, and .* more"),
-    (1, 2, lambda own: own.pop("G.0.paint.0.weight"), "G.0.paint.0.weight is missing, and 0 more"),
-    (1, 2, lambda own: own.update({"G.0.extra": torch.zeros(1)}), "G.0.extra is left over, and 0 more"),
-    (1, 2, lambda own: own.update({"G.0.paint.0.bias": torch.zeros(4)}), "size mismatch for G.0.paint.0.bias")])
+@pytest.mark.parametrize(
+    "n_base, n_own, change, says",
+    [
+        (1, 1, lambda own: own.pop("G.0.paint.0.weight"), '"G.0.paint.0.weight"'),
+        (1, 1, lambda own: own.pop("D_image.scales.0.layers.0.0.bias"), '"D_image.scales.0.layers.0.0.bias"'),
+        (1, 1, lambda own: own.update({"G.0.extra": torch.zeros(1)}), '"G.0.extra"'),
+        (1, 1, lambda own: own.update({"G.0.paint.0.bias": torch.zeros(4)}), "size mismatch for G.0.paint.0.bias"),
+        (1, 1, lambda own: [own.pop(name) for name in list(own) if name[0] == "G"], "G.0.* is missing, and .* more"),
+        (1, 1, lambda own: [own.clear(), own.update(build("pix2pixhd").state_dict())], "G.0.* is missing, and .* more"),
+        (2, 1, lambda own: None, "G.1.* is left over, and .* more"),
+        (1, 2, lambda own: own.pop("G.0.paint.0.weight"), "G.0.paint.0.weight is missing, and 0 more"),
+        (1, 2, lambda own: own.update({"G.0.extra": torch.zeros(1)}), "G.0.extra is left over, and 0 more"),
+        (1, 2, lambda own: own.update({"G.0.paint.0.bias": torch.zeros(4)}), "size mismatch for G.0.paint.0.bias"),
+    ],
+)
 def test_a_base_that_does_not_fit_is_refused(n_base, n_own, change, says):
     base = noise(fine(n_base))
     change(base)
@@ -385,7 +492,9 @@ def test_local_enhancers_look_again_at_twice_the_size(clip, n_local):
     model = build("pix2pixhd", n_local=n_local)
     coarse, *downs = watch(model.G.coarse.down, *model.G.downs)
     model.losses(clip)["G"].backward()
-    assert [calls[0][0][0].shape[-1] for calls in (coarse, *downs)] == [64 // 2 ** i for i in reversed(range(n_local + 1))]
+    assert [calls[0][0][0].shape[-1] for calls in (coarse, *downs)] == [
+        64 // 2**i for i in reversed(range(n_local + 1))
+    ]
     assert all(weight.grad.abs().max() > 0 for weight in model.G.parameters() if weight.ndim == 4)
     x, other = torch.rand(2, 1, model.source.n_channels, 32, 64)
     with torch.no_grad():
@@ -393,17 +502,21 @@ def test_local_enhancers_look_again_at_twice_the_size(clip, n_local):
         assert not torch.equal(model.G(x), model.G.paint(model.G.deep(x), other))
 
 
-STYLED = [("pix2pixhd", dict(styles_at="input")), ("pix2pixhd", dict(styles_at="bottleneck")), ("pix2pixhd", dict(n_local=1)),
-          ("vid2vid", dict(n_scales_spatial=2))]
+STYLED = [
+    ("pix2pixhd", dict(styles_at="input")),
+    ("pix2pixhd", dict(styles_at="bottleneck")),
+    ("pix2pixhd", dict(n_local=1)),
+    ("vid2vid", dict(n_scales_spatial=2)),
+]
 
 
 @pytest.mark.parametrize("name, changes", STYLED)
 def test_styles_are_for_the_generator_alone(clip, name, changes):
     """The encoder learns from the generator's loss; the discriminator sees what it sees without styles."""
     model = build(name, styles=STYLES, **changes)
-    calls, = watch(model.D_image)
+    (calls,) = watch(model.D_image)
     model.losses(clip)["G"].backward()
-    plain = _blocks.encode(clip, facts(), True)[:, model.n_past:].flatten(0, 1)
+    plain = _blocks.encode(clip, facts(), True)[:, model.n_past :].flatten(0, 1)
     assert all(x.shape[1] == plain.shape[1] + 3 and torch.equal(x[:, :-3], plain) for (x,), _ in calls)
     assert all(weight.grad.abs().max() > 0 for weight in model.source.parameters() if weight.ndim == 4)
 
@@ -411,15 +524,24 @@ def test_styles_are_for_the_generator_alone(clip, name, changes):
 @pytest.mark.parametrize("name, changes", STYLED)
 def test_styles_are_drawn_by_a_seed_and_held_over_the_clip(store, name, changes):
     model, clip = build(name, styles=STYLES, **changes), {"real": torch.zeros(1, 5, 3, 32, 64)}
-    clip |= {key: value[None, :5] for key, value in clips.tensors(store.read("slide-5", 0, 5, ["label", "instance"])).items()}
+    clip |= {
+        key: value[None, :5] for key, value in clips.tensors(store.read("slide-5", 0, 5, ["label", "instance"])).items()
+    }
 
     def video(*seed):
-        return synthesize.rollout(model, clip, 5, clip["real"][0, :model.n_past], *seed)
-    assert torch.equal(video(1), video(2))                                  # not fitted: nothing to draw from
+        return synthesize.rollout(model, clip, 5, clip["real"][0, : model.n_past], *seed)
+
+    assert torch.equal(video(1), video(2))  # not fitted: nothing to draw from
     model.finish(store)
-    assert torch.equal(video(1), video(1)) and not torch.equal(video(1), video(2)) and torch.equal(video(), video(STYLES["seed"]))
+    assert (
+        torch.equal(video(1), video(1))
+        and not torch.equal(video(1), video(2))
+        and torch.equal(video(), video(STYLES["seed"]))
+    )
     memory, ids = {}, styles.regions(clip["source"], clip["instance"])
-    painted = torch.cat([model.source({key: clip[key][:, t:t + 1] for key in ("source", "instance")}, memory)[1] for t in range(5)], 1)
+    painted = torch.cat(
+        [model.source({key: clip[key][:, t : t + 1] for key in ("source", "instance")}, memory)[1] for t in range(5)], 1
+    )
     vectors = [painted.movedim(2, -1)[ids == region].unique(dim=0) for region in ids.unique()]
     assert [len(vector) for vector in vectors] == [1] * 3 and len(torch.cat(vectors).unique(dim=0)) == 3
 
@@ -427,7 +549,7 @@ def test_styles_are_drawn_by_a_seed_and_held_over_the_clip(store, name, changes)
 def test_mixtures_are_those_of_the_training_clips(store):
     """A fitted mixture's mean is the mean of what was encoded; long clips are encoded in pieces."""
     source = build("pix2pixhd", styles=STYLES).source
-    calls, = watch(source.E)
+    (calls,) = watch(source.E)
     source.fit(store)
     assert max(len(args[0]) for args, _ in calls) <= clips.CHUNK and sum(len(args[0]) for args, _ in calls) == 4 * 12
     found = {}
@@ -449,6 +571,7 @@ def test_mixtures_are_those_of_the_training_clips(store):
 def test_perceptual_is_its_formula_with_hooks():
     """relu1_1, relu2_1, .. relu5_1: the first of each block between the poolings."""
     from torchvision.models import vgg19
+
     torch.manual_seed(0)
     net, outputs, pooled = vgg19().features, {}, True
     firsts = []
@@ -466,11 +589,15 @@ def test_perceptual_is_its_formula_with_hooks():
         net(x)
         features.append(dict(outputs))
     shares = {1: 1 / 32, 2: 1 / 16, 3: 1 / 8, 4: 1 / 4, 5: 1.0}
-    expected = 10 * sum(share * (features[0][number] - features[1][number]).abs().mean() for number, share in shares.items())
+    expected = 10 * sum(
+        share * (features[0][number] - features[1][number]).abs().mean() for number, share in shares.items()
+    )
     term = losses.Perceptual(net, 10)(fake, real)
     assert len(firsts) == 5 and torch.allclose(term, expected, rtol=1e-5) and term > 0.1
     for_fake, for_real = torch.autograd.grad(term, [fake, real], allow_unused=True)
-    assert for_fake.abs().max() > 0 and for_real is None and not any(weight.requires_grad for weight in net.parameters())
+    assert (
+        for_fake.abs().max() > 0 and for_real is None and not any(weight.requires_grad for weight in net.parameters())
+    )
 
 
 def as_is(weight):
@@ -481,13 +608,15 @@ def as_is(weight):
 @pytest.mark.parametrize("width, n_halved", [(1024, 0), (1026, 1), (2048, 1), (2052, 2)])
 def test_wide_frames_are_halved_for_the_perceptual_term(width, n_halved):
     fake, real = torch.rand(2, 1, 3, 4, width)
-    a, b = (F.avg_pool2d(x, 2 ** n_halved) for x in (fake, real))
+    a, b = (F.avg_pool2d(x, 2**n_halved) for x in (fake, real))
     assert torch.allclose(as_is(2.0)(fake, real), 2 * (1 / 32 + 1 / 16 + 1 / 8 + 1 / 4 + 1) * F.l1_loss(a, b))
 
 
 @pytest.mark.parametrize("name", ["pix2pixhd", "vid2vid"])
 def test_the_perceptual_term_is_part_of_the_objective_and_no_part_of_the_model(monkeypatch, clip, name):
-    monkeypatch.setattr(find("models", name), "perceptual_loss", lambda kind, weight: as_is(weight) if kind == "vgg19" else None)
+    monkeypatch.setattr(
+        find("models", name), "perceptual_loss", lambda kind, weight: as_is(weight) if kind == "vgg19" else None
+    )
     model, without = build(name, perceptual="vgg19", w_perceptual=3.0, w_pixel=2.0), build(name, w_pixel=2.0)
     with torch.no_grad():
         terms, others = model.losses(clip), without.losses(clip)
@@ -501,12 +630,15 @@ def test_weights_of_the_perceptual_net_are_the_file_its_name_says(tmp_path, monk
         def __init__(self):
             super().__init__()
             self.features = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(inplace=True))
+
     monkeypatch.setattr("torchvision.models.vgg19", Net)
     for variable in ("TORCH_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.delenv("V2VBENCH_WEIGHTS", raising=False)
     path = tmp_path / "hub" / "checkpoints" / "vgg19-dcbb9e9d.pth"
-    with pytest.raises(params.Fault, match=f"perceptual: weights absent: vgg19.*{path.name}.*fetch weights.*perceptual: none"):
+    with pytest.raises(
+        params.Fault, match=f"perceptual: weights absent: vgg19.*{path.name}.*fetch weights.*perceptual: none"
+    ):
         build("pix2pixhd", perceptual="vgg19")
     path.parent.mkdir(parents=True)
     other = Net()

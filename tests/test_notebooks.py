@@ -1,4 +1,5 @@
 """A notebook tells and shows; the package does. And whoever opened and saved it, a stage sees the same bytes."""
+
 import ast
 import json
 from pathlib import Path
@@ -12,7 +13,19 @@ from v2vbench.params import Fault
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-WRITES = {"open", "write_text", "write_bytes", "write_json", "write_whole", "savefig", "to_csv", "to_json", "save", "dump", "mkdir"}
+WRITES = {
+    "open",
+    "write_text",
+    "write_bytes",
+    "write_json",
+    "write_whole",
+    "savefig",
+    "to_csv",
+    "to_json",
+    "save",
+    "dump",
+    "mkdir",
+}
 
 
 def faults(nb):
@@ -51,14 +64,26 @@ def test_is_stripped(path):
 
 
 def test_there_is_a_notebook_for_every_stage():
-    stages = {line.split()[5] for line in (ROOT / "dvc.yaml").read_text().splitlines() if "cmd: python -m v2vbench run" in line}
+    stages = {
+        line.split()[5]
+        for line in (ROOT / "dvc.yaml").read_text().splitlines()
+        if "cmd: python -m v2vbench run" in line
+    }
     assert stages == {path.stem[3:] for path in NOTEBOOKS}
 
 
-@pytest.mark.parametrize(("cell", "says"), [
-    ("def dice(a):\n    return a", "defines"), ("f = lambda x: x", "defines"),
-    ("lr = 3", "belongs in params.yaml"), ("f(1e-3)", "belongs in params.yaml"),
-    ("open('x', 'w')", "writes"), ("path.write_text('x')", "writes"), ("\n".join("abcdefghijklm"), "13 lines")])
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("def dice(a):\n    return a", "defines"),
+        ("f = lambda x: x", "defines"),
+        ("lr = 3", "belongs in params.yaml"),
+        ("f(1e-3)", "belongs in params.yaml"),
+        ("open('x', 'w')", "writes"),
+        ("path.write_text('x')", "writes"),
+        ("\n".join("abcdefghijklm"), "13 lines"),
+    ],
+)
 def test_a_thick_one_is_caught(cell, says):
     nb = read(NOTEBOOKS[0])
     nb.cells.append(new_code_cell(cell))
@@ -73,10 +98,15 @@ def used(nb):
         if cell.cell_type == "code":
             cell.execution_count = 7
             cell.metadata |= {"scrolled": True, "collapsed": False}
-            cell.outputs = [new_output("stream", name="stdout", text="a\n"), new_output("display_data", data={"image/png": "AAAA"})]
+            cell.outputs = [
+                new_output("stream", name="stdout", text="a\n"),
+                new_output("display_data", data={"image/png": "AAAA"}),
+            ]
     nb.cells.append(new_code_cell(""))
-    nb.metadata = {"kernelspec": {"name": "other", "display_name": "Someone's", "language": "python"},
-                   "language_info": {"name": "python", "version": "3.14"}}
+    nb.metadata = {
+        "kernelspec": {"name": "other", "display_name": "Someone's", "language": "python"},
+        "language_info": {"name": "python", "version": "3.14"},
+    }
     return nb
 
 
@@ -90,7 +120,7 @@ def test_saving_a_notebook_changes_no_source(tmp_path, path):
     assert copy.read_bytes() == path.read_bytes() != (folder / path.name).read_bytes()
     stamp = copy.stat().st_mtime_ns
     sources(tmp_path, "build/notebooks")
-    assert copy.stat().st_mtime_ns == stamp                                 # not even written again
+    assert copy.stat().st_mtime_ns == stamp  # not even written again
     edited = read(path)
     edited.cells[-1].source += " # changed"
     nbformat.write(edited, folder / path.name)
@@ -99,10 +129,17 @@ def test_saving_a_notebook_changes_no_source(tmp_path, path):
 
 
 def test_an_executed_notebook_keeps_results_and_nothing_of_the_machine(tmp_path):
-    outputs = [new_output("stream", name="stderr", text="a warning"),
-               new_output("stream", name="stdout", text=f"{tmp_path}/data/x.zip\n"),
-               new_output("execute_result", data={"text/plain": f"<Thing at 0x7f00aa112233> in {Path.home()}/x", "image/png": "0x7f00aa"})]
-    cell = new_code_cell("1", outputs=outputs, metadata={"papermill": {"duration": 1.2}, "tags": ["a"]}, execution_count=3)
+    outputs = [
+        new_output("stream", name="stderr", text="a warning"),
+        new_output("stream", name="stdout", text=f"{tmp_path}/data/x.zip\n"),
+        new_output(
+            "execute_result",
+            data={"text/plain": f"<Thing at 0x7f00aa112233> in {Path.home()}/x", "image/png": "0x7f00aa"},
+        ),
+    ]
+    cell = new_code_cell(
+        "1", outputs=outputs, metadata={"papermill": {"duration": 1.2}, "tags": ["a"]}, execution_count=3
+    )
     nb = normal(new_notebook(cells=[cell], metadata={"papermill": {"output_path": str(tmp_path)}}), tmp_path)
     write(nb, tmp_path / "out.ipynb")
     kept = json.loads((tmp_path / "out.ipynb").read_text())

@@ -1,4 +1,5 @@
 """Two clips, learnt by heart: if a video model cannot do that, nothing it says about more clips means anything."""
+
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +11,20 @@ from v2vbench.datasets import freedoom
 from v2vbench.metrics import psnr, warp_error
 
 MINI = params.load(Path(__file__).parents[1] / "suites" / "mini.yaml")
-GIVEN = 2          # real frames that vid2vid is given, scored for neither
+GIVEN = 2  # real frames that vid2vid is given, scored for neither
 
 
 @pytest.fixture(scope="module")
 def two_clips(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     line = {name: value for name, value in MINI.datasets["freedoom"].items() if name != "loader"} | dict(
-        size=[32, 64], train_maps=["freedoom2:MAP01", "freedoom2:MAP13"], unseen_maps=["freedoom2:MAP07"], n_train_clips=1, n_test_clips=1,
-        n_unseen_clips=1)
+        size=[32, 64],
+        train_maps=["freedoom2:MAP01", "freedoom2:MAP13"],
+        unseen_maps=["freedoom2:MAP07"],
+        n_train_clips=1,
+        n_test_clips=1,
+        n_unseen_clips=1,
+    )
     params.bind(freedoom.prepare, line, "two", out=folder / "two.zip", name="freedoom", cache=folder)
     return clips.Store(folder / "two.zip")
 
@@ -36,7 +42,7 @@ def learnt(model: str, store, folder: Path) -> tuple[float, float]:
     for name in store.split("train"):
         clip = {key: value[None] for key, value in clips.tensors(store.read(name)).items()}
         real, n = clip["real"][0], store.clips[name]["n_frames"]
-        fake = synthesize.rollout(net, clip, n, real[:net.n_past])
+        fake = synthesize.rollout(net, clip, n, real[: net.n_past])
         peaks.append(psnr.compute(fake[GIVEN:], real[GIVEN:], data_range=2, cap_db=100).mean())
         errors.append(warp_error.compute(fake[GIVEN:], clip["flow"][0, GIVEN:], clip["occluded"][0, GIVEN:]).mean())
     return float(torch.stack(peaks).mean()), float(torch.stack(errors).mean())

@@ -1,4 +1,5 @@
 """Every line of every suite binds; every wrong line is one clear Fault that names it."""
+
 import copy
 import json
 import re
@@ -28,7 +29,7 @@ def write(folder: Path, changes: dict) -> Path:
             del place[last]
         else:
             place[last] = value
-    (folder / "params.yaml").write_text(json.dumps(content))          # JSON is YAML
+    (folder / "params.yaml").write_text(json.dumps(content))  # JSON is YAML
     return folder / "params.yaml"
 
 
@@ -44,50 +45,96 @@ def test_every_line_binds(path):
 def test_an_experiment_has_a_name_of_its_own():
     """params.yaml as shipped is the suite mini, byte for byte, so that `v2vbench use mini` brings it back; one that was
     changed is to be called something else, since the report says its name."""
-    assert load(ROOT / "params.yaml").suite != "mini" or (ROOT / "params.yaml").read_bytes() == (ROOT / "suites/mini.yaml").read_bytes()
+    assert (
+        load(ROOT / "params.yaml").suite != "mini"
+        or (ROOT / "params.yaml").read_bytes() == (ROOT / "suites/mini.yaml").read_bytes()
+    )
 
 
 def test_what_is_read_is_typed():
     params = load(TINY)
     schedule = params.schedules["few"]
     assert isinstance(schedule, Schedule) and schedule.lr == 2e-4 and type(schedule.lr) is float
-    assert type(params.schedules["none"].lr) is float                      # written as 0
+    assert type(params.schedules["none"].lr) is float  # written as 0
     assert schedule.betas == (0.5, 0.999) and isinstance(params.run("vid2vid"), Run)
     assert not isinstance(params.run("forecast"), Run) and params.run("forecast").model == "forecast"
 
 
-LINE = dict(title="x", dataset="freedoom", model="copy_last", schedule="none", base="none", first_frames="real", seeds=[0], kwargs={})
+LINE = dict(
+    title="x",
+    dataset="freedoom",
+    model="copy_last",
+    schedule="none",
+    base="none",
+    first_frames="real",
+    seeds=[0],
+    kwargs={},
+)
 AHEAD = dict(title="x", dataset="freedoom", model="forecast", schedule="ahead", base="none", kwargs=SMALL["forecast"])
 COVST = LINE | dict(model="covst", schedule="few", first_frames="none", kwargs=SMALL["covst"])
 ELSEWHERE = {"datasets.other": {"loader": "freedoom"}, "runs.other": LINE | dict(dataset="other")}
 WRONG = {
     "primary of no metric": ({"protocol.primary": ["psnr", "segmentation", "ked"]}, "protocol.primary[2]: no 'ked'"),
-    "too few primaries": ({"protocol.primary": ["psnr", "warp_error"]},
-                          "protocol.primary: ['psnr', 'warp_error'] is not three to five metrics"),
-    "a primary twice": ({"protocol.primary": ["psnr", "psnr", "warp_error"]}, "is not three to five metrics, each once"),
-    "primaries of one heading": ({"protocol.primary": ["psnr", "segmentation", "lpips"]},
-                                 "primary: on no data set are there metrics of both headings, fidelity and realism; there are of fidelity"),
-    "a primary without verdicts": ({"protocol.primary": ["psnr", "segmentation", "fed"]}, "protocol.primary: fed has no verdicts"),
+    "too few primaries": (
+        {"protocol.primary": ["psnr", "warp_error"]},
+        "protocol.primary: ['psnr', 'warp_error'] is not three to five metrics",
+    ),
+    "a primary twice": (
+        {"protocol.primary": ["psnr", "psnr", "warp_error"]},
+        "is not three to five metrics, each once",
+    ),
+    "primaries of one heading": (
+        {"protocol.primary": ["psnr", "segmentation", "lpips"]},
+        "primary: on no data set are there metrics of both headings, fidelity and realism; there are of fidelity",
+    ),
+    "a primary without verdicts": (
+        {"protocol.primary": ["psnr", "segmentation", "fed"]},
+        "protocol.primary: fed has no verdicts",
+    ),
     "unknown base": ({"runs.vid2vid.base": "vid2vid_256"}, "runs.vid2vid.base: no 'vid2vid_256'; there are vid2vid,"),
     "base of a word for no run": ({"runs.vid2vid.base": "self"}, "runs.vid2vid.base: no 'self'; there are vid2vid,"),
-    "base on another data set": (ELSEWHERE | {"runs.vid2vid.base": "other"},
-                                 "runs.vid2vid.base: other is trained on other, not on freedoom"),
+    "base on another data set": (
+        ELSEWHERE | {"runs.vid2vid.base": "other"},
+        "runs.vid2vid.base: other is trained on other, not on freedoom",
+    ),
     "base of itself": ({"runs.vid2vid.base": "vid2vid"}, "runs.vid2vid.base: vid2vid starts from vid2vid, in a circle"),
-    "bases in a circle": ({"runs.vid2vid.base": "a", "runs.a": LINE | dict(base="b"), "runs.b": LINE | dict(base="a")},
-                          "runs.vid2vid.base: vid2vid starts from a starts from b starts from a, in a circle"),
-    "forecast from a run": ({"forecasts.forecast.base": "vid2vid"}, "forecasts.forecast.base: no 'vid2vid'; there are forecast"),
+    "bases in a circle": (
+        {"runs.vid2vid.base": "a", "runs.a": LINE | dict(base="b"), "runs.b": LINE | dict(base="a")},
+        "runs.vid2vid.base: vid2vid starts from a starts from b starts from a, in a circle",
+    ),
+    "forecast from a run": (
+        {"forecasts.forecast.base": "vid2vid"},
+        "forecasts.forecast.base: no 'vid2vid'; there are forecast",
+    ),
     "run from a forecast": ({"runs.vid2vid.base": "forecast"}, "runs.vid2vid.base: no 'forecast'; there are vid2vid,"),
-    "forecasts in a circle": ({"forecasts.forecast.base": "a", "forecasts.a": AHEAD | dict(base="forecast")},
-                              "forecasts.forecast.base: forecast starts from a starts from forecast, in a circle"),
+    "forecasts in a circle": (
+        {"forecasts.forecast.base": "a", "forecasts.a": AHEAD | dict(base="forecast")},
+        "forecasts.forecast.base: forecast starts from a starts from forecast, in a circle",
+    ),
     "COVST from nothing": ({"runs.covst": COVST}, "runs.covst.base: covst starts from a run of pix2pixhd"),
-    "unknown first frames": ({"runs.vid2vid.first_frames": "painted"}, "runs.vid2vid.first_frames: no 'painted'; there are vid2vid,"),
-    "first frames of another data set": (ELSEWHERE | {"runs.vid2vid.first_frames": "other"},
-                                         "runs.vid2vid.first_frames: other is trained on other, not on freedoom"),
-    "first frames of a run with a past": ({"runs.vid2vid.first_frames": "copy_last"},
-                                          "runs.vid2vid.first_frames: copy_last needs first frames itself"),
-    **{f"a run called {word}": ({f"runs.{word}": LINE}, f"a run cannot be called {word}; base and first_frames use the word")
-       for word in ("none", "real", "self")},
-    "a forecast called none": ({"forecasts.none": AHEAD}, "a run cannot be called none; base and first_frames use the word"),
+    "unknown first frames": (
+        {"runs.vid2vid.first_frames": "painted"},
+        "runs.vid2vid.first_frames: no 'painted'; there are vid2vid,",
+    ),
+    "first frames of another data set": (
+        ELSEWHERE | {"runs.vid2vid.first_frames": "other"},
+        "runs.vid2vid.first_frames: other is trained on other, not on freedoom",
+    ),
+    "first frames of a run with a past": (
+        {"runs.vid2vid.first_frames": "copy_last"},
+        "runs.vid2vid.first_frames: copy_last needs first frames itself",
+    ),
+    **{
+        f"a run called {word}": (
+            {f"runs.{word}": LINE},
+            f"a run cannot be called {word}; base and first_frames use the word",
+        )
+        for word in ("none", "real", "self")
+    },
+    "a forecast called none": (
+        {"forecasts.none": AHEAD},
+        "a run cannot be called none; base and first_frames use the word",
+    ),
     "unknown section": ({"runz": {}}, "unknown runz; it takes suite, about, protocol"),
     "missing section": ({"forecasts": ...}, "missing forecasts"),
     "section of another type": ({"runs": []}, "params.yaml.runs: [] is not dict"),
@@ -97,63 +144,146 @@ WRONG = {
     "bool for int": ({"schedules.few.steps": True}, "schedules.few.steps: True is not int"),
     "text for number": ({"schedules.few.lr": "2e-4x"}, "schedules.few.lr: '2e-4x' is not float"),
     "null": ({"schedules.few.seed": None}, "schedules.few.seed: None is not int"),
-    "out of range": ({"protocol.confidence": 1.5}, "protocol.confidence: 1.5 is out of range; it goes from 0.5 to 0.999"),
+    "out of range": (
+        {"protocol.confidence": 1.5},
+        "protocol.confidence: 1.5 is out of range; it goes from 0.5 to 0.999",
+    ),
     "not a choice": ({"schedules.few.precision": "fp16"}, "'fp16' is not one of '32-true', 'bf16-mixed'"),
     "short tuple": ({"schedules.few.betas": [0.5]}, "schedules.few.betas: [0.5] is not"),
     "unknown data set": ({"runs.vid2vid.dataset": "fredoom"}, "runs.vid2vid.dataset: no 'fredoom'; there are freedoom"),
-    "unknown schedule": ({"forecasts.forecast.schedule": "many"}, "forecasts.forecast.schedule: no 'many'; there are few, ahead, none"),
-    "unknown model": ({"runs.vid2vid.model": "vid3vid"}, "runs.vid2vid.model: no model 'vid3vid' in v2vbench/models; there are copy_last,"),
-    "unknown loader": ({"datasets.freedoom.loader": "quake"}, "datasets.freedoom.loader: no dataset 'quake' in v2vbench/datasets"),
+    "unknown schedule": (
+        {"forecasts.forecast.schedule": "many"},
+        "forecasts.forecast.schedule: no 'many'; there are few, ahead, none",
+    ),
+    "unknown model": (
+        {"runs.vid2vid.model": "vid3vid"},
+        "runs.vid2vid.model: no model 'vid3vid' in v2vbench/models; there are copy_last,",
+    ),
+    "unknown loader": (
+        {"datasets.freedoom.loader": "quake"},
+        "datasets.freedoom.loader: no dataset 'quake' in v2vbench/datasets",
+    ),
     "no loader": ({"datasets.freedoom.loader": ...}, "datasets.freedoom: missing loader"),
     "unknown metric": ({"metrics.fid": {}}, "metrics.fid: no metric 'fid' in v2vbench/metrics; there are dists,"),
     "metric of another type": ({"metrics.psnr": [1]}, "metrics.psnr: expected a mapping, got [1]"),
     "metric's argument": ({"metrics.psnr.floor": 1}, "metrics.psnr: unknown floor; it takes data_range, cap_db"),
-    "data set's argument": ({"datasets.freedoom.maps": 3}, "datasets.freedoom: unknown maps; it takes size, train_maps"),
-    "data set's range": ({"datasets.freedoom.n_frames": 1}, "datasets.freedoom.n_frames: 1 is out of range; it goes from 2"),
-    "nested argument": ({"datasets.freedoom.walk.spede": 1}, "datasets.freedoom.walk: unknown spede; it takes speed, turn"),
-    "model's argument": ({"runs.vid2vid.kwargs.n_filtres": 4}, "runs.vid2vid.kwargs: unknown n_filtres; it takes n_past, n_filters"),
+    "data set's argument": (
+        {"datasets.freedoom.maps": 3},
+        "datasets.freedoom: unknown maps; it takes size, train_maps",
+    ),
+    "data set's range": (
+        {"datasets.freedoom.n_frames": 1},
+        "datasets.freedoom.n_frames: 1 is out of range; it goes from 2",
+    ),
+    "nested argument": (
+        {"datasets.freedoom.walk.spede": 1},
+        "datasets.freedoom.walk: unknown spede; it takes speed, turn",
+    ),
+    "model's argument": (
+        {"runs.vid2vid.kwargs.n_filtres": 4},
+        "runs.vid2vid.kwargs: unknown n_filtres; it takes n_past, n_filters",
+    ),
     "model's missing": ({"runs.vid2vid.kwargs.n_past": ...}, "runs.vid2vid.kwargs: missing n_past"),
     "model's type": ({"runs.vid2vid.kwargs.n_filters": "4"}, "runs.vid2vid.kwargs.n_filters: '4' is not int"),
     "facts are not a parameter": ({"runs.vid2vid.kwargs.facts": 1}, "runs.vid2vid.kwargs: unknown facts"),
     "forecast among runs": ({"runs.vid2vid.model": "forecast"}, "runs.vid2vid.model: forecast belongs in forecasts"),
-    "run among forecasts": ({"forecasts.forecast.model": "copy_last", "forecasts.forecast.kwargs": {}}, "copy_last belongs in runs"),
-    "one name twice": ({"predictions.vid2vid": dict(title="", dataset="freedoom", labels="forecast", video="vid2vid", n_past=3, horizon=1)},
-                       "vid2vid names two lines of judges, runs, forecasts, predictions and styles"),
-    "prediction of no run": ({"predictions.future.video": "vid3vid"}, "predictions.future.video: no 'vid3vid'; there are vid2vid,"),
-    "prediction of a forecast": ({"predictions.future.labels": "vid2vid"}, "predictions.future.labels: no 'vid2vid'; there are forecast"),
+    "run among forecasts": (
+        {"forecasts.forecast.model": "copy_last", "forecasts.forecast.kwargs": {}},
+        "copy_last belongs in runs",
+    ),
+    "one name twice": (
+        {
+            "predictions.vid2vid": dict(
+                title="", dataset="freedoom", labels="forecast", video="vid2vid", n_past=3, horizon=1
+            )
+        },
+        "vid2vid names two lines of judges, runs, forecasts, predictions and styles",
+    ),
+    "prediction of no run": (
+        {"predictions.future.video": "vid3vid"},
+        "predictions.future.video: no 'vid3vid'; there are vid2vid,",
+    ),
+    "prediction of a forecast": (
+        {"predictions.future.labels": "vid2vid"},
+        "predictions.future.labels: no 'vid2vid'; there are forecast",
+    ),
     "styles of no run": ({"styles.styles.video": "vid3vid"}, "styles.styles.video: no 'vid3vid'; there are vid2vid,"),
-    "styles of a forecast": ({"styles.styles.video": "forecast"}, "styles.styles.video: no 'forecast'; there are vid2vid,"),
-    "styles of a run without": ({"styles.styles.video": "vid2vid"}, "styles.styles.video: vid2vid draws no styles; name a run whose"),
-    "styles of a model without": ({"styles.styles.video": "copy_last"}, "styles.styles.video: copy_last draws no styles"),
-    "styles on no data set": ({"styles.styles.dataset": "fredoom"}, "styles.styles.dataset: no 'fredoom'; there are freedoom"),
-    "styles on another data set": ({"styles.styles.dataset": "other", "datasets.other": {"loader": "freedoom"}},
-                                   "styles.styles.video: styled is trained on freedoom, not on other"),
-    "styles in a run's name": ({"styles.copy_last": dict(title="", dataset="freedoom", video="styled", seeds=[0], swap={}, clip="first")},
-                               "copy_last names two lines of judges, runs, forecasts, predictions and styles"),
+    "styles of a forecast": (
+        {"styles.styles.video": "forecast"},
+        "styles.styles.video: no 'forecast'; there are vid2vid,",
+    ),
+    "styles of a run without": (
+        {"styles.styles.video": "vid2vid"},
+        "styles.styles.video: vid2vid draws no styles; name a run whose",
+    ),
+    "styles of a model without": (
+        {"styles.styles.video": "copy_last"},
+        "styles.styles.video: copy_last draws no styles",
+    ),
+    "styles on no data set": (
+        {"styles.styles.dataset": "fredoom"},
+        "styles.styles.dataset: no 'fredoom'; there are freedoom",
+    ),
+    "styles on another data set": (
+        {"styles.styles.dataset": "other", "datasets.other": {"loader": "freedoom"}},
+        "styles.styles.video: styled is trained on freedoom, not on other",
+    ),
+    "styles in a run's name": (
+        {"styles.copy_last": dict(title="", dataset="freedoom", video="styled", seeds=[0], swap={}, clip="first")},
+        "copy_last names two lines of judges, runs, forecasts, predictions and styles",
+    ),
     "a run of no seed": ({"runs.vid2vid.seeds": []}, "runs.vid2vid.seeds: [] is not one seed or more, each once"),
-    "a run of a seed twice": ({"runs.vid2vid.seeds": [1, 1]}, "runs.vid2vid.seeds: [1, 1] is not one seed or more, each once"),
+    "a run of a seed twice": (
+        {"runs.vid2vid.seeds": [1, 1]},
+        "runs.vid2vid.seeds: [1, 1] is not one seed or more, each once",
+    ),
     "styles of no seed": ({"styles.styles.seeds": []}, "styles.styles.seeds: [] is not one seed or more, each once"),
-    "styles of a seed twice": ({"styles.styles.seeds": [1, 1]}, "styles.styles.seeds: [1, 1] is not one seed or more, each once"),
+    "styles of a seed twice": (
+        {"styles.styles.seeds": [1, 1]},
+        "styles.styles.seeds: [1, 1] is not one seed or more, each once",
+    ),
     "styles' seed": ({"styles.styles.seeds": [-1]}, "styles.styles.seeds[0]: -1 is out of range; it goes from 0"),
     "swap to no text": ({"styles.styles.swap": {"wall": 3}}, "styles.styles.swap.wall: 3 is not str"),
-    "vote of no metric": ({"preference.metrics.fidelity": ["psnr", "sim"]},
-                          "preference.metrics.fidelity[1]: no 'sim'; there are psnr, lpips, warp_error"),
+    "vote of no metric": (
+        {"preference.metrics.fidelity": ["psnr", "sim"]},
+        "preference.metrics.fidelity[1]: no 'sim'; there are psnr, lpips, warp_error",
+    ),
     "votes of no heading": ({"preference.metrics": ["psnr"]}, "preference.metrics: ['psnr'] is not Candidates"),
-    "judge of no line": ({"metrics.segmentation": {"judge": "critic"}}, "metrics.segmentation.judge: no 'critic'; there are reader"),
+    "judge of no line": (
+        {"metrics.segmentation": {"judge": "critic"}},
+        "metrics.segmentation.judge: no 'critic'; there are reader",
+    ),
     "metric on no data set": ({"metrics.psnr.on": ["kitti"]}, "metrics.psnr.on: no 'kitti'; there are freedoom"),
-    "features of no line": ({"metrics.fed.features": "frame"}, "metrics.fed.features: no 'frame'; there are frames, windows, inception"),
+    "features of no line": (
+        {"metrics.fed.features": "frame"},
+        "metrics.fed.features: no 'frame'; there are frames, windows, inception",
+    ),
     "judge that makes video": ({"judges.reader.model": "vid2vid"}, "judges.reader.model: vid2vid belongs in runs"),
-    "level of a ladder": ({"calibration.ladders.blur": [2, 1]}, "calibration.ladders.blur: [2.0, 1.0] do not lead from mild to worse"),
+    "level of a ladder": (
+        {"calibration.ladders.blur": [2, 1]},
+        "calibration.ladders.blur: [2.0, 1.0] do not lead from mild to worse",
+    ),
     "control of no name": ({"calibration.controls.lazy": {}}, "calibration.controls: no 'lazy'"),
-    "level that is no number": ({"calibration.ladders.warp_space": [1, {}]}, "calibration.ladders.warp_space[1]: {} is not float"),
-    "a number beyond 64 bits": ({"schedules.few.seed": 10 ** 19}, "few.seed: 10000000000000000000 is out of range; whole numbers"),
-    "a number beyond floats": ({"schedules.few.lr": 10 ** 400}, "schedules.few.lr: 1000"),
+    "level that is no number": (
+        {"calibration.ladders.warp_space": [1, {}]},
+        "calibration.ladders.warp_space[1]: {} is not float",
+    ),
+    "a number beyond 64 bits": (
+        {"schedules.few.seed": 10**19},
+        "few.seed: 10000000000000000000 is out of range; whole numbers",
+    ),
+    "a number beyond floats": ({"schedules.few.lr": 10**400}, "schedules.few.lr: 1000"),
     "key longer than a file name": ({"runs." + "p" * 300: LINE}, "it becomes part of file names"),
     "name that is none": ({"runs.vid2vid.model": "x" * 5000}, "is not the name of a file in v2vbench/models"),
-    "vote of a set": ({"preference.metrics.realism": ["fed"]},
-                      "preference.metrics.realism[0]: fed has no value of a single clip; only metrics of single clips vote"),
+    "vote of a set": (
+        {"preference.metrics.realism": ["fed"]},
+        "preference.metrics.realism[0]: fed has no value of a single clip; only metrics of single clips vote",
+    ),
     "report": ({"report.playres": 1}, "report: unknown playres; it takes players"),
-    "key with capitals": ({"metrics.PSNR": {"metric": "psnr", "data_range": 2, "cap_db": 9}}, "metrics: the key 'PSNR' is not made of a-z"),
+    "key with capitals": (
+        {"metrics.PSNR": {"metric": "psnr", "data_range": 2, "cap_db": 9}},
+        "metrics: the key 'PSNR' is not made of a-z",
+    ),
 }
 
 
@@ -166,19 +296,23 @@ def test_a_wrong_line_is_named(tmp_path, changes, says):
     assert not (tmp_path / ".cache/checked").exists()
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("suite: a\nsuite: b\n", "params.yaml:2: found duplicate key \"suite\""),
-    ("suite: [a\n", "params.yaml:2: "),
-    ("suite: 2026-11-22\nabout: a\n", "params.yaml"),
-    ("- a\n", "params.yaml: expected a mapping of sections, got list"),
-    ("", "params.yaml: expected a mapping of sections, got NoneType"),
-    ("suite: !!python/object:os.system {}\n", "params.yaml:1: could not determine a constructor"),
-    ("suite: \x00", "params.yaml: "),
-    ("suite: 2026-13-40\n", "params.yaml: month must be in 1..12"),
-    (f"suite: {'9' * 5000}\n", "params.yaml: Exceeds the limit"),
-    (f"suite: {'[' * 1000}\n", "params.yaml: nested too deep to be read"),
-    (f"suite: {'a b ' * 1250}\nsuite: b\n", "params.yaml:2: found duplicate key \"suite\""),
-    (f"? {'a' * 5000}\n: 1\n? {'a' * 5000}\n: 1\n", "params.yaml:3: found duplicate key")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("suite: a\nsuite: b\n", 'params.yaml:2: found duplicate key "suite"'),
+        ("suite: [a\n", "params.yaml:2: "),
+        ("suite: 2026-11-22\nabout: a\n", "params.yaml"),
+        ("- a\n", "params.yaml: expected a mapping of sections, got list"),
+        ("", "params.yaml: expected a mapping of sections, got NoneType"),
+        ("suite: !!python/object:os.system {}\n", "params.yaml:1: could not determine a constructor"),
+        ("suite: \x00", "params.yaml: "),
+        ("suite: 2026-13-40\n", "params.yaml: month must be in 1..12"),
+        (f"suite: {'9' * 5000}\n", "params.yaml: Exceeds the limit"),
+        (f"suite: {'[' * 1000}\n", "params.yaml: nested too deep to be read"),
+        (f"suite: {'a b ' * 1250}\nsuite: b\n", 'params.yaml:2: found duplicate key "suite"'),
+        (f"? {'a' * 5000}\n: 1\n? {'a' * 5000}\n: 1\n", "params.yaml:3: found duplicate key"),
+    ],
+)
 def test_a_file_that_is_none_is_one_line(tmp_path, text, says):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(Fault, match=re.escape(says)) as fault:
@@ -186,11 +320,19 @@ def test_a_file_that_is_none_is_one_line(tmp_path, text, says):
     assert "\n" not in str(fault.value) and len(str(fault.value)) < 400
 
 
-@pytest.mark.parametrize(("line", "instead", "says"), [
-    ("about: Nothing is learnt here; every stage runs.", "about: 2026-11-22", "params.yaml.about: datetime.date(2026, 11, 22) is not str"),
-    ("lr: 2e-4,", "lr: .nan,", "schedules.few.lr: nan is out of range; it must be a finite number"),
-    ("lr: 2e-4,", "lr: .inf,", "schedules.few.lr: inf is out of range"),
-    ("lr: 2e-4,", "lr: 2e-4, lr: 1e-4,", "found duplicate key \"lr\"")])
+@pytest.mark.parametrize(
+    ("line", "instead", "says"),
+    [
+        (
+            "about: Nothing is learnt here; every stage runs.",
+            "about: 2026-11-22",
+            "params.yaml.about: datetime.date(2026, 11, 22) is not str",
+        ),
+        ("lr: 2e-4,", "lr: .nan,", "schedules.few.lr: nan is out of range; it must be a finite number"),
+        ("lr: 2e-4,", "lr: .inf,", "schedules.few.lr: inf is out of range"),
+        ("lr: 2e-4,", "lr: 2e-4, lr: 1e-4,", 'found duplicate key "lr"'),
+    ],
+)
 def test_what_json_has_no_word_for(tmp_path, line, instead, says):
     assert line in TINY.read_text()
     (tmp_path / "params.yaml").write_text(TINY.read_text().replace(line, instead))

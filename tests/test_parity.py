@@ -3,6 +3,7 @@
 Nothing of v2vbench is on the other side: NumPy, SciPy, scikit-image and OpenCV read the frames and arrays as a store holds them. A metric
 that takes frames of the wrong range, a flow of the wrong direction or colours in the wrong order differs here.
 """
+
 import cv2
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from v2vbench.metrics import (
 
 BETAS = [0.0448, 0.2856, 0.3001]
 LIKE_THE_PAPER = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255)
-LUMA = np.array([0.299, 0.587, 0.114])      # ITU-R BT.601
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +37,15 @@ def raw():
     """Five frames of 48 x 80, as a store holds them: a bright smooth wall that slides under a drifting camera, and a worse video of it."""
     rng, (n, H, W) = np.random.default_rng(0), (5, 48, 80)
     wall = gaussian_filter(rng.normal(0, 300, (H + 20, W + 40, 3)), (2, 2, 0)) + (150, 130, 90)
-    real = np.stack([wall[2 * t:2 * t + H, 3 * t:3 * t + W] for t in range(n)]).clip(0, 255)
+    real = np.stack([wall[2 * t : 2 * t + H, 3 * t : 3 * t + W] for t in range(n)]).clip(0, 255)
     fake = (0.8 * real + 25 + rng.normal(0, 8, real.shape) + 6 * rng.normal(size=(n, 1, 1, 3))).clip(0, 255)
-    flow = gaussian_filter(rng.normal(0, 20, (n - 1, H, W, 2)), (0, 4, 4, 0)) + (3, 2)      # some point outside
-    return {"real": real.astype(np.uint8), "fake": fake.astype(np.uint8), "flow": flow.astype(np.float16),
-            "occluded": (rng.random((n - 1, H, W)) < 0.3).astype(np.uint8)}
+    flow = gaussian_filter(rng.normal(0, 20, (n - 1, H, W, 2)), (0, 4, 4, 0)) + (3, 2)  # some point outside
+    return {
+        "real": real.astype(np.uint8),
+        "fake": fake.astype(np.uint8),
+        "flow": flow.astype(np.float16),
+        "occluded": (rng.random((n - 1, H, W)) < 0.3).astype(np.uint8),
+    }
 
 
 def contrast(x, y):
@@ -61,7 +66,7 @@ def multi_scale(x, y):
 
 
 def moved(frame, flow):
-    y, x = np.mgrid[:frame.shape[0], :frame.shape[1]]
+    y, x = np.mgrid[: frame.shape[0], : frame.shape[1]]
     at = y + flow[..., 1].astype(float), x + flow[..., 0].astype(float)
     return np.stack([map_coordinates(frame[..., c] / 255, at, order=1, mode="nearest") for c in range(3)], -1)
 
@@ -72,15 +77,23 @@ def blocks(frames):
 
 def farneback(frames):
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    return [cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 3, 15, 3, 5, 1.2, 0).astype(float) for a, b in zip(grey, grey[1:])]
+    return [
+        cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 3, 15, 3, 5, 1.2, 0).astype(float) for a, b in zip(grey, grey[1:])
+    ]
 
 
 def dis(frames):
     """OpenCV's DIS flow back in time at twice the size."""
     H, W, _ = frames[0].shape
-    grey = [cv2.cvtColor(cv2.resize(frame, (2 * W, 2 * H), interpolation=cv2.INTER_CUBIC), cv2.COLOR_RGB2GRAY) for frame in frames]
+    grey = [
+        cv2.cvtColor(cv2.resize(frame, (2 * W, 2 * H), interpolation=cv2.INTER_CUBIC), cv2.COLOR_RGB2GRAY)
+        for frame in frames
+    ]
     estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return [cv2.resize(estimator.calc(b, a, None), (W, H), interpolation=cv2.INTER_AREA).astype(float) / 2 for a, b in zip(grey, grey[1:])]
+    return [
+        cv2.resize(estimator.calc(b, a, None), (W, H), interpolation=cv2.INTER_AREA).astype(float) / 2
+        for a, b in zip(grey, grey[1:])
+    ]
 
 
 def by_frame(function):
@@ -88,7 +101,9 @@ def by_frame(function):
 
 
 def warp_errors(raw):
-    errors = [((b / 255 - moved(a, flow)) ** 2).mean(-1) for a, b, flow in zip(raw["fake"], raw["fake"][1:], raw["flow"])]
+    errors = [
+        ((b / 255 - moved(a, flow)) ** 2).mean(-1) for a, b, flow in zip(raw["fake"], raw["fake"][1:], raw["flow"])
+    ]
     return [error[hidden == 0].mean() for error, hidden in zip(errors, raw["occluded"])]
 
 
@@ -114,7 +129,7 @@ def motions(raw):
 def tracks(flow, occluded, t, x, y, n_frames):
     """The places of one point of frame t in frames t - 1, t - 2, ... until it is lost: one pixel at a time."""
     for k in range(1, min(n_frames, t + 1)):
-        at = lambda image: map_coordinates(image.astype(float), [[y], [x]], order=1, mode="nearest")[0]      # noqa: B023, E731
+        at = lambda image: map_coordinates(image.astype(float), [[y], [x]], order=1, mode="nearest")[0]  # noqa: B023, E731
         if occluded is not None and at(occluded[t - k]) > 0:
             return
         x, y = x + at(flow[t - k, ..., 0]), y + at(flow[t - k, ..., 1])
@@ -124,7 +139,9 @@ def tracks(flow, occluded, t, x, y, n_frames):
 
 
 def colour(frame, x, y):
-    return np.array([map_coordinates(frame[..., c].astype(float), [[y], [x]], order=1, mode="nearest")[0] for c in range(3)])
+    return np.array(
+        [map_coordinates(frame[..., c].astype(float), [[y], [x]], order=1, mode="nearest")[0] for c in range(3)]
+    )
 
 
 POINTS = [(x, y) for y in range(8, 48, 16) for x in range(8, 80, 16)]
@@ -138,8 +155,10 @@ def track_errors(raw):
             own, near = [], []
             for k, x, y in tracks(raw["flow"], raw["occluded"], t, x0, y0, 4):
                 own.append(np.mean((colour(raw["fake"][t - k], x, y) - raw["fake"][t, y0, x0]) ** 2))
-                near += [np.mean((colour(raw["fake"][t - k], x + dx, y + dy) - raw["fake"][t, y0, x0]) ** 2)
-                         for dx, dy in ((2, 0), (-2, 0), (0, 2), (0, -2))]
+                near += [
+                    np.mean((colour(raw["fake"][t - k], x + dx, y + dy) - raw["fake"][t, y0, x0]) ** 2)
+                    for dx, dy in ((2, 0), (-2, 0), (0, 2), (0, -2))
+                ]
             shares += [np.sqrt((np.mean(own) + 9) / (np.mean(near) + 9))] if own else []
         values.append(np.mean(shares))
     return values
@@ -156,15 +175,29 @@ def track_drifts(raw):
     return values
 
 
-ORACLES = {      # metric: its settings, its values by others, tolerance: relative
-    psnr: ({"data_range": 2, "cap_db": 100}, by_frame(lambda x, y: peak_signal_noise_ratio(y, x, data_range=255)), 1e-6),
+ORACLES = {  # metric: its settings, its values by others, tolerance: relative
+    psnr: (
+        {"data_range": 2, "cap_db": 100},
+        by_frame(lambda x, y: peak_signal_noise_ratio(y, x, data_range=255)),
+        1e-6,
+    ),
     ssim: ({"sigma": 1.5}, by_frame(lambda x, y: structural_similarity(x, y, channel_axis=-1, **LIKE_THE_PAPER)), 1e-6),
     ms_ssim: ({"sigma": 1.5, "betas": BETAS}, by_frame(multi_scale), 1e-6),
     warp_error: ({}, warp_errors, 1e-5),
     flow_error: ({}, flow_errors, 1e-9),
-    tof: ({}, lambda raw: [np.linalg.norm(a - b, axis=-1).mean() for a, b in zip(farneback(raw["fake"]), farneback(raw["real"]))], 1e-9),
+    tof: (
+        {},
+        lambda raw: [
+            np.linalg.norm(a - b, axis=-1).mean() for a, b in zip(farneback(raw["fake"]), farneback(raw["real"]))
+        ],
+        1e-9,
+    ),
     flicker: ({"block_px": 8}, flickers, 1e-5),
-    sharpness_ratio: ({}, lambda raw: np.array(gradient_energies(raw["fake"])) / np.mean(gradient_energies(raw["real"])), 1e-6),
+    sharpness_ratio: (
+        {},
+        lambda raw: np.array(gradient_energies(raw["fake"])) / np.mean(gradient_energies(raw["real"])),
+        1e-6,
+    ),
     motion_ratio: ({"block_px": 8}, motions, 1e-5),
     track_error: ({"n_frames": 4, "stride_px": 16, "apart_px": 2, "noise": 3.0}, track_errors, 1e-6),
     track_drift: ({"n_frames": 4, "stride_px": 16}, track_drifts, 1e-5),
@@ -181,7 +214,10 @@ def ours(module, raw, **settings):
 def test_values_are_those_of_other_code_on_the_raw_frames(module, raw):
     settings, oracle, tolerance = ORACLES[module]
     want = np.array(oracle(raw))
-    assert np.allclose(ours(module, raw, **settings), want, rtol=tolerance, atol=0) and np.ptp(want) > 1e-3 * abs(want).max()
+    assert (
+        np.allclose(ours(module, raw, **settings), want, rtol=tolerance, atol=0)
+        and np.ptp(want) > 1e-3 * abs(want).max()
+    )
 
 
 @pytest.mark.parametrize("module", ORACLES, ids=IDS)
@@ -189,7 +225,7 @@ def test_frames_of_another_range_would_be_noticed(module, raw, monkeypatch):
     """The fault that a parity test between our own tensors cannot see: frames that black is not 0 of, or twice as wide."""
     settings, oracle, tolerance = ORACLES[module]
     want, image = np.array(oracle(raw)), clips.image
-    if module in (motion_ratio, sharpness_ratio):                  # ratios: the width of the range cancels, and so it should
+    if module in (motion_ratio, sharpness_ratio):  # ratios: the width of the range cancels, and so it should
         monkeypatch.setattr(clips, "image", lambda array: image(array) ** 2)
     else:
         monkeypatch.setattr(clips, "image", lambda array: image(array) / 2 - 0.5)
@@ -200,7 +236,7 @@ def test_frames_of_another_range_would_be_noticed(module, raw, monkeypatch):
 def test_ssim_of_flat_frames_in_closed_form(betas):
     """Where nothing varies the luminance term is left: (2 a b + c1) / (a^2 + b^2 + c1), c1 = (0.01 x 255)^2."""
     flat = {name: np.full((2, 48, 80, 3), level, np.uint8) for name, level in (("fake", 120), ("real", 135))}
-    want = (2 * 120 * 135 + 2.55 ** 2) / (120 ** 2 + 135 ** 2 + 2.55 ** 2)
+    want = (2 * 120 * 135 + 2.55**2) / (120**2 + 135**2 + 2.55**2)
     assert want == pytest.approx(0.9931048, abs=1e-6)
     if betas is None:
         assert ours(ssim, flat, sigma=1.5) == pytest.approx(want, abs=1e-6)
@@ -212,7 +248,9 @@ def test_ssim_of_flat_frames_in_closed_form(betas):
 def test_ssim_of_smooth_frames_near_black_and_white(level, noise):
     """Where float32 would lose the variances: torchmetrics is off by 2e-3 there."""
     rng = np.random.default_rng(0)
-    real = (level + gaussian_filter(rng.normal(0, 10 * noise, (2, 48, 80, 3)), (0, 5, 5, 0))).clip(0, 255).astype(np.uint8)
+    real = (
+        (level + gaussian_filter(rng.normal(0, 10 * noise, (2, 48, 80, 3)), (0, 5, 5, 0))).clip(0, 255).astype(np.uint8)
+    )
     fake = (real + rng.integers(-1, 2, real.shape)).clip(0, 255).astype(np.uint8)
     want = [structural_similarity(x, y, channel_axis=-1, **LIKE_THE_PAPER) for x, y in zip(fake, real)]
     assert np.abs(ours(ssim, {"fake": fake, "real": real}, sigma=1.5) - want).max() < 1e-6
@@ -223,6 +261,7 @@ def test_ssim_of_smooth_frames_near_black_and_white(level, noise):
 def test_ssim_is_the_middle_of_torchmetrics_map(raw):
     import torch
     from torchmetrics.functional.image import structural_similarity_index_measure as theirs
+
     fake, real = (torch.from_numpy(raw[name]).permute(0, 3, 1, 2).double() / 255 for name in ("fake", "real"))
     _, whole = theirs(fake, real, sigma=1.5, data_range=1.0, reduction="none", return_full_image=True)
     assert np.abs(ours(ssim, raw, sigma=1.5) - whole[..., 5:-5, 5:-5].mean((1, 2, 3)).numpy()).max() < 1e-6

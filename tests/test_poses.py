@@ -1,4 +1,5 @@
 """Poses: their drawing, the mannequin whose motion is known, and a film laid out as vid2vid's pose task has it."""
+
 import json
 import shutil
 
@@ -11,21 +12,49 @@ from test_fetch import fault
 from v2vbench import clips, flow, params
 from v2vbench.datasets import _poses, dance, mannequin
 
-LINE = {"size": [64, 64], "n_train_clips": 2, "n_test_clips": 1, "n_frames": 10, "seed": 0, "height": 0.78, "period": [30, 50],
-        "swing": 0.8, "sway": 0.08, "zoom": 0.15, "line_width": 1}
-FILM = {"licence": "ours", "fps": 25, "size": [64, 64], "n_frames": 3, "keep_width": 0.5, "densepose": True, "threshold": 0.1,
-        "line_width": 1}
+LINE = {
+    "size": [64, 64],
+    "n_train_clips": 2,
+    "n_test_clips": 1,
+    "n_frames": 10,
+    "seed": 0,
+    "height": 0.78,
+    "period": [30, 50],
+    "swing": 0.8,
+    "sway": 0.08,
+    "zoom": 0.15,
+    "line_width": 1,
+}
+FILM = {
+    "licence": "ours",
+    "fps": 25,
+    "size": [64, 64],
+    "n_frames": 3,
+    "keep_width": 0.5,
+    "densepose": True,
+    "threshold": 0.1,
+    "line_width": 1,
+}
 LINES = {"line_width": 1, "threshold": 0.1}
-N_DENSE = 3                       # channels of the maps before the parts
+N_DENSE = 3  # channels of the maps before the parts
 
 
 def make(folder, **changes):
-    params.bind(mannequin.prepare, LINE | changes, "datasets.mannequin", out=folder / "m.zip", name="mannequin", cache=folder)
+    params.bind(
+        mannequin.prepare, LINE | changes, "datasets.mannequin", out=folder / "m.zip", name="mannequin", cache=folder
+    )
     return clips.Store(folder / "m.zip")
 
 
 def load(folder, out, **changes):
-    params.bind(dance.prepare, FILM | {"folder": str(folder)} | changes, "datasets.dance", out=out / "d.zip", name="dance", cache=out)
+    params.bind(
+        dance.prepare,
+        FILM | {"folder": str(folder)} | changes,
+        "datasets.dance",
+        out=out / "d.zip",
+        name="dance",
+        cache=out,
+    )
     return clips.Store(out / "d.zip")
 
 
@@ -43,7 +72,9 @@ def danced():
 
 
 def warped(real, motion):
-    moved = flow.warp(torch.from_numpy(real[:-1]).permute(0, 3, 1, 2).float(), torch.from_numpy(motion).permute(0, 3, 1, 2).float())
+    moved = flow.warp(
+        torch.from_numpy(real[:-1]).permute(0, 3, 1, 2).float(), torch.from_numpy(motion).permute(0, 3, 1, 2).float()
+    )
     return np.abs(moved.permute(0, 2, 3, 1).numpy() - real[1:]).max(-1)
 
 
@@ -61,12 +92,18 @@ def lay_out(folder, danced, *, enlarge=1):
             (folder / f"{phase}_{kind}" / sequence).mkdir(parents=True)
         for t in range(n):
             side = real.shape[2] // 2
-            frame, dense = (np.pad(array[t], ((0, 0), (side, side), (0, 0)), constant_values=9).repeat(enlarge, 0).repeat(enlarge, 1)
-                            for array in (real, surface))
+            frame, dense = (
+                np.pad(array[t], ((0, 0), (side, side), (0, 0)), constant_values=9)
+                .repeat(enlarge, 0)
+                .repeat(enlarge, 1)
+                for array in (real, surface)
+            )
             pose = poses[t] + (side, 0, 0)
             pose[:, :2] = (pose[:, :2] + 0.5) * enlarge - 0.5
             Image.fromarray(frame).save(folder / f"{phase}_img" / sequence / f"frame{t + 7}.png")
-            Image.fromarray(np.ascontiguousarray(dense[..., ::-1])).save(folder / f"{phase}_densepose" / sequence / f"frame{t + 7}_IUV.png")
+            Image.fromarray(np.ascontiguousarray(dense[..., ::-1])).save(
+                folder / f"{phase}_densepose" / sequence / f"frame{t + 7}_IUV.png"
+            )
             content = {"version": 1.3, "people": [spoken(pose * (0.5, 0.5, 1)), spoken(pose)]}
             (folder / f"{phase}_openpose" / sequence / f"frame{t + 7}_keypoints.json").write_text(json.dumps(content))
     return folder
@@ -85,7 +122,7 @@ def test_each_part_has_a_channel(danced):
         apart = [c for c, other in enumerate(_poses.PARTS.values()) if not {*sum(part, ())} & {*sum(other, ())}]
         np.testing.assert_array_equal(drawn[..., apart], whole[..., apart])
     nothing = pose * (1, 1, 0)
-    assert _poses.draw(nothing, size=(64, 64), line_width=1, threshold=0).max() == 0      # confidence 0 is: not found
+    assert _poses.draw(nothing, size=(64, 64), line_width=1, threshold=0).max() == 0  # confidence 0 is: not found
 
 
 def test_lines_lie_on_the_points():
@@ -95,10 +132,14 @@ def test_lines_lie_on_the_points():
     arm = list(_poses.PARTS).index("right arm")
     for line_width in (1, 2):
         drawn = _poses.draw(pose, size=(48, 64), line_width=line_width, threshold=0.1).astype(float) / 255
-        area = 30 * line_width + (1.25 * np.pi - 1) * line_width ** 2 / 4    # round ends and corner, less what is there twice
+        area = (
+            30 * line_width + (1.25 * np.pi - 1) * line_width**2 / 4
+        )  # round ends and corner, less what is there twice
         assert drawn[..., arm].sum() == pytest.approx(area, rel=0.01) and drawn.sum() == drawn[..., arm].sum()
         y, x = np.nonzero(drawn[..., arm])
-        assert (x.min(), x.max(), y.min(), y.max()) == pytest.approx((10.25, 30.25, 20.5, 30.5), abs=0.5 + line_width / 2 + 0.25)
+        assert (x.min(), x.max(), y.min(), y.max()) == pytest.approx(
+            (10.25, 30.25, 20.5, 30.5), abs=0.5 + line_width / 2 + 0.25
+        )
         moved = _poses.draw(pose + (7, -5, 0), size=(48, 64), line_width=line_width, threshold=0.1)
         np.testing.assert_array_equal(moved / 255, np.roll(drawn, (-5, 7), (0, 1)))
     assert _poses.draw(pose + (500, 0, 0), size=(48, 64), **LINES).max() == 0
@@ -112,9 +153,14 @@ def test_maps(danced):
         assert maps.shape == (64, 64, len(_poses.CHANNELS)) and len(_poses.COLOURS) == len(_poses.CHANNELS)
         np.testing.assert_array_equal(np.rint(maps[..., 0] * (24 / 255)), surface[t, ..., 0])
         on = {part: maps[..., N_DENSE + c] > 200 for c, part in enumerate(_poses.PARTS)}
-        for part, ids in {"right arm": (18, 22, 3), "right leg": (9, 13, 6), "left leg": (10, 14, 5), "face": (24,)}.items():
+        for part, ids in {
+            "right arm": (18, 22, 3),
+            "right leg": (9, 13, 6),
+            "left leg": (10, 14, 5),
+            "face": (24,),
+        }.items():
             seen = surface[t, ..., 0][on[part]]
-            assert np.isin(seen, (2, *ids)).mean() > 0.7 and np.isin(ids, seen).any()      # the torso hides the hips
+            assert np.isin(seen, (2, *ids)).mean() > 0.7 and np.isin(ids, seen).any()  # the torso hides the hips
         columns = np.arange(64)
         for pair in (("right leg", "left leg"), ("right arm", "left arm")):
             right, left = (np.average(columns, weights=on[part].sum(0)) for part in pair)
@@ -126,18 +172,30 @@ def test_mannequin_store(store, tmp_path):
     store.verify()
     facts = store.facts
     assert {key: (clip["split"], clip["n_frames"]) for key, clip in store.clips.items()} == {
-        "train-000": ("train", 10), "train-001": ("train", 10), "same-000": ("same", 10)}
-    assert facts.standing == "sanity" and facts.label_names == _poses.CHANNELS and facts.droppable == tuple(_poses.PARTS)
+        "train-000": ("train", 10),
+        "train-001": ("train", 10),
+        "same-000": ("same", 10),
+    }
+    assert (
+        facts.standing == "sanity" and facts.label_names == _poses.CHANNELS and facts.droppable == tuple(_poses.PARTS)
+    )
     clip = store.read("same-000")
     assert {name: array.shape for name, array in clip.items()} == {
-        "real": (10, 64, 64, 3), "maps": (10, 64, 64, 12), "keypoints": (10, 25, 3), "flow": (9, 64, 64, 2), "occluded": (9, 64, 64)}
+        "real": (10, 64, 64, 3),
+        "maps": (10, 64, 64, 12),
+        "keypoints": (10, 25, 3),
+        "flow": (9, 64, 64, 2),
+        "occluded": (9, 64, 64),
+    }
     again = make(tmp_path)
     assert (tmp_path / "m.zip").read_bytes() == store.path.read_bytes()
     more = make(tmp_path, n_train_clips=3)
-    assert {key: clip["sha256"] for key, clip in again.clips.items()}.items() <= {k: c["sha256"] for k, c in more.clips.items()}.items()
+    assert {key: clip["sha256"] for key, clip in again.clips.items()}.items() <= {
+        k: c["sha256"] for k, c in more.clips.items()
+    }.items()
     other = make(tmp_path, seed=1)
     assert not {clip["sha256"] for clip in other.clips.values()} & {clip["sha256"] for clip in store.clips.values()}
-    behind = [s.read("train-000")["real"][0, :8] for s in (store, other)]      # another seed is another wall too
+    behind = [s.read("train-000")["real"][0, :8] for s in (store, other)]  # another seed is another wall too
     assert (behind[0] != behind[1]).any() and (clip["real"][0, :8] == behind[0]).all()
 
 
@@ -172,20 +230,28 @@ def test_hidden():
     hidden = np.zeros((1, 16, 24))
     hidden[0, 4:12, 4:7] = 1
     np.testing.assert_array_equal(mannequin.hidden(motion, layer), hidden)
-    edge = np.full((2, 16, 24), 5)                               # all of it moves: the first three columns come from outside
-    np.testing.assert_array_equal(mannequin.hidden(np.full((1, 16, 24, 2), (-3, 0), np.float16), edge)[0].sum(0), [16] * 3 + [0] * 21)
+    edge = np.full((2, 16, 24), 5)  # all of it moves: the first three columns come from outside
+    np.testing.assert_array_equal(
+        mannequin.hidden(np.full((1, 16, 24, 2), (-3, 0), np.float16), edge)[0].sum(0), [16] * 3 + [0] * 21
+    )
 
 
 def test_dances(danced):
     """Periodic, on the floor, limbs rigid: lengths keep their ratios."""
     size = (64, 64)
-    where = mannequin.dance(np.random.default_rng(0), n_frames=41, size=size, height=0.78, period=(20, 20), swing=1.0, sway=0.05, zoom=0.2)
+    where = mannequin.dance(
+        np.random.default_rng(0), n_frames=41, size=size, height=0.78, period=(20, 20), swing=1.0, sway=0.05, zoom=0.2
+    )
     poses = mannequin.keypoints(where, size)
     np.testing.assert_allclose(poses[0], poses[40], atol=1e-9)
     assert np.abs(np.diff(poses[..., :2], axis=0)).max() < 12
     lower, upper = (np.linalg.norm(poses[:, a, :2] - poses[:, b, :2], axis=-1) for a, b in ((10, 11), (9, 10)))
     np.testing.assert_allclose(lower / upper, 0.21 / 0.22, rtol=1e-9)
-    assert poses.shape == (41, _poses.N_POINTS, 3) and 0.95 < upper.max() / (0.78 * 64 * 0.22) <= 1 and upper.min() < 0.95 * upper.max()
+    assert (
+        poses.shape == (41, _poses.N_POINTS, 3)
+        and 0.95 < upper.max() / (0.78 * 64 * 0.22) <= 1
+        and upper.min() < 0.95 * upper.max()
+    )
     feet = poses[:, [11, 14], 1].max(1)
     assert (feet > 0.8 * 64).all() and (feet < mannequin.FLOOR * 64).all()
 
@@ -198,41 +264,56 @@ def test_real_layout(danced, tmp_path, enlarge):
     film.verify()
     assert film.split("train") == ["train-0001-000000", "train-0001-000003", "train-0002-000000", "train-0002-000003"]
     assert film.split("test") == ["test-0001-000000"] and film.facts.droppable == tuple(_poses.PARTS)
-    assert film.facts.fps == 25 and film.facts.licence == "ours" and str(tmp_path) not in json.dumps(list(film.clips.values()))
+    assert (
+        film.facts.fps == 25
+        and film.facts.licence == "ours"
+        and str(tmp_path) not in json.dumps(list(film.clips.values()))
+    )
     for first, key in ((0, "train-0001-000000"), (3, "train-0002-000003")):
         clip = film.read(key)
         drawn = np.stack([_poses.encode(surface[t], poses[t], **LINES) for t in range(first, first + 3)])
-        np.testing.assert_array_equal(clip["real"], real[first:first + 3])
-        np.testing.assert_allclose(clip["maps"].astype(int), drawn, atol=64)   # a point on the edge of a sixty-fourth of a pixel
+        np.testing.assert_array_equal(clip["real"], real[first : first + 3])
+        np.testing.assert_allclose(
+            clip["maps"].astype(int), drawn, atol=64
+        )  # a point on the edge of a sixty-fourth of a pixel
         assert (clip["maps"] == drawn).mean() > 0.999 and (clip["maps"][..., :N_DENSE] == drawn[..., :N_DENSE]).all()
-        np.testing.assert_allclose(clip["keypoints"], poses[first:first + 3, :25], atol=1e-3)
+        np.testing.assert_allclose(clip["keypoints"], poses[first : first + 3, :25], atol=1e-3)
         assert clip["flow"].shape == (2, 64, 64, 2) and clip["occluded"].shape == (2, 64, 64)
     shutil.rmtree(tmp_path / "film" / "train_densepose")
     lines = load(tmp_path / "film", tmp_path, densepose=False).read("train-0001-000000")["maps"]
-    assert lines[..., :N_DENSE].max() == 0 and (lines[..., N_DENSE:] == film.read("train-0001-000000")["maps"][..., N_DENSE:]).all()
+    assert (
+        lines[..., :N_DENSE].max() == 0
+        and (lines[..., N_DENSE:] == film.read("train-0001-000000")["maps"][..., N_DENSE:]).all()
+    )
 
 
 def test_reads_the_tallest(danced, tmp_path):
     pose, path = danced[4][0], tmp_path / "a.json"
     far = pose * (0.5, 0.5, 1)
-    far[0] = 0, -900, 0                                           # not found, so it makes nobody tall
+    far[0] = 0, -900, 0  # not found, so it makes nobody tall
     people = [spoken(far), spoken(pose, face_keypoints_2d=[], hand_left_keypoints_2d=[]), spoken(pose * 0)]
     path.write_text(json.dumps({"people": people}))
     read = _poses.read(path)
     np.testing.assert_array_equal(read[:25], pose[:25])
-    assert (read[25:_poses.RIGHT_HAND] == 0).all() and (read[_poses.RIGHT_HAND:] == pose[_poses.RIGHT_HAND:]).all()
+    assert (read[25 : _poses.RIGHT_HAND] == 0).all() and (read[_poses.RIGHT_HAND :] == pose[_poses.RIGHT_HAND :]).all()
 
 
 def test_faults_of_files(danced, tmp_path):
     pose, path = danced[4][0], tmp_path / "a.json"
     assert "a.json: No such file" in fault(_poses.read, path)
     for told, content in {
-            "holds no person": {"people": []}, "a.json: holds no person": {"people": [spoken(pose * 0)]}, "no 'people'": {"version": 1},
-            "not OpenPose's": [1], "no 'pose_keypoints_2d'": {"people": [{"pose_keypoints": []}]},
-            "pose_keypoints_2d: expected 75": {"people": [spoken(pose, pose_keypoints_2d=[0.0] * 54)]},
-            "hand_right_keypoints_2d: expected 63": {"people": [spoken(pose, hand_right_keypoints_2d=[1e300] * 63)]},
-            "could not convert": {"people": [spoken(pose, face_keypoints_2d=["x"] * 210)]}, "BODY_25": {"people": 3},
-            "inhomogeneous": {"people": [spoken(pose, pose_keypoints_2d=[[1], [1, 2]])]}, "JSON": {"people": [None]}}.items():
+        "holds no person": {"people": []},
+        "a.json: holds no person": {"people": [spoken(pose * 0)]},
+        "no 'people'": {"version": 1},
+        "not OpenPose's": [1],
+        "no 'pose_keypoints_2d'": {"people": [{"pose_keypoints": []}]},
+        "pose_keypoints_2d: expected 75": {"people": [spoken(pose, pose_keypoints_2d=[0.0] * 54)]},
+        "hand_right_keypoints_2d: expected 63": {"people": [spoken(pose, hand_right_keypoints_2d=[1e300] * 63)]},
+        "could not convert": {"people": [spoken(pose, face_keypoints_2d=["x"] * 210)]},
+        "BODY_25": {"people": 3},
+        "inhomogeneous": {"people": [spoken(pose, pose_keypoints_2d=[[1], [1, 2]])]},
+        "JSON": {"people": [None]},
+    }.items():
         path.write_text(json.dumps(content))
         message = fault(_poses.read, path)
         assert told in message and "a.json" in message
@@ -246,7 +327,9 @@ def test_faults_of_the_layout(danced, tmp_path):
     assert "datasets.dance.folder" in message and "nowhere" in message and "{train,test}_img/<sequence>" in message
     film = lay_out(tmp_path / "film", danced)
     assert "datasets.dance.size" in fault(load, film, tmp_path, size=[60, 64])
-    assert "no sequence has 4 frames" in fault(load, film, tmp_path, n_frames=4) and "test_img" in fault(load, film, tmp_path, n_frames=4)
+    assert "no sequence has 4 frames" in fault(load, film, tmp_path, n_frames=4) and "test_img" in fault(
+        load, film, tmp_path, n_frames=4
+    )
     pose = film / "train_openpose/0002/frame8_keypoints.json"
     content = pose.read_text()
     pose.write_text("{")
@@ -256,8 +339,11 @@ def test_faults_of_the_layout(danced, tmp_path):
     assert "0002 of train: 6 in train_img, 5 in train_openpose, 6 in train_densepose" in message
     pose.write_text(content)
     dense = film / "train_densepose/0001/frame9_IUV.png"
-    for told, picture in {"expected RGB": np.zeros((64, 128), np.uint8), "[8, 8] px": np.zeros((8, 8, 3), np.uint8),
-                          "part 25 in the third channel": np.full((64, 128, 3), 25, np.uint8)}.items():
+    for told, picture in {
+        "expected RGB": np.zeros((64, 128), np.uint8),
+        "[8, 8] px": np.zeros((8, 8, 3), np.uint8),
+        "part 25 in the third channel": np.full((64, 128, 3), 25, np.uint8),
+    }.items():
         Image.fromarray(picture).save(dense)
         assert told in (message := fault(load, film, tmp_path)) and "0001/frame9_IUV.png" in message
     dense.write_bytes(b"no png")

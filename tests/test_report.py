@@ -1,4 +1,5 @@
 """The report of a made-up project: 3 methods on a benchmark of two groups and on a sanity check."""
+
 import hashlib
 import itertools
 import json
@@ -95,14 +96,18 @@ def test_every_method_metric_and_value_of_compare_is_printed(made, html):
             if metric["hidden"]:
                 assert not any(row[0].strip().startswith(metric["title"]) for row in rows)
                 continue
-            row, = (row for row in rows if row[0].strip().startswith(metric["title"]))
+            (row,) = (row for row in rows if row[0].strip().startswith(metric["title"]))
             values.append(metric["real"] and metric["real"]["value"])
-            values += [metric["controls"][key]["value"] for key in ("frozen", "carried", "blurred")]       # feasible ones come first
+            values += [
+                metric["controls"][key]["value"] for key in ("frozen", "carried", "blurred")
+            ]  # feasible ones come first
             for value, words in zip(values, row[1:], strict=True):
                 assert words.strip() == "" if value is None else told(words, value), (metric["title"], words, value)
             if metric["floor"]:
                 assert told(row[4].partition("guess ")[2], metric["floor"]["value"])
-    assert html.count("<strong>0.87</strong> / 0.13</td>") == 4 and html.count(">0.60 / 0.40</td>") == 4      # votes, and chances
+    assert (
+        html.count("<strong>0.87</strong> / 0.13</td>") == 4 and html.count(">0.60 / 0.40</td>") == 4
+    )  # votes, and chances
     assert all(text in html for text in ("vid2vid", "pix2pixHD", "2 real frames", "1 h 02 min"))
     assert "gone" not in html
 
@@ -114,22 +119,32 @@ def by_title(part: str) -> dict[str, list]:
 
 def test_two_headings_with_the_primaries_first(html):
     seen = html.split('id="sliding-seen"')[1].split('id="sliding-unseen"')[0]
-    assert re.findall(r'<th scope="rowgroup">([^<]+)</th>', seen) == ["Fidelity to the source", "Realism in space and time"]
+    assert re.findall(r'<th scope="rowgroup">([^<]+)</th>', seen) == [
+        "Fidelity to the source",
+        "Realism in space and time",
+    ]
     rows, bodies = by_title(seen), seen.split("<tbody>")[1:3]
     names = [re.findall(r'<span class="head">([^<]*)<span class="nowrap">([^<]*)<a', body) for body in bodies]
     assert [["".join(name).strip() for name in own] for own in names] == [
-        ["PSNR"], ["warp error", "KED-Lite0 &lt;frames&gt;", "FED-Lite0 frames", "motion ratio"]]
+        ["PSNR"],
+        ["warp error", "KED-Lite0 &lt;frames&gt;", "FED-Lite0 frames", "motion ratio"],
+    ]
     assert [name for name, row in rows.items() if "primary" in row[0]] == ["PSNR", "warp error", "KED-Lite0 <frames>"]
-    assert "dB, sees frames" in rows["PSNR"][0] and "sees little of either, of whole sets" in rows["FED-Lite0 frames"][0]
+    assert (
+        "dB, sees frames" in rows["PSNR"][0] and "sees little of either, of whole sets" in rows["FED-Lite0 frames"][0]
+    )
     assert seen.count('<tr class="primary">') == 3 and "named beforehand" in seen
 
 
 def test_verdicts_equivalents_seeds_and_bars_are_told(html):
     seen, unseen = (html.split(f'id="sliding-{name}"')[1] for name in ("seen", "unseen"))
     rows = by_title(seen)
-    psnr, warp, fed, ked, motion = (rows[name] for name in (
-        "PSNR", "warp error", "FED-Lite0 frames", "KED-Lite0 <frames>", "motion ratio"))
-    assert "▼ worse than vid2vid, p < 0.001, primary metrics, over seeds too" in psnr[2] and not set("▲▼≈") & set(psnr[1])
+    psnr, warp, fed, ked, motion = (
+        rows[name] for name in ("PSNR", "warp error", "FED-Lite0 frames", "KED-Lite0 <frames>", "motion ratio")
+    )
+    assert "▼ worse than vid2vid, p < 0.001, primary metrics, over seeds too" in psnr[2] and not set("▲▼≈") & set(
+        psnr[1]
+    )
     assert "≈ not distinguishable from vid2vid, p 0.310, primary metrics" in psnr[3] and "over seeds" not in psnr[3]
     assert "worse than vid2vid, p < 0.001, exploratory metrics" in motion[2]
     assert psnr[3].endswith("could detect Δ ≥ 0.34") and "could detect" not in psnr[2]
@@ -140,9 +155,15 @@ def test_verdicts_equivalents_seeds_and_bars_are_told(html):
     assert "74 % of the way" in psnr[1] and "44 % of the way" in psnr[2] and "of the way" not in motion[1] + motion[-1]
     assert not set("▲▼≈") & set("".join(fed)) and "no verdict" in fed[0] and "no verdict" not in psnr[0]
     assert "No verdict on FED-Lite0 frames: biased at this number of &lt;clips&gt;." in seen
-    assert "primary metrics (Holm over 6 tests); exploratory metrics (max-t over 2 tests); controls (max-t over 12 tests)" in seen
+    assert (
+        "primary metrics (Holm over 6 tests); exploratory metrics (max-t over 2 tests); controls (max-t over 12 tests)"
+        in seen
+    )
     assert "one a map (2 maps)" in seen and "one a clip (3 clips)" in unseen and "with a chance of 80 %" in seen
-    assert "With 2 maps no verdict of the primary metrics is possible; it takes 8." in seen and "is possible; it takes" not in unseen
+    assert (
+        "With 2 maps no verdict of the primary metrics is possible; it takes 8." in seen
+        and "is possible; it takes" not in unseen
+    )
     assert "3 clips of 2 maps" in seen and "There are only 2 maps:" in seen and "There are only 3 clips:" in unseen
 
 
@@ -152,9 +173,20 @@ def test_controls_are_columns_with_verdicts(html):
     assert bands[-2:] == ["controls that never saw the target", "controls made from the real video"]
     assert heads[-3:] == ["frozen", "carried along", "blur<red>"]
     psnr, warp = (by_title(seen)[name] for name in ("PSNR", "warp error"))
-    assert "▼ worse than vid2vid, p < 0.001, controls" in psnr[-1] and "▲ better than vid2vid, p 0.020, controls" in psnr[-2]
-    assert "≈ not distinguishable from vid2vid, p 0.310, controls" in psnr[-3] and "best" not in psnr[-1] and "detect" not in psnr[-3]
-    assert "fooled by blur<red>" in psnr[0] and "fooled" not in warp[0] and "<i>frozen</i>: the first &lt;real&gt; frame, held." in seen
+    assert (
+        "▼ worse than vid2vid, p < 0.001, controls" in psnr[-1]
+        and "▲ better than vid2vid, p 0.020, controls" in psnr[-2]
+    )
+    assert (
+        "≈ not distinguishable from vid2vid, p 0.310, controls" in psnr[-3]
+        and "best" not in psnr[-1]
+        and "detect" not in psnr[-3]
+    )
+    assert (
+        "fooled by blur<red>" in psnr[0]
+        and "fooled" not in warp[0]
+        and "<i>frozen</i>: the first &lt;real&gt; frame, held." in seen
+    )
     assert "fooled by frozen; blur<red>" in by_title(seen)["KED-Lite0 <frames>"][0]
     assert not re.search("cheat|unsafe|[Bb]eware|clips to decide", html)
 
@@ -168,11 +200,18 @@ def test_sentences_stand_as_they_are_and_details_unfold(html):
 
 
 def test_drift_is_told_with_its_sign(html):
-    seen, other = html.split('id="sliding-seen"')[1].split('id="sliding-unseen"')[0], html.split('<section id="other"')[1]
-    rows, = Page(seen).of("drift")
-    assert rows[0] == ["metric", "vid2vid", "pix2pixHD", ODD] and [row[0].split("↑")[0].split("↓")[0].strip() for row in rows[1:]] == [
-        "PSNR", "warp error"]
-    assert rows[1][1] == "−0.56 worse towards the end −0.91 to −0.21" and rows[1][2] == "+0.56 better towards the end +0.21 to +0.91"
+    seen, other = (
+        html.split('id="sliding-seen"')[1].split('id="sliding-unseen"')[0],
+        html.split('<section id="other"')[1],
+    )
+    (rows,) = Page(seen).of("drift")
+    assert rows[0] == ["metric", "vid2vid", "pix2pixHD", ODD] and [
+        row[0].split("↑")[0].split("↓")[0].strip() for row in rows[1:]
+    ] == ["PSNR", "warp error"]
+    assert (
+        rows[1][1] == "−0.56 worse towards the end −0.91 to −0.21"
+        and rows[1][2] == "+0.56 better towards the end +0.21 to +0.91"
+    )
     assert "better towards the end" in rows[2][1] and rows[1][3] == rows[2][3] == "–" and 'class="drift"' not in other
 
 
@@ -181,52 +220,98 @@ def test_absent_metrics_fold_and_print_no_number(html):
     assert ["; 2 metrics have no value on these clips" in fold for fold in folds[:3]] == [False, False, True]
     for fold in folds[:3]:
         assert "2 metrics need weights that are not here; 1 metric tells nothing on these clips" in fold
-        assert "<dt>mIoU</dt><dd>the real video is &lt;no&gt; better than a guess</dd>" in fold and "FID; LPIPS &lt;alex&gt;" in fold
-        assert fold.count("weights absent: inception2015") == 1 and "<code>v2vbench fetch weights</code> brings &lt;them&gt;" in fold
+        assert (
+            "<dt>mIoU</dt><dd>the real video is &lt;no&gt; better than a guess</dd>" in fold
+            and "FID; LPIPS &lt;alex&gt;" in fold
+        )
+        assert (
+            fold.count("weights absent: inception2015") == 1
+            and "<code>v2vbench fetch weights</code> brings &lt;them&gt;" in fold
+        )
     assert "fid/1:made-up" not in html and "lpips/1:made-up" not in html
 
 
 def test_calibration_is_a_table_of_curves(html):
     boards = re.findall(r'<details class="wide board">(.*?)</details>', html, re.DOTALL)
     assert len(boards) == 3 and "5 ladders of damage, 6 metrics" in boards[0] and "(7 of the longest clip)" in boards[0]
-    rows, = Page(boards[0]).of("ladders")
-    assert rows[1][1:] == ["blur σ 0.5 to 4 px", "<jpeg> quality 0.5 to 4", "flicker 0.5 to 4", "shuffle in blocks of 0.5 to 4 frames",
-                           "freeze 0.5 to 4 frames"]
-    assert [row[0] for row in rows[2:]] == ["PSNR", "warp error", "FED-Lite0 frames", "KED-Lite0 <frames>", "mIoU", "motion ratio"]
+    (rows,) = Page(boards[0]).of("ladders")
+    assert rows[1][1:] == [
+        "blur σ 0.5 to 4 px",
+        "<jpeg> quality 0.5 to 4",
+        "flicker 0.5 to 4",
+        "shuffle in blocks of 0.5 to 4 frames",
+        "freeze 0.5 to 4 frames",
+    ]
+    assert [row[0] for row in rows[2:]] == [
+        "PSNR",
+        "warp error",
+        "FED-Lite0 frames",
+        "KED-Lite0 <frames>",
+        "mIoU",
+        "motion ratio",
+    ]
     assert rows[3][1] == "–" and boards[0].count('class="rungs odd"') == boards[0].count("not monotone</span>") == 6 * 2
     assert "<dt>Fooled by blur&lt;red&gt;</dt><dd>PSNR; KED-Lite0 &lt;frames&gt;</dd>" in boards[0]
-    assert "<dt>Fooled by frozen</dt><dd>KED-Lite0 &lt;frames&gt;</dd>" in boards[0] and "Fooled by carried" not in boards[0]
+    assert (
+        "<dt>Fooled by frozen</dt><dd>KED-Lite0 &lt;frames&gt;</dd>" in boards[0]
+        and "Fooled by carried" not in boards[0]
+    )
     falls = re.findall(r'<path d="M4 ([\d.]+)L.*?L52 ([\d.]+)"', boards[0])
-    assert float(falls[0][0]) < float(falls[0][1])               # PSNR under blur: a lower value stands lower
+    assert float(falls[0][0]) < float(falls[0][1])  # PSNR under blur: a lower value stands lower
 
 
 def test_chances_say_who_taught_them(html):
-    assert html.count("<strong>Learned from damage, not from people.</strong>") == 2 and "Ties are &lt;half&gt;." in html
+    assert (
+        html.count("<strong>Learned from damage, not from people.</strong>") == 2 and "Ties are &lt;half&gt;." in html
+    )
     chances = Page(html.split('id="sliding-seen"')[1]).of("preference")[1]
     votes = Page(html.split('id="sliding-seen"')[1]).of("preference")[0]
     assert votes[1][4].split() == ["3", "2", "maps"] and html.count("<b>realism</b>: warp error votes.") == 2
     assert html.count("<b>fidelity</b>: PSNR votes (passed over: FID, has no value of &lt;one&gt; clip).") == 2
     assert html.count("PSNR and warp error together prefer the first method") == 2
     assert chances[1][1:] == ["0.87 / 0.13", "", "0.80–0.93", "3", "1"] and "not known" in chances[-1][1]
-    assert html.count("Accuracy 0.91 (a coin has 0.50), log loss 0.23 (a coin has 0.69)") == 2 and "Of &lt;3&gt; metrics." in html
-    assert html.count("0.60 foretold, 0.36 observed in 40") == 2 and html.count("Bradley-Terry with ties, 27 votes") == 2
+    assert (
+        html.count("Accuracy 0.91 (a coin has 0.50), log loss 0.23 (a coin has 0.69)") == 2
+        and "Of &lt;3&gt; metrics." in html
+    )
+    assert (
+        html.count("0.60 foretold, 0.36 observed in 40") == 2 and html.count("Bradley-Terry with ties, 27 votes") == 2
+    )
 
 
 def test_one_clip_has_a_reason_instead_of_votes(html):
     sanity = html.split('<section id="other"')[1]
-    assert "There is one clip only, which says nothing of &lt;others&gt;." in sanity and not Page(sanity).of("preference")
+    assert "There is one clip only, which says nothing of &lt;others&gt;." in sanity and not Page(sanity).of(
+        "preference"
+    )
     assert "metrics voted" in html.split('<section id="other"')[0] and "metrics voted" not in sanity
 
 
 def test_the_ledger_lays_ours_beside_the_papers(html):
     part = html.split('<section id="ledger"')[1].split('<section id="future"')[0]
-    rows, = Page(part).of("ledger")
-    found, absent, stand_in = rows[2], next(row for row in rows if any("weights absent" in words for words in row)), rows[-2]
-    assert found[1:3] == ["vid2vid", "4.66"] and told(found[3], 41.2) and found[4] == "0.84" and found[5].startswith("0.82 0.77–0.88")
-    assert found[6] == "the same one leads; the published one lies in our interval" and rows[3][:2] == ["pix2pixHD", "5.57"]
+    (rows,) = Page(part).of("ledger")
+    found, absent, stand_in = (
+        rows[2],
+        next(row for row in rows if any("weights absent" in words for words in row)),
+        rows[-2],
+    )
+    assert (
+        found[1:3] == ["vid2vid", "4.66"]
+        and told(found[3], 41.2)
+        and found[4] == "0.84"
+        and found[5].startswith("0.82 0.77–0.88")
+    )
+    assert found[6] == "the same one leads; the published one lies in our interval" and rows[3][:2] == [
+        "pix2pixHD",
+        "5.57",
+    ]
     assert "FED-Lite0 frames3 on Sliding planes, seen" in found[0] and absent[3].endswith("brings <them>")
-    assert "Sliding planes, seen; Sliding planes, unseen" in absent[0]           # nothing is here of either: told once
-    assert stand_in[2] == stand_in[4] == "–" and part.count('<tbody class="stand-in">') == 1 and "in its place" in stand_in[0]
+    assert "Sliding planes, seen; Sliding planes, unseen" in absent[0]  # nothing is here of either: told once
+    assert (
+        stand_in[2] == stand_in[4] == "–"
+        and part.count('<tbody class="stand-in">') == 1
+        and "in its place" in stand_in[0]
+    )
     assert stand_in[6] == "beside it; tests nothing" and "no test of the paper's claim" in unescape(part)
     assert part.count("Other &lt;clips&gt;, of seen: <code>lite0</code>.") == 1 and 'href="#ledger-2"' in part
     assert "1 more comparison of the paper has nothing beside it here" in part and "vid2vid 3.44, PredNet 11.18" in part
@@ -244,7 +329,7 @@ def test_nothing_is_asked_of_another_host(made, html):
     for page in pages:
         assert not re.search(r"""(src|href|poster|srcset|action)\s*=\s*["']?\s*(https?:)?//""", page)
         assert not re.search(r"url\(|@import|<link|<iframe|<script[^>]*src", page)
-        policy, = (about["content"] for tag, about in Page(page).tags if "http-equiv" in about)
+        (policy,) = (about["content"] for tag, about in Page(page).tags if "http-equiv" in about)
         assert policy.startswith("default-src 'none'; img-src")
     for _, about in Page(html).tags:
         target = about.get("src") or about.get("poster") or about.get("href", "#")
@@ -293,8 +378,8 @@ def test_players_hold_the_frames_that_were_made(made):
         tiles = players.colour(arrays, store.facts), arrays["real"], fakes.read(clip)["fake"]
         for (y, x), tile in zip((corners[0], corners[1], corners[3]), tiles):
             for t in (0, 5, 11):
-                error = frames[t][y:y + 64, x:x + 128].astype(int) - tile[t].repeat(2, 0).repeat(2, 1)
-                assert abs(error @ (0.2126, 0.7152, 0.0722)).mean() < 4      # luma; yuv420p halves the colour's size
+                error = frames[t][y : y + 64, x : x + 128].astype(int) - tile[t].repeat(2, 0).repeat(2, 1)
+                assert abs(error @ (0.2126, 0.7152, 0.0722)).mean() < 4  # luma; yuv420p halves the colour's size
 
 
 def test_clips_are_shown_evenly_from_worst_to_best():
@@ -352,14 +437,24 @@ def test_equal_inputs_give_equal_bytes_and_a_failure_leaves_the_old_report(made,
 
 
 def test_one_run_without_extras_says_what_is_missing(tmp_path):
-    ends = [({"id": name, "split": split}, sliding_clip(i, 6)) for i, (name, split) in
-            enumerate((("t", "train"), ("a", "seen"), ("b", "seen")))]
+    ends = [
+        ({"id": name, "split": split}, sliding_clip(i, 6))
+        for i, (name, split) in enumerate((("t", "train"), ("a", "seen"), ("b", "seen")))
+    ]
     clips.write(tmp_path / "data" / "one.zip", facts(name="one", groups={"seen": "seen"}), ends)
     bound = project(tmp_path, ["one"], methods={"vid2vid": (2, 3.0)}, metrics={"psnr": METRICS["psnr"]}, full=False)
     page = report.write(bound, tmp_path).read_text()
     assert all(text in page for text in ("no logs beside", "No executed notebook", "has no future prediction"))
-    absent = ('class="wide board', "Beside the paper", "no method made", "fooled by", 'class="drift"', "of the way", "Win prob",
-              "Ranking by")
+    absent = (
+        'class="wide board',
+        "Beside the paper",
+        "no method made",
+        "fooled by",
+        'class="drift"',
+        "of the way",
+        "Win prob",
+        "Ranking by",
+    )
     assert not any(text in page for text in absent)
     with pytest.raises(params.Fault, match="warp_error has no value a clip"):
         report.write(replace(bound, report=bound.report | {"players_by": "warp_error"}), tmp_path)
@@ -372,22 +467,37 @@ def test_one_run_without_extras_says_what_is_missing(tmp_path):
 
 
 def test_many_methods_and_metrics_fold(tmp_path):
-    ends = [({"id": name, "split": split}, sliding_clip(i, 6)) for i, (name, split) in
-            enumerate((("t", "train"), ("a", "seen"), ("b", "seen")))]
+    ends = [
+        ({"id": name, "split": split}, sliding_clip(i, 6))
+        for i, (name, split) in enumerate((("t", "train"), ("a", "seen"), ("b", "seen")))
+    ]
     clips.write(tmp_path / "data" / "one.zip", facts(name="one", groups={"seen": "seen"}), ends)
     methods = {f"method {i}, whose title is long": (0, 3.0) for i in range(14)} | {ODD: (2, 8.0)}
-    more = {f"further{i}": (kind, f"metric {i}", "", "lower", 10.0 ** (i - 6)) for i, kind in enumerate(["clip", "set"] * 6)}
+    more = {
+        f"further{i}": (kind, f"metric {i}", "", "lower", 10.0 ** (i - 6)) for i, kind in enumerate(["clip", "set"] * 6)
+    }
     page = report.write(project(tmp_path, ["one"], methods=methods, metrics=METRICS | more), tmp_path).read_text()
-    rows, = Page(page).of("scores")
-    assert {len(row) for row in rows[1:]} == {1 + 15 + 2 + 2} and sum(row[0].startswith("metric") for row in rows[1:]) == 13
-    dots, curves = re.findall(r'<figure class="wide">\s*(?:<ul.*?</ul>)?\s*<div class="panels">(.*?)</figure>', page, re.DOTALL)
+    (rows,) = Page(page).of("scores")
+    assert {len(row) for row in rows[1:]} == {1 + 15 + 2 + 2} and sum(
+        row[0].startswith("metric") for row in rows[1:]
+    ) == 13
+    dots, curves = re.findall(
+        r'<figure class="wide">\s*(?:<ul.*?</ul>)?\s*<div class="panels">(.*?)</figure>', page, re.DOTALL
+    )
     assert [figure.split("<details>")[0].count("<svg") for figure in (dots, curves)] == [8, 9]
     assert "9 more of the 17 metrics" in dots and dots.count("<svg") == 17 and curves.count("<details>") == 0
     assert "<strong>Not one ranking.</strong>" in page and ODD not in page
 
 
-@pytest.mark.parametrize("wrong, told", [({"players": -1}, "report.players: -1"), ({"speed": 2}, "unknown speed"),
-                                         ({"players_by": "fid"}, "no 'fid'"), ({"crf": 52}, "report.crf: 52")])
+@pytest.mark.parametrize(
+    "wrong, told",
+    [
+        ({"players": -1}, "report.players: -1"),
+        ({"speed": 2}, "unknown speed"),
+        ({"players_by": "fid"}, "no 'fid'"),
+        ({"crf": 52}, "report.crf: 52"),
+    ],
+)
 def test_wrong_settings_are_one_line(made, wrong, told):
     root, bound = made
     with pytest.raises(params.Fault, match=told):

@@ -1,4 +1,5 @@
 """Stages side by side: what waits for what, how many at once, and what a failure leaves."""
+
 import stat
 import sys
 
@@ -67,13 +68,14 @@ def fake(tmp_path, monkeypatch):
         finally:
             run.log = (tmp_path / "log").read_text().splitlines()
         return run.log
+
     return run
 
 
 def test_what_changed_is_run_with_what_follows_from_it_and_in_order(fake):
     log = fake('{"data": [{"changed deps": {}}]}', jobs=2)
     assert log[:2] == ["start data", "end data"] and log[-2:] == ["start compare", "end compare"]
-    assert sorted(log[2:4]) == ["start train@a", "start train@b"]       # each waits for the other to begin
+    assert sorted(log[2:4]) == ["start train@a", "start train@b"]  # each waits for the other to begin
     assert not any("sources" in line for line in log)
 
 

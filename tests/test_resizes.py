@@ -1,4 +1,5 @@
 """Each policy of resizing is what the library it is named after does, on frames that it shrinks, enlarges, cuts and leaves alone."""
+
 from types import SimpleNamespace
 
 import cv2
@@ -38,9 +39,13 @@ def torchmetrics(frames):
 
 def pytorch_fid(frames, monkeypatch):
     """What its Inception's first block is given."""
-    net = SimpleNamespace(resize_input=True, normalize_input=True, blocks=[lambda x: x], output_blocks=[0], last_needed_block=0)
+    net = SimpleNamespace(
+        resize_input=True, normalize_input=True, blocks=[lambda x: x], output_blocks=[0], last_needed_block=0
+    )
     interpolate = F.interpolate
-    monkeypatch.setattr(F, "interpolate", lambda x, size, **settings: interpolate(x, (PX, PX), **settings))         # 299 is written in it
+    monkeypatch.setattr(
+        F, "interpolate", lambda x, size, **settings: interpolate(x, (PX, PX), **settings)
+    )  # 299 is written in it
     given = InceptionV3.forward(net, torch.stack([to_tensor(frame) for frame in frames]))[0]
     monkeypatch.undo()
     return (given + 1) / 2 * 255
@@ -48,8 +53,12 @@ def pytorch_fid(frames, monkeypatch):
 
 def clean_fid(frames):
     """As cleanfid/resize.py does it; the package itself is not run."""
+
     def one(channel):
-        return np.asarray(Image.fromarray(channel.astype(np.float32)).resize((PX, PX), resample=Image.BICUBIC)).clip(0, 255)
+        return np.asarray(Image.fromarray(channel.astype(np.float32)).resize((PX, PX), resample=Image.BICUBIC)).clip(
+            0, 255
+        )
+
     return torch.from_numpy(np.stack([np.stack([one(frame[..., i]) for i in range(3)]) for frame in frames]))
 
 
@@ -59,15 +68,19 @@ def cropped(frames):
     size = (PX, int(np.ceil(width * (PX / height)))) if height < width else (int(np.ceil(height * (PX / width))), PX)
     images = F.interpolate(nchw(frames) / 255, size, mode="bilinear", align_corners=False) * 255
     top, left = (size[0] - PX) // 2, (size[1] - PX) // 2
-    return images[:, :, top:top + PX, left:left + PX]
+    return images[:, :, top : top + PX, left : left + PX]
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_others_do_the_same(size, monkeypatch):
     pictures = frames(size)
-    theirs = {"tf": interpolate_bilinear_2d_like_tensorflow1x(nchw(pictures), (PX, PX), align_corners=False),
-              "torch-bilinear": pytorch_fid(pictures, monkeypatch), "pil-bicubic": clean_fid(pictures),
-              "torch-antialias": torchmetrics(pictures), "short-side-crop": cropped(pictures)}
+    theirs = {
+        "tf": interpolate_bilinear_2d_like_tensorflow1x(nchw(pictures), (PX, PX), align_corners=False),
+        "torch-bilinear": pytorch_fid(pictures, monkeypatch),
+        "pil-bicubic": clean_fid(pictures),
+        "torch-antialias": torchmetrics(pictures),
+        "short-side-crop": cropped(pictures),
+    }
     for policy, images in theirs.items():
         own = resize(pictures, policy, PX)
         assert own.dtype == torch.float32 and own.shape == images.shape == (3, 3, PX, PX)
@@ -93,19 +106,21 @@ def test_clean_bicubic_is_no_property_of_pillow_alone():
 def test_torch_bicubic_is_opencvs(size):
     """OpenCV's cubic has the same kernel, a = -0.75, repeats edges and has no antialias either."""
     pictures = frames(size)
-    want = np.stack([cv2.resize(picture.astype(np.float32), (PX, PX), interpolation=cv2.INTER_CUBIC) for picture in pictures])
+    want = np.stack(
+        [cv2.resize(picture.astype(np.float32), (PX, PX), interpolation=cv2.INTER_CUBIC) for picture in pictures]
+    )
     assert (resize(pictures, "torch-bicubic", PX) - nchw(want)).abs().max() < 0.05
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_frames_are_resized_one_by_one_within_range(policy):
-    pictures = frames((130, 241)) // 255 * 255                            # black and white: a filter overshoots at every edge
+    pictures = frames((130, 241)) // 255 * 255  # black and white: a filter overshoots at every edge
     together = resize(pictures, policy, PX)
-    if policy == "torch-bicubic":                                         # cmmd-pytorch does not clip
+    if policy == "torch-bicubic":  # cmmd-pytorch does not clip
         assert together.min() < -20
     else:
         assert 0 <= together.min() and together.max() <= 255
-    assert torch.equal(together, torch.cat([resize(pictures[i:i + 1], policy, PX) for i in range(3)]))
+    assert torch.equal(together, torch.cat([resize(pictures[i : i + 1], policy, PX) for i in range(3)]))
     assert torch.equal(together, resize(np.asfortranarray(pictures), policy, PX))
     assert len(resize(pictures[:0], policy, PX)) == 0
 
@@ -118,7 +133,9 @@ def test_flat_frames_stay_flat_and_red_stays_red(policy):
 
 def test_no_two_policies_are_one():
     pictures = frames((150, 301))
-    found = {policy: resize(pictures, policy, PX) for policy in POLICIES if policy != "torch-antialias"}       # one, under two names
+    found = {
+        policy: resize(pictures, policy, PX) for policy in POLICIES if policy != "torch-antialias"
+    }  # one, under two names
     assert all((found[a] - found[b]).abs().max() > 1 for a in found for b in found if a < b)
 
 

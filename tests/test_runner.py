@@ -1,4 +1,5 @@
 """Stages as real processes: what they leave, what they say when they fail, and that nothing outlives a kill."""
+
 import json
 import os
 import signal
@@ -20,19 +21,32 @@ from v2vbench.notebook import sources
 TINY = params.load(Path(__file__).parent / "tiny.yaml")
 SECTIONS = ("datasets", "schedules", "judges", "features", "metrics", "runs", "forecasts", "predictions", "styles")
 # JSON is YAML
-EMPTY = json.dumps({"suite": "t", "about": "t", "protocol": vars(TINY.protocol), "calibration": TINY.calibration, "report": TINY.report,
-                    "preference": TINY.preference | {"metrics": {"fidelity": [], "realism": []}}} | dict.fromkeys(SECTIONS, {}))
+EMPTY = json.dumps(
+    {
+        "suite": "t",
+        "about": "t",
+        "protocol": vars(TINY.protocol),
+        "calibration": TINY.calibration,
+        "report": TINY.report,
+        "preference": TINY.preference | {"metrics": {"fidelity": [], "realism": []}},
+    }
+    | dict.fromkeys(SECTIONS, {})
+)
 STARTED = []
 GROW = "import os, time\nfile = open('grows', 'a', buffering=1)\nwhile True:\n    file.write(f'{os.getpid()}\\n')\n    time.sleep(0.05)"
-NATIVE = "import os\nopen('grows', 'w').write(str(os.getpid()))\nsum(range(10**13))"          # holds the GIL: no Python thread can help
+NATIVE = "import os\nopen('grows', 'w').write(str(os.getpid()))\nsum(range(10**13))"  # holds the GIL: no Python thread can help
 FAULTS = {
-    "raise": ("1 / 0", "v2vbench: notebooks/01_train.ipynb, code cell 3: ZeroDivisionError: division by zero; "
-              "partial notebook: .cache/notebooks/train-x.ipynb\n"),
+    "raise": (
+        "1 / 0",
+        "v2vbench: notebooks/01_train.ipynb, code cell 3: ZeroDivisionError: division by zero; "
+        "partial notebook: .cache/notebooks/train-x.ipynb\n",
+    ),
     "lines": ("raise ValueError('one\\n  two')", "code cell 3: ValueError: one two; partial"),
     "fault": ("from v2vbench.params import Fault\nraise Fault('runs.x: mend it')", "v2vbench: runs.x: mend it\n"),
     "exit": ("import sys\nsys.exit(0)", "code cell 3: sys.exit is no way to end a notebook; partial"),
     "die": ("import os\nos._exit(0)", "code cell 3: the kernel died: exit code 0; partial"),
-    "killed": ("import os\nos.kill(os.getpid(), 9)", "code cell 3: the kernel died: SIGKILL, out of memory?; partial")}
+    "killed": ("import os\nos.kill(os.getpid(), 9)", "code cell 3: the kernel died: SIGKILL, out of memory?; partial"),
+}
 
 
 def project(folder: Path, **stages: list[str]) -> Path:
@@ -41,18 +55,32 @@ def project(folder: Path, **stages: list[str]) -> Path:
     (folder / "params.yaml").write_text(EMPTY)
     for number, (stage, cells) in enumerate(stages.items(), 1):
         first = new_code_cell('stage = {"key": "y"}', metadata={"tags": ["parameters"]})
-        nbformat.write(new_notebook(cells=[first, *map(new_code_cell, cells)]), folder / f"notebooks/{number:02d}_{stage}.ipynb")
+        nbformat.write(
+            new_notebook(cells=[first, *map(new_code_cell, cells)]), folder / f"notebooks/{number:02d}_{stage}.ipynb"
+        )
     sources(folder, "build/notebooks")
-    checked(folder)          # remembered: the runner need not import every model again
+    checked(folder)  # remembered: the runner need not import every model again
     return folder
 
 
 def start(folder: Path, *command: str, **env: str) -> subprocess.Popen:
     home = folder / "home"
     home.mkdir(exist_ok=True)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("DVC", "JUPYTER", "IPYTHON", "PYTEST"))}
-    STARTED.append(subprocess.Popen([sys.executable, "-m", *command], cwd=folder, env=clean | {"HOME": str(home)} | env, text=True,
-                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DVC", "JUPYTER", "IPYTHON", "PYTEST"))
+    }
+    STARTED.append(
+        subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=folder,
+            env=clean | {"HOME": str(home)} | env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    )
     return STARTED[-1]
 
 
@@ -76,33 +104,46 @@ def until(condition, what: str, seconds: float = 600):
 
 
 def test_a_stage_leaves_the_same_bytes_and_tells_of_itself(tmp_path):
-    root = project(tmp_path / "p", train=[
-        "import warnings, os\nfrom v2vbench.progress import say\nsay('step 1 of 2')\nwarnings.warn('be' + 'ware')",
-        "print(stage, object(), os.getcwd(), os.environ['CUBLAS_WORKSPACE_CONFIG'])\nprint({'a', 'b', 'c', 'd'})",
-        "import sys\nprint(sys.executable)\nfrom matplotlib import pyplot\npyplot.plot([1, 2]);"])
-    foreign = root / "home/.local/share/jupyter/kernels/python3"           # someone else's kernel of the usual name
+    root = project(
+        tmp_path / "p",
+        train=[
+            "import warnings, os\nfrom v2vbench.progress import say\nsay('step 1 of 2')\nwarnings.warn('be' + 'ware')",
+            "print(stage, object(), os.getcwd(), os.environ['CUBLAS_WORKSPACE_CONFIG'])\nprint({'a', 'b', 'c', 'd'})",
+            "import sys\nprint(sys.executable)\nfrom matplotlib import pyplot\npyplot.plot([1, 2]);",
+        ],
+    )
+    foreign = root / "home/.local/share/jupyter/kernels/python3"  # someone else's kernel of the usual name
     foreign.mkdir(parents=True)
     (foreign / "kernel.json").write_text('{"argv": ["/bin/false"], "display_name": "other", "language": "python"}')
     process = start(root, "v2vbench", "run", "train", "x")
     _, errors = process.communicate(timeout=600)
-    assert process.returncode == 0 and errors.startswith("step 1 of 2\n") and "beware" in errors and len(errors.splitlines()) <= 4
+    assert (
+        process.returncode == 0
+        and errors.startswith("step 1 of 2\n")
+        and "beware" in errors
+        and len(errors.splitlines()) <= 4
+    )
     out = root / "reports/notebooks/train-x.ipynb"
     first = out.read_bytes()
     assert b"'key': 'x'" in first and b"<object object at 0x\xe2\x80\xa6> . :4096:8" in first and b"image/png" in first
     assert b"beware" not in first and str(root).encode() not in first and b"duration" not in first
-    assert b'{\\"key\\": \\"y\\"}' not in first                             # the default, which another has replaced
+    assert b'{\\"key\\": \\"y\\"}' not in first  # the default, which another has replaced
     assert sys.executable in first.decode() and "beware" in (root / "logs/train-x.log").read_text()
     facts = json.loads((root / "logs/train-x.json").read_text())
     assert facts["stage"] == "train" and facts["key"] == "x" and facts["device"] == "cpu"
     assert 30 < facts["peak_memory_mb"] < 2000 and facts["seconds"] > 0 and facts["revision"] is None
     assert not list((root / ".cache/notebooks").iterdir())
     out.unlink()
-    assert start(root, "v2vbench", "run", "train", "x", HOME="/nonexistent").wait(timeout=600) == 0 and out.read_bytes() == first
+    assert (
+        start(root, "v2vbench", "run", "train", "x", HOME="/nonexistent").wait(timeout=600) == 0
+        and out.read_bytes() == first
+    )
 
 
 @pytest.fixture
 def command(monkeypatch, capsys):
     """v2vbench in this process, inside a project: its exit code and what it says. The kernel is a process all the same."""
+
     def call(root: Path, *words: str) -> tuple[int, str]:
         monkeypatch.chdir(root)
         capsys.readouterr()
@@ -135,7 +176,11 @@ def test_what_cannot_start_is_one_line(tmp_path, command):
     assert "03_other.ipynb: not a notebook" in command(root, "run", "other", "x")[1]
     (root / "params.yaml").write_text(EMPTY.replace('"runs"', '"runz"'))
     code, errors = command(root, "run", "good", "x")
-    assert code == 1 and errors.startswith("v2vbench: params.yaml: unknown runz; it takes suite, about") and errors.count("\n") == 1
+    assert (
+        code == 1
+        and errors.startswith("v2vbench: params.yaml: unknown runz; it takes suite, about")
+        and errors.count("\n") == 1
+    )
     assert not (root / "reports").exists()
 
 
@@ -144,11 +189,15 @@ def test_a_disk_that_is_full_or_closed_is_one_line(tmp_path, command):
     (root / ".cache/notebooks").mkdir(parents=True)
     (root / ".cache/notebooks/train-x.ipynb").symlink_to("/dev/full")
     code, errors = command(root, "run", "train", "x")
-    assert code == 1 and errors.startswith("v2vbench: [Errno 28] No space left on device") and errors.count("\n") == 1, errors
+    assert (
+        code == 1 and errors.startswith("v2vbench: [Errno 28] No space left on device") and errors.count("\n") == 1
+    ), errors
     (root / ".cache/notebooks/train-x.ipynb").unlink()
     (root / "reports").write_text("not a folder")
     code, errors = command(root, "run", "train", "x")
-    assert code == 1 and errors.startswith("v2vbench: [Errno") and "reports" in errors and errors.count("\n") == 1, errors
+    assert code == 1 and errors.startswith("v2vbench: [Errno") and "reports" in errors and errors.count("\n") == 1, (
+        errors
+    )
 
 
 def kernel_of(root: Path) -> psutil.Process:
@@ -165,8 +214,10 @@ def stopped(root: Path, *processes: psutil.Process) -> None:
     assert (root / "grows").stat().st_size == size
 
 
-@pytest.mark.parametrize(("victim", "signum", "cell"), [
-    ("runner", "SIGTERM", GROW), ("runner", "SIGKILL", NATIVE), ("kernel", "SIGKILL", GROW)])
+@pytest.mark.parametrize(
+    ("victim", "signum", "cell"),
+    [("runner", "SIGTERM", GROW), ("runner", "SIGKILL", NATIVE), ("kernel", "SIGKILL", GROW)],
+)
 def test_nothing_outlives_a_kill(tmp_path, victim, signum, cell):
     root = project(tmp_path / "p", train=[cell])
     runner = start(root, "v2vbench", "run", "train", "x")
@@ -174,17 +225,26 @@ def test_nothing_outlives_a_kill(tmp_path, victim, signum, cell):
     os.kill({"runner": runner, "kernel": kernel}[victim].pid, signal.Signals[signum])
     _, errors = runner.communicate(timeout=600)
     assert runner.returncode == {"runner SIGTERM": 130, "runner SIGKILL": -9, "kernel SIGKILL": 1}[f"{victim} {signum}"]
-    assert errors == {130: "v2vbench: notebooks/01_train.ipynb: stopped by SIGTERM\n", -9: ""}.get(runner.returncode, errors)
+    assert errors == {130: "v2vbench: notebooks/01_train.ipynb: stopped by SIGTERM\n", -9: ""}.get(
+        runner.returncode, errors
+    )
     assert victim != "kernel" or "the kernel died: SIGKILL" in errors
     stopped(root, kernel)
 
 
-@pytest.mark.parametrize("line", [pytest.param("python -m v2vbench run train x", marks=pytest.mark.slow),
-                                  "true; python -m v2vbench run train x; true"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("python -m v2vbench run train x", marks=pytest.mark.slow),
+        "true; python -m v2vbench run train x; true",
+    ],
+)
 def test_a_killed_dvc_takes_its_stage_along(tmp_path, line):
     """Without and with a shell between dvc and the runner that lives on."""
     root = project(tmp_path / "p", train=[GROW])
-    (root / "dvc.yaml").write_text(f"stages:\n  train:\n    cmd: {line}\n    deps:\n    - build/notebooks/01_train.ipynb\n")
+    (root / "dvc.yaml").write_text(
+        f"stages:\n  train:\n    cmd: {line}\n    deps:\n    - build/notebooks/01_train.ipynb\n"
+    )
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {"PATH": path, "SHELL": "/bin/sh", "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(tmp_path / "site")}
     assert start(root, "dvc", "init", "-q", "--no-scm", **env).wait(timeout=600) == 0

@@ -1,10 +1,11 @@
 """Evaluation holds a clip or two at a time: what it takes of memory does not depend on the number of clips."""
+
 import subprocess
 import sys
 
 import pytest
 
-SCORE = '''
+SCORE = """
 import resource, sys
 from dataclasses import replace
 from pathlib import Path
@@ -35,12 +36,17 @@ result = evaluate(project, "x", root)["groups"]["test"]
 assert len(result["clips"]) == len(result["metrics"]["psnr"]["per_clip"]) == n_clips
 assert result["metrics"]["kid"]["n"] == n_clips * (n_frames - base.protocol.skip_frames)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-'''
+"""
 
 
 def peak_mb(folder, n_clips, n_frames, size) -> int:
-    done = subprocess.run([sys.executable, "-c", SCORE, str(folder), str(n_clips), str(n_frames), *map(str, size)], check=True, text=True,
-                          stdout=subprocess.PIPE, cwd="tests")
+    done = subprocess.run(
+        [sys.executable, "-c", SCORE, str(folder), str(n_clips), str(n_frames), *map(str, size)],
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        cwd="tests",
+    )
     return int(done.stdout)
 
 
@@ -52,5 +58,5 @@ def test_memory_does_not_grow_with_the_clips(tmp_path, few, many, n_frames, size
     12 large clips more are 3 GB of pixels; all pairs of 16,000 rows would be 2 GB a matrix.
     """
     peaks = [peak_mb(tmp_path / str(n), n, n_frames, size) for n in (few, many)]
-    rows = (many - few) * n_frames * 1280 * (2 * 4 + 6 * 8) / 2 ** 20      # as kept, and in double precision while compared
+    rows = (many - few) * n_frames * 1280 * (2 * 4 + 6 * 8) / 2**20  # as kept, and in double precision while compared
     assert peaks[1] < peaks[0] + rows + 400, peaks

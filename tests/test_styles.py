@@ -1,4 +1,5 @@
 """Regions are averaged as a loop would, mixtures find what was planted, draws follow them, and labels swap all at once."""
+
 import numpy as np
 import pytest
 import torch
@@ -23,8 +24,12 @@ def scene():
 def mixture(kind="gauss"):
     """Three planted clusters of one spread for label 0, one cluster for label 2, nothing for label 1."""
     rng = np.random.default_rng(0)
-    vectors = np.concatenate([centre + 0.03 * rng.standard_normal((n, 3)) for centre, n in zip(PLANTED, (100, 200, 300))])
-    return styles.fit({0: rng.permutation(vectors), 2: rng.uniform(0.2, 0.4, (50, 3))}, kind, n_components=3, seed=0, n_labels=3)
+    vectors = np.concatenate(
+        [centre + 0.03 * rng.standard_normal((n, 3)) for centre, n in zip(PLANTED, (100, 200, 300))]
+    )
+    return styles.fit(
+        {0: rng.permutation(vectors), 2: rng.uniform(0.2, 0.4, (50, 3))}, kind, n_components=3, seed=0, n_labels=3
+    )
 
 
 def test_regions_are_pairs_and_what_is_ignored_is_one(scene):
@@ -47,7 +52,7 @@ def loop_mean(features, ids):
     return result
 
 
-@pytest.mark.parametrize("scale, shift", [(1, 0), (-7, 3), (10 ** 12, -5)])
+@pytest.mark.parametrize("scale, shift", [(1, 0), (-7, 3), (10**12, -5)])
 def test_pool_is_the_mean_of_each_region_of_each_frame(scene, scale, shift):
     source, instance, features = scene
     ids = styles.regions(source, instance)
@@ -61,7 +66,9 @@ def test_pool_is_the_mean_of_each_region_of_each_frame(scene, scale, shift):
 def test_pool_gives_gradient(scene):
     source, instance, features = scene
     ids = styles.regions(source, instance)[:1, :, :4, :4]
-    assert torch.autograd.gradcheck(lambda x: styles.pool(x, ids), features[:1, :, :2, :4, :4].double().requires_grad_())
+    assert torch.autograd.gradcheck(
+        lambda x: styles.pool(x, ids), features[:1, :, :2, :4, :4].double().requires_grad_()
+    )
 
 
 def test_pool_keeps_the_value_of_a_large_even_region():
@@ -85,7 +92,9 @@ def test_collect_gives_a_vector_a_region_and_frame(scene):
     assert sum(map(len, found.values())) < sum(map(len, styles.collect(batches, min_px=1).values()))
     for label, vectors in want.items():
         assert found[label].dtype == np.float32
-        np.testing.assert_allclose(found[label][np.lexsort(found[label].T)], np.array(vectors)[np.lexsort(np.array(vectors).T)], atol=1e-6)
+        np.testing.assert_allclose(
+            found[label][np.lexsort(found[label].T)], np.array(vectors)[np.lexsort(np.array(vectors).T)], atol=1e-6
+        )
     assert styles.collect(batches, min_px=97) == {}
 
 
@@ -93,7 +102,10 @@ def test_collect_gives_a_vector_a_region_and_frame(scene):
 def test_fit_finds_planted_clusters(kind):
     fitted = mixture(kind)
     assert {name: (tuple(x.shape), x.dtype) for name, x in fitted.items()} == {
-        "means": ((3, 3, 3), torch.float32), "factors": ((3, 3, 3, 3), torch.float32), "weights": ((3, 3), torch.float32)}
+        "means": ((3, 3, 3), torch.float32),
+        "factors": ((3, 3, 3, 3), torch.float32),
+        "weights": ((3, 3), torch.float32),
+    }
     np.testing.assert_allclose(fitted["weights"].sum(1), [1, 0, 1], atol=1e-6)
     nearest = [int(np.linalg.norm(fitted["means"][0].numpy() - centre, axis=1).argmin()) for centre in PLANTED]
     assert sorted(nearest) == [0, 1, 2]
@@ -101,14 +113,24 @@ def test_fit_finds_planted_clusters(kind):
     covariance = fitted["factors"] @ fitted["factors"].mT
     if kind == "gauss":
         np.testing.assert_allclose(fitted["weights"][0][nearest], np.array([1, 2, 3]) / 6, atol=1e-3)
-        np.testing.assert_allclose(covariance[0], np.broadcast_to(0.03 ** 2 * np.eye(3), (3, 3, 3)), atol=3e-4)
+        np.testing.assert_allclose(covariance[0], np.broadcast_to(0.03**2 * np.eye(3), (3, 3, 3)), atol=3e-4)
         assert torch.equal(fitted["factors"], fitted["factors"].tril())
     else:
         assert torch.allclose(fitted["weights"][0], torch.tensor(1 / 3)) and not covariance.any()
 
 
-@pytest.mark.parametrize("kind, n_distinct, n_fitted", [("gauss", 1, 1), ("gauss", 7, 1), ("gauss", 8, 2), ("gauss", 100, 4),
-                                                        ("kmeans", 1, 1), ("kmeans", 3, 3), ("kmeans", 100, 4)])
+@pytest.mark.parametrize(
+    "kind, n_distinct, n_fitted",
+    [
+        ("gauss", 1, 1),
+        ("gauss", 7, 1),
+        ("gauss", 8, 2),
+        ("gauss", 100, 4),
+        ("kmeans", 1, 1),
+        ("kmeans", 3, 3),
+        ("kmeans", 100, 4),
+    ],
+)
 @pytest.mark.parametrize("n_times", [1, 5])
 def test_few_distinct_vectors_give_fewer_components(kind, n_distinct, n_fitted, n_times):
     vectors = np.random.default_rng(0).uniform(-1, 1, (n_distinct, 3)).astype(np.float32).repeat(n_times, 0)
@@ -131,6 +153,7 @@ def test_vectors_that_hardly_differ_are_fitted_without_a_warning(kind):
 @pytest.mark.parametrize("kind", ["gauss", "kmeans"])
 def test_fit_is_the_same_on_any_number_of_threads(kind):
     from threadpoolctl import threadpool_limits
+
     vectors = {0: np.random.default_rng(0).uniform(-1, 1, (2000, 3))}
     first, second = [], []
     for fitted, n_threads in ((first, 1), (second, 2)):
@@ -139,10 +162,16 @@ def test_fit_is_the_same_on_any_number_of_threads(kind):
     assert all(map(torch.equal, first, second))
 
 
-@pytest.mark.parametrize("change, message", [
-    (dict(vectors={}), "no vectors"), (dict(vectors={0: np.empty((0, 3))}), "no vectors"), (dict(kind="em"), "there are gauss, kmeans"),
-    (dict(vectors={3: np.zeros((4, 3))}), "label 3, but there are 3"),
-    (dict(vectors={1: np.full((4, 3), np.nan)}), "label 1 are not finite")])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(vectors={}), "no vectors"),
+        (dict(vectors={0: np.empty((0, 3))}), "no vectors"),
+        (dict(kind="em"), "there are gauss, kmeans"),
+        (dict(vectors={3: np.zeros((4, 3))}), "label 3, but there are 3"),
+        (dict(vectors={1: np.full((4, 3), np.nan)}), "label 1 are not finite"),
+    ],
+)
 def test_fit_refuses(change, message):
     with pytest.raises(Fault, match=message):
         styles.fit(**dict(vectors={0: np.zeros((4, 3))}, kind="gauss", n_components=2, seed=0, n_labels=3) | change)
@@ -152,8 +181,10 @@ def test_a_draw_depends_on_its_seed_and_pair_alone():
     fitted, pairs = mixture(), [(0, 0), (0, 1), (2, 0), (2, 1), (2, 65535)]
     drawn = styles.draw(fitted, pairs, seed=3)
     again = styles.draw(fitted, pairs[::-1] + [(0, 7)], seed=3)
-    assert all(torch.equal(drawn[pair], again[pair]) and torch.equal(drawn[pair], styles.draw(fitted, [pair], seed=3)[pair])
-               for pair in pairs)
+    assert all(
+        torch.equal(drawn[pair], again[pair]) and torch.equal(drawn[pair], styles.draw(fitted, [pair], seed=3)[pair])
+        for pair in pairs
+    )
     vectors = [*drawn.values(), *styles.draw(fitted, pairs, seed=4).values()]
     assert len({tuple(vector.tolist()) for vector in vectors}) == len(vectors)
     assert vectors[0].shape == (3,) and vectors[0].dtype == torch.float32
@@ -167,8 +198,11 @@ def test_labels_never_seen_are_drawn_as_zeros():
 def test_draws_have_the_mixtures_mean_and_covariance():
     """Components far apart, so that each draw's own is known; 5 standard errors."""
     factor = torch.tensor([[0.3, 0.0], [-0.2, 0.1]])
-    fitted = {"means": torch.tensor([[[-5.0, 1.0], [5.0, 2.0]]]), "factors": torch.stack([factor, 2 * factor])[None],
-              "weights": torch.tensor([[0.25, 0.75]])}
+    fitted = {
+        "means": torch.tensor([[[-5.0, 1.0], [5.0, 2.0]]]),
+        "factors": torch.stack([factor, 2 * factor])[None],
+        "weights": torch.tensor([[0.25, 0.75]]),
+    }
     n = 6000
     vectors = torch.stack([*styles.draw(fitted, [(0, i) for i in range(n)], seed=1).values()]).numpy()
     right = vectors[:, 0] > 0

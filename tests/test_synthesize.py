@@ -1,4 +1,5 @@
 """A video is made frame by frame: from no later source, in bounded memory, from the first frames that its line says."""
+
 import dataclasses
 from itertools import islice
 
@@ -11,9 +12,19 @@ from test_train import TINY, kept, project
 from v2vbench import clips, params, synthesize, train
 from v2vbench.params import Fault
 
-MODELS = {"vid2vid": ("vid2vid", {}), "two scales": ("vid2vid", dict(n_scales_spatial=2, n_down=1)),
-          "from nothing": ("vid2vid", dict(from_nothing=True)), "pix2pixhd": ("pix2pixhd", {}), "covst": ("covst", {})}
-RUNS = {"v": ("vid2vid", {}), "nothing": ("vid2vid", dict(from_nothing=True)), "p": ("pix2pixhd", {}), "c": ("covst", {})}
+MODELS = {
+    "vid2vid": ("vid2vid", {}),
+    "two scales": ("vid2vid", dict(n_scales_spatial=2, n_down=1)),
+    "from nothing": ("vid2vid", dict(from_nothing=True)),
+    "pix2pixhd": ("pix2pixhd", {}),
+    "covst": ("covst", {}),
+}
+RUNS = {
+    "v": ("vid2vid", {}),
+    "nothing": ("vid2vid", dict(from_nothing=True)),
+    "p": ("pix2pixhd", {}),
+    "c": ("covst", {}),
+}
 
 
 def line(p, model, first_frames, changes):
@@ -47,17 +58,27 @@ def test_no_later_frame_is_seen(name, changes):
     """Frame t is the same where all after it, and every real frame, are no numbers at all; and is none where its own source is."""
     torch.manual_seed(0)
     plain = dict(instance_edges=False) | ({"foreground": []} if name == "vid2vid" else {}) | changes
-    model = params.bind(train.parameters.member("models", name, "").Model, SMALL[name] | plain, name, facts=facts(source="maps"))
+    model = params.bind(
+        train.parameters.member("models", name, "").Model, SMALL[name] | plain, name, facts=facts(source="maps")
+    )
     first = torch.rand(0 if "from_nothing" in changes else model.n_past, 3, 32, 64) * 2 - 1
-    clip = dict(source=torch.rand(1, 6, 3, 32, 64), flow=torch.randn(1, 5, 2, 32, 64), occluded=(torch.rand(1, 5, 1, 32, 64) < 0.2).float())
+    clip = dict(
+        source=torch.rand(1, 6, 3, 32, 64),
+        flow=torch.randn(1, 5, 2, 32, 64),
+        occluded=(torch.rand(1, 5, 1, 32, 64) < 0.2).float(),
+    )
     whole = synthesize.rollout(model, clip, 6, first)
-    assert whole.isfinite().all() and torch.equal(whole[:len(first)], first)
+    assert whole.isfinite().all() and torch.equal(whole[: len(first)], first)
     for t in range(len(first), 6):
         for last, seen in ((t, True), (t - 1, False)):
-            blind = {key: value.clone() for key, value in clip.items()} | {"real": torch.full((1, 6, 3, 32, 64), torch.nan)}
-            blind["source"][:, last + 1:] = torch.nan
+            blind = {key: value.clone() for key, value in clip.items()} | {
+                "real": torch.full((1, 6, 3, 32, 64), torch.nan)
+            }
+            blind["source"][:, last + 1 :] = torch.nan
             blind["flow"][:, t:], blind["occluded"][:, t:] = torch.nan, torch.nan
-            frames = synthesize.stream(model, lambda start, stop, blind=blind: synthesize.part(blind, start, stop), 6, first)
+            frames = synthesize.stream(
+                model, lambda start, stop, blind=blind: synthesize.part(blind, start, stop), 6, first
+            )
             frame = list(islice(frames, t + 1))[t]
             assert torch.equal(frame, whole[t]) if seen else frame.isnan().any()
 
@@ -72,6 +93,7 @@ def test_a_long_clip_is_streamed_in_little_memory(tmp_path, name, changes):
     def counted(clip, start=0, stop=None, arrays=None):
         spans.append((start, stop, tuple(arrays)))
         return read(clip, start, stop, arrays)
+
     store.read = counted
     pieces = synthesize.reader(store, "long", model, torch.device("cpu"))
     first = torch.zeros(0 if "from_nothing" in changes else model.n_past, 3, 32, 64)
@@ -92,7 +114,7 @@ def test_a_frame_is_seen_again_as_it_is_shown():
     made = synthesize.rollout(model, clip, 6, clip["real"][0, :2])
     shown = clips.image(clips.pixels(made))
     assert torch.allclose(made, shown, atol=1e-6) and (made[2:] - made[1:-1]).abs().max() > 0.01
-    assert all(torch.equal(past, made[t:t + 2]) for t, past in enumerate(pasts)) and len(pasts) == 4
+    assert all(torch.equal(past, made[t : t + 2]) for t, past in enumerate(pasts)) and len(pasts) == 4
 
 
 def test_a_clip_shorter_than_what_is_given(store):
@@ -100,32 +122,45 @@ def test_a_clip_shorter_than_what_is_given(store):
     assert torch.equal(synthesize.rollout(build("vid2vid"), clip, 1, clip["real"][0, :2]), clip["real"][0, :1])
 
 
-@pytest.mark.parametrize("key, first_frames, n, n_real", [
-    ("v", "real", 2, 2), ("nothing", "real", 2, 2), ("nothing", "self", 0, 0), ("v", "p", 2, 0), ("nothing", "p", 2, 0),
-    ("p", "none", 0, 0), ("c", "none", 0, 0)])
+@pytest.mark.parametrize(
+    "key, first_frames, n, n_real",
+    [
+        ("v", "real", 2, 2),
+        ("nothing", "real", 2, 2),
+        ("nothing", "self", 0, 0),
+        ("v", "p", 2, 0),
+        ("nothing", "p", 2, 0),
+        ("p", "none", 0, 0),
+        ("c", "none", 0, 0),
+    ],
+)
 def test_first_frames_are_what_the_line_says(runs, store, tmp_path, key, first_frames, n, n_real):
     first, given, model = start(runs, key, first_frames, tmp_path, store)
     assert first.shape == (n, 3, 32, 64) and given == n_real
     clip = {key: value[None] for key, value in clips.tensors(store.read("slide-4")).items()}
     if first_frames == "real":
         assert torch.equal(first, clip["real"][0, :2])
-    elif first_frames == "p":                                               # as that run's own video begins
+    elif first_frames == "p":  # as that run's own video begins
         own = synthesize.rollout(train.trained(runs, "p", tmp_path, store.facts), clip, 12, clip["real"][0, :0])
         assert torch.equal(first, own[:2]) and not torch.equal(own[0], own[1])
     assert synthesize.rollout(model, clip, 12, first).shape == (12, 3, 32, 64)
 
 
-@pytest.mark.parametrize("key, first_frames, says", [
-    ("v", "none", "vid2vid starts from 2 frames, so it must be real, or a run whose model needs no past"),
-    ("v", "self", "vid2vid starts from 2 frames, so it must be real, or a run whose model needs no past"),
-    ("nothing", "none", "vid2vid starts from 2 frames, so it must be self"),
-    ("p", "real", "pix2pixhd starts from 0 frames, so it must be none"),
-    ("p", "self", "pix2pixhd starts from 0 frames, so it must be none"),
-    ("p", "c", "pix2pixhd starts from 0 frames, so it must be none"),
-    ("c", "real", "covst starts from 0 frames, so it must be none"),
-    ("v", "v", "v needs a past itself; name a run that makes each frame alone"),
-    ("v", "nothing", "nothing needs a past itself; name a run that makes each frame alone"),
-    ("v", "c", "c needs a past itself; name a run that makes each frame alone")])
+@pytest.mark.parametrize(
+    "key, first_frames, says",
+    [
+        ("v", "none", "vid2vid starts from 2 frames, so it must be real, or a run whose model needs no past"),
+        ("v", "self", "vid2vid starts from 2 frames, so it must be real, or a run whose model needs no past"),
+        ("nothing", "none", "vid2vid starts from 2 frames, so it must be self"),
+        ("p", "real", "pix2pixhd starts from 0 frames, so it must be none"),
+        ("p", "self", "pix2pixhd starts from 0 frames, so it must be none"),
+        ("p", "c", "pix2pixhd starts from 0 frames, so it must be none"),
+        ("c", "real", "covst starts from 0 frames, so it must be none"),
+        ("v", "v", "v needs a past itself; name a run that makes each frame alone"),
+        ("v", "nothing", "nothing needs a past itself; name a run that makes each frame alone"),
+        ("v", "c", "c needs a past itself; name a run that makes each frame alone"),
+    ],
+)
 def test_other_first_frames_are_refused(runs, store, tmp_path, key, first_frames, says):
     with pytest.raises(Fault, match=f"runs.{key}.first_frames: {says}"):
         start(runs, key, first_frames, tmp_path, store)
@@ -150,7 +185,9 @@ def test_written_videos_begin_with_the_other_runs(runs, store, tmp_path):
 
 def test_styles_of_a_video_and_of_its_start_are_of_one_seed(store_path, store, tmp_path):
     p = project(store_path, tmp_path)
-    p = dataclasses.replace(p, runs={"p": line(p, "pix2pixhd", "none", dict(styles=STYLES)), "v": line(p, "vid2vid", "p", {})})
+    p = dataclasses.replace(
+        p, runs={"p": line(p, "pix2pixhd", "none", dict(styles=STYLES)), "v": line(p, "vid2vid", "p", {})}
+    )
     for key in p.runs:
         torch.manual_seed(0)
         model = train.build(p, key, store.facts)

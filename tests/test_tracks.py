@@ -1,4 +1,5 @@
 """Tracks of points along exact flow, and what is measured on them: closed forms on a wall that slides by whole pixels."""
+
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,7 +11,7 @@ from v2vbench.metrics import _flow, _tracks, flow_error, track_drift, track_erro
 
 DRIFT = dict(n_frames=8, stride_px=8)
 ERROR = DRIFT | dict(apart_px=2, noise=0.01)
-T, H, W, BACK, EDGE = 10, 48, 96, (2, 1), 4      # a point of frame t stood at BACK px from there in frame t - 1
+T, H, W, BACK, EDGE = 10, 48, 96, (2, 1), 4  # a point of frame t stood at BACK px from there in frame t - 1
 RNG = np.random.default_rng
 POINTS = [(x, y) for y in range(4, H, 8) for x in range(4, W, 8)]
 
@@ -19,8 +20,11 @@ def slide(wall):
     """A camera over `wall` (H + T, W + 2 T, 3) uint8: frames, flow and occlusion as a store holds them; the far edges are hidden."""
     y, x = np.mgrid[:H, :W]
     hidden = (x >= W - EDGE) | (y >= H - EDGE)
-    return {"real": np.stack([wall[BACK[1] * t:, BACK[0] * t:][:H, :W] for t in range(T)]),
-            "flow": np.full((T - 1, H, W, 2), BACK, np.float16), "occluded": np.stack([hidden] * (T - 1)).astype(np.uint8)}
+    return {
+        "real": np.stack([wall[BACK[1] * t :, BACK[0] * t :][:H, :W] for t in range(T)]),
+        "flow": np.full((T - 1, H, W, 2), BACK, np.float16),
+        "occluded": np.stack([hidden] * (T - 1)).astype(np.uint8),
+    }
 
 
 def seen_for(x, y, t):
@@ -33,12 +37,14 @@ def rough():
 
 
 def smooth():
-    return (gaussian_filter(RNG(0).normal(0, 300, (H + T, W + 2 * T, 3)), (2, 2, 0)) + 128).clip(0, 255).astype(np.uint8)
+    return (
+        (gaussian_filter(RNG(0).normal(0, 300, (H + T, W + 2 * T, 3)), (2, 2, 0)) + 128).clip(0, 255).astype(np.uint8)
+    )
 
 
 def squares(contrast):
     """Squares of 2 x 2 px: whatever stands 2 px away in x or in y is darker or brighter by twice the contrast."""
-    y, x = np.mgrid[:H + T, :W + 2 * T]
+    y, x = np.mgrid[: H + T, : W + 2 * T]
     return np.repeat((128 + contrast * (-1) ** (x // 2 + y // 2))[..., None], 3, 2).astype(np.uint8)
 
 
@@ -58,8 +64,8 @@ def test_tracks_are_exact():
 
 def test_a_true_video_keeps_its_colours():
     raw = slide(rough())
-    assert score(track_error, raw, raw["real"], **ERROR).max() < 1e-3      # the allowed noise over the contrast
-    assert score(track_error, raw, 255 - raw["real"], **ERROR).max() < 1e-3      # and so does one of other colours
+    assert score(track_error, raw, raw["real"], **ERROR).max() < 1e-3  # the allowed noise over the contrast
+    assert score(track_error, raw, 255 - raw["real"], **ERROR).max() < 1e-3  # and so does one of other colours
 
 
 def test_alternating_brightness_in_closed_form():
@@ -85,8 +91,8 @@ def test_noise_counts_by_the_root_of_two(sigma):
     """Both ends of a difference have it: sqrt(2) sigma along the track, over the contrast with its own noise."""
     raw = slide(squares(40))
     noisy = (raw["real"] + RNG(1).normal(0, sigma, raw["real"].shape)).round().astype(np.uint8)
-    spread = 2 * (sigma ** 2 + 1 / 12)                                                        # of 8-bit values
-    assert score(track_error, raw, noisy, **ERROR).mean() == pytest.approx(np.sqrt(spread / (80 ** 2 + spread)), rel=0.1)
+    spread = 2 * (sigma**2 + 1 / 12)  # of 8-bit values
+    assert score(track_error, raw, noisy, **ERROR).mean() == pytest.approx(np.sqrt(spread / (80**2 + spread)), rel=0.1)
 
 
 @pytest.mark.parametrize("wall", [rough, smooth])
@@ -94,7 +100,9 @@ def test_neither_freezing_nor_blurring_nor_a_flat_colour_gains(wall):
     raw, settings = slide(wall()), ERROR | {"noise": 2}
     real, frozen = raw["real"], raw["real"][:1].repeat(T, 0)
     noisy = (real + RNG(1).normal(0, 16, real.shape)).clip(0, 255).astype(np.uint8)
-    mild, strong = (gaussian_filter(noisy.astype(float), (0, s, s, 0)).astype(np.uint8) for s in (1, 6))      # of a video with an error
+    mild, strong = (
+        gaussian_filter(noisy.astype(float), (0, s, s, 0)).astype(np.uint8) for s in (1, 6)
+    )  # of a video with an error
     order = {"real": real, "mild": mild, "strong": strong, "frozen": frozen}
     values = [score(track_error, raw, fake, **settings).mean() for fake in order.values()]
     assert (np.diff(values) > 0).all(), dict(zip(order, values))
@@ -104,14 +112,17 @@ def test_neither_freezing_nor_blurring_nor_a_flat_colour_gains(wall):
 
 def test_a_frozen_video_drifts_by_the_true_displacement():
     raw = slide(rough())
-    want = [np.mean([np.mean(np.arange(1, n + 1)) * np.hypot(*BACK) for x, y in POINTS if (n := seen_for(x, y, t))]) for t in range(1, T)]
+    want = [
+        np.mean([np.mean(np.arange(1, n + 1)) * np.hypot(*BACK) for x, y in POINTS if (n := seen_for(x, y, t))])
+        for t in range(1, T)
+    ]
     assert score(track_drift, raw, raw["real"][:1].repeat(T, 0), **DRIFT) == pytest.approx(want, abs=1e-6)
 
 
 def test_steps_that_are_wrong_alike_add_up():
     raw = slide(smooth())
     wall = smooth()
-    slow = np.stack([wall[BACK[1] * t:, t:][:H, :W] for t in range(T)])                       # 1 px a frame in x, not 2
+    slow = np.stack([wall[BACK[1] * t :, t:][:H, :W] for t in range(T)])  # 1 px a frame in x, not 2
     drift, real = (score(track_drift, raw, fake, **DRIFT) for fake in (slow, raw["real"]))
     error = score(flow_error, raw, slow)
     assert real.max() < 0.3 and error.mean() == pytest.approx(1, abs=0.2)
@@ -137,14 +148,19 @@ def test_the_motion_of_a_video_is_estimated_once(monkeypatch):
     dark = raw["real"] // 2
 
     def both():
-        return [score(module, raw, fake, **settings) for module, settings in ((flow_error, {}), (track_drift, DRIFT))
-                for fake in (raw["real"], dark)]
+        return [
+            score(module, raw, fake, **settings)
+            for module, settings in ((flow_error, {}), (track_drift, DRIFT))
+            for fake in (raw["real"], dark)
+        ]
 
     with ThreadPoolExecutor(1) as pool:
         alone = pool.submit(both).result()
         assert len(calls) == 2 * (T - 1)
-        assert np.array_equal(pool.submit(_flow.estimated, raw["real"]).result()[3], estimate(raw["real"][3], raw["real"][4]))
+        assert np.array_equal(
+            pool.submit(_flow.estimated, raw["real"]).result()[3], estimate(raw["real"][3], raw["real"][4])
+        )
         assert len(calls) == 2 * (T - 1)
-    with ThreadPoolExecutor(4) as pool:                            # of several threads none waits for, or spoils, another's
+    with ThreadPoolExecutor(4) as pool:  # of several threads none waits for, or spoils, another's
         for found in pool.map(lambda _: both(), range(8)):
             assert all(map(np.array_equal, found, alone))

@@ -1,4 +1,5 @@
 """A training that was killed goes on and ends where an unbroken one does, to the last byte; what moves, and from where."""
+
 import copy
 import dataclasses
 import hashlib
@@ -25,19 +26,49 @@ PROTOCOL = params.load(Path(__file__).parents[1] / "params.yaml").protocol
 
 
 def few(**changes) -> Schedule:
-    return Schedule(**dict(seed=1, steps=6, batch_size=1, n_frames=5, n_warmup=2, double_every=0, drop_parts=0.0, compile=False, lr=1e-3,
-                           lr_d=1e-3, betas=(0.5, 0.999), constant_share=0.5, precision="32-true",
-                           log_every=2, checkpoint_every=2) | changes)
+    return Schedule(
+        **dict(
+            seed=1,
+            steps=6,
+            batch_size=1,
+            n_frames=5,
+            n_warmup=2,
+            double_every=0,
+            drop_parts=0.0,
+            compile=False,
+            lr=1e-3,
+            lr_d=1e-3,
+            betas=(0.5, 0.999),
+            constant_share=0.5,
+            precision="32-true",
+            log_every=2,
+            checkpoint_every=2,
+        )
+        | changes
+    )
 
 
 def project(store_path, root, *, model="vid2vid", first_frames="real", **schedule) -> Params:
     (root / "data").mkdir(exist_ok=True)
     if not (root / "data" / "sliding.zip").exists():
         os.link(store_path, root / "data" / "sliding.zip")
-    return Params(suite="test", about="", protocol=PROTOCOL, datasets={}, schedules={"few": few(**schedule)}, metrics={},
-                  judges={}, features={}, calibration={},
-                  preference={}, runs={"x": Run(model=model, first_frames=first_frames, seeds=[0], kwargs=TINY[model], **LINES)},
-                  forecasts={"f": Forecast(model="forecast", kwargs=SMALL["forecast"], **LINES)}, predictions={}, styles={}, report={})
+    return Params(
+        suite="test",
+        about="",
+        protocol=PROTOCOL,
+        datasets={},
+        schedules={"few": few(**schedule)},
+        metrics={},
+        judges={},
+        features={},
+        calibration={},
+        preference={},
+        runs={"x": Run(model=model, first_frames=first_frames, seeds=[0], kwargs=TINY[model], **LINES)},
+        forecasts={"f": Forecast(model="forecast", kwargs=SMALL["forecast"], **LINES)},
+        predictions={},
+        styles={},
+        report={},
+    )
 
 
 def result(root, key="x"):
@@ -66,6 +97,7 @@ def train_until_killed(store_path, root):
         while list(root.glob(".cache/runs/*/checkpoint.pt")) and multiprocessing.parent_process().is_alive():
             time.sleep(0.05)
         return update(self, clip)
+
     train.Trainer.update = wait
     train.train(project(store_path, root), "x", root)
 
@@ -77,7 +109,9 @@ def test_killed_training_goes_on_to_the_same_bytes(store_path, tmp_path):
     project(store_path, broken)
     child = multiprocessing.get_context("spawn").Process(target=train_until_killed, args=(store_path, broken))
     child.start()
-    while not (found := list(broken.glob(".cache/runs/*/checkpoint.pt"))) and child.is_alive():        # however slow the machine
+    while (
+        not (found := list(broken.glob(".cache/runs/*/checkpoint.pt"))) and child.is_alive()
+    ):  # however slow the machine
         time.sleep(0.05)
     child.kill()
     child.join()
@@ -105,7 +139,9 @@ def test_each_seed_of_a_run_is_a_training_of_its_own(store_path, tmp_path):
         assert all(torch.equal(weights[name], found[alone][name]) for name in weights)
         for clip, about in videos[alone].clips.items():
             both = f"{clip}@{seed}" if seed else clip
-            assert videos["0-3"].clips[both]["sha256"] == about["sha256"] and videos["0-3"].clips[both].get("seed") == seed
+            assert (
+                videos["0-3"].clips[both]["sha256"] == about["sha256"] and videos["0-3"].clips[both].get("seed") == seed
+            )
     assert len(found["0-3"]) == 2 * len(found["0"]) and len(videos["0-3"].clips) == 2 * len(videos["0"].clips)
     assert not all(torch.equal(found["0"][name], found["3"][name]) for name in found["0"])
     assert "seed 3: G" in (tmp_path / "0-3/runs/x/curves.csv").read_text().splitlines()[0]
@@ -145,9 +181,12 @@ def test_every_optimiser_decays(store_path, tmp_path):
     store = clips.Store(store_path)
     trainer = train.Trainer(train.build(p, "x", store.facts), p.schedules["few"])
     trainer.step = 5
-    trainer.update(clips.Windows(store, n_frames=5, n_warmup=0, batch_size=1, seed=0, double_every=0, drop_parts=0.0).batch(0))
+    trainer.update(
+        clips.Windows(store, n_frames=5, n_warmup=0, batch_size=1, seed=0, double_every=0, drop_parts=0.0).batch(0)
+    )
     assert {name: optimiser.param_groups[0]["lr"] for name, optimiser in trainer.optimisers.items()} == pytest.approx(
-        dict.fromkeys(["G", "D_image", "D_video0"], 1e-3 / 3))
+        dict.fromkeys(["G", "D_image", "D_video0"], 1e-3 / 3)
+    )
 
 
 def test_rollout_sees_no_later_frame_and_says_what_was_given(store_path, tmp_path):
@@ -162,7 +201,7 @@ def test_rollout_sees_no_later_frame_and_says_what_was_given(store_path, tmp_pat
     model = train.trained(p, "x", tmp_path, store.facts)
     clip = {key: value[None] for key, value in clips.tensors(store.read(name)).items()}
     blind = clip | {"real": torch.cat([clip["real"][:, :2], torch.zeros_like(clip["real"][:, 2:])], 1)}
-    with fixed_threads():                              # as `synthesize` rolls out: more threads round in another way
+    with fixed_threads():  # as `synthesize` rolls out: more threads round in another way
         assert (clips.pixels(synthesize.rollout(model, blind, 12, blind["real"][0, :2])) == fake).all()
 
 
@@ -173,7 +212,9 @@ def test_faults_of_runs_are_named(store_path, tmp_path):
     train.train(p, "x", tmp_path)
     with pytest.raises(Fault, match="runs.x.first_frames: vid2vid starts from 2 frames, so it must be real"):
         synthesize.synthesize(p, "x", tmp_path)
-    other = dataclasses.replace(p, runs={"x": dataclasses.replace(p.runs["x"], kwargs=TINY["vid2vid"] | dict(n_filters=6))})
+    other = dataclasses.replace(
+        p, runs={"x": dataclasses.replace(p.runs["x"], kwargs=TINY["vid2vid"] | dict(n_filters=6))}
+    )
     with pytest.raises(Fault, match="does not fit runs.x"):
         train.trained(other, "x", tmp_path, clips.Store(store_path).facts)
     with pytest.raises(Fault, match=r"runs.x.kwargs: unknown n_pst; it takes n_past"):
@@ -211,16 +252,23 @@ HEADS = tuple(f"G.0.{name}." for name in ("paint", "flow", "mask", "paint_front"
 @pytest.mark.parametrize("step, moves", [(0, False), (2, False), (3, True), (9, True)])
 def test_coarser_scales_are_frozen_for_so_many_steps(store, step, moves):
     model = fine(2, n_frozen_steps=3)
-    now, trunk = moved(model, store, step=step), {name for name in convolutions(model, "G.0.") if not name.startswith(HEADS)}
+    now, trunk = (
+        moved(model, store, step=step),
+        {name for name in convolutions(model, "G.0.") if not name.startswith(HEADS)},
+    )
     assert convolutions(model, "G.1.") <= now and not any(name.startswith(HEADS) for name in now)
     assert trunk <= now if moves else not any(name.startswith("G.0.") for name in now)
 
 
-@pytest.mark.parametrize("name, changes", [("vid2vid", dict(styles=STYLES)), ("pix2pixhd", dict(styles=STYLES, styles_at="bottleneck"))])
+@pytest.mark.parametrize(
+    "name, changes", [("vid2vid", dict(styles=STYLES)), ("pix2pixhd", dict(styles=STYLES, styles_at="bottleneck"))]
+)
 def test_each_optimiser_moves_its_own_part(store, name, changes):
     model = build(name, **changes | ({"n_scales_temporal": 1} if name == "vid2vid" else {}))
     of_G, of_D = moved(model, store, lr_d=0.0), moved(model, store, lr=0.0)
-    assert of_G and all(name.startswith(("G.", "source.E.")) for name in of_G) and convolutions(model, "source.E.") <= of_G
+    assert (
+        of_G and all(name.startswith(("G.", "source.E.")) for name in of_G) and convolutions(model, "source.E.") <= of_G
+    )
     assert all(name.startswith("D_") for name in of_D) and convolutions(model, "D_") <= of_D
 
 
@@ -231,10 +279,17 @@ def test_local_enhancers_are_trained(store, n_local):
 
 
 @pytest.mark.parametrize("precision, dtype", [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
-@pytest.mark.parametrize("name, changes", [("vid2vid", dict(n_scales_spatial=2, n_down=1, n_scales_temporal=1, styles=STYLES)),
-                                           ("vid2vid", dict(from_nothing=True, n_scales_temporal=1, n_backprop=1)), ("covst", {}),
-                                           ("pix2pixhd", dict(styles=STYLES, styles_at="bottleneck")), ("pix2pixhd", dict(n_local=1)),
-                                           ("forecast", {})])
+@pytest.mark.parametrize(
+    "name, changes",
+    [
+        ("vid2vid", dict(n_scales_spatial=2, n_down=1, n_scales_temporal=1, styles=STYLES)),
+        ("vid2vid", dict(from_nothing=True, n_scales_temporal=1, n_backprop=1)),
+        ("covst", {}),
+        ("pix2pixhd", dict(styles=STYLES, styles_at="bottleneck")),
+        ("pix2pixhd", dict(n_local=1)),
+        ("forecast", {}),
+    ],
+)
 def test_convolutions_have_the_schedules_precision(store, name, changes, precision, dtype):
     """And the losses float32."""
     model = build(name, **changes)
@@ -244,12 +299,16 @@ def test_convolutions_have_the_schedules_precision(store, name, changes, precisi
     seen = []
     trainer.module.losses = lambda clip: seen.append(update(clip)) or seen[0]
     rows = trainer.update(trainer.fabric.to_device(window(store, 5)))
-    assert {out.dtype for own in calls for _, out in own} == {dtype} and {value.dtype for value in seen[0].values()} == {torch.float32}
+    assert {out.dtype for own in calls for _, out in own} == {dtype} and {
+        value.dtype for value in seen[0].values()
+    } == {torch.float32}
     assert np.isfinite(list(rows.values())).all() and {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
-@pytest.mark.slow          # minutes of compiling
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")        # torch's own, of itself
+@pytest.mark.slow  # minutes of compiling
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"
+)  # torch's own, of itself
 @pytest.mark.parametrize("model", ["vid2vid", "pix2pixhd"])
 def test_compiled_networks_train_under_the_same_names(store_path, tmp_path, model):
     """The same losses but for last digits, and weights that a model which is not compiled takes."""
@@ -262,7 +321,9 @@ def test_compiled_networks_train_under_the_same_names(store_path, tmp_path, mode
         assert not any("_orig_mod" in name for name in load_file(root / "runs" / "x" / "model.safetensors"))
         curves.append(np.loadtxt(root / "runs" / "x" / "curves.csv", delimiter=",", skiprows=1))
     np.testing.assert_allclose(curves[0][0], curves[1][0], rtol=1e-4)
-    np.testing.assert_allclose(curves[0][1], curves[1][1], rtol=0.1)         # Adam's first step is a sign, of tiny gradients too
+    np.testing.assert_allclose(
+        curves[0][1], curves[1][1], rtol=0.1
+    )  # Adam's first step is a sign, of tiny gradients too
 
 
 # What a run starts from
@@ -277,7 +338,9 @@ def kept(weights, root, key):
 
 
 def test_a_base_that_is_missing_or_cut_short_is_a_fault(tmp_path):
-    with pytest.raises(Fault, match=r"runs/base/model.safetensors: no such weights to start from; `dvc repro` trains them"):
+    with pytest.raises(
+        Fault, match=r"runs/base/model.safetensors: no such weights to start from; `dvc repro` trains them"
+    ):
         train.begin(fine(1), "base", tmp_path)
     path = kept(fine(1).state_dict(), tmp_path, "base")
     path.write_bytes(path.read_bytes()[:-100])
@@ -285,8 +348,11 @@ def test_a_base_that_is_missing_or_cut_short_is_a_fault(tmp_path):
         train.begin(fine(1), "base", tmp_path)
 
 
-@pytest.mark.parametrize("model", [fine(1), fine(2), build("pix2pixhd"), build("pix2pixhd", n_local=1), build("covst"), build("forecast")],
-                         ids=["vid2vid", "finer", "pix2pixhd", "local", "covst", "forecast"])
+@pytest.mark.parametrize(
+    "model",
+    [fine(1), fine(2), build("pix2pixhd"), build("pix2pixhd", n_local=1), build("covst"), build("forecast")],
+    ids=["vid2vid", "finer", "pix2pixhd", "local", "covst", "forecast"],
+)
 @pytest.mark.parametrize("base", [fine(1, n_filters=4), build("pix2pixhd", n_filters=8)], ids=["vid2vid", "pix2pixhd"])
 def test_a_base_that_does_not_fit_is_a_fault(tmp_path, base, model):
     kept(base.state_dict(), tmp_path, "base")
@@ -307,9 +373,15 @@ def test_pix2pixhd_takes_a_generator_without_a_discriminator():
     base, model = noise(build("pix2pixhd")), build("pix2pixhd")
     before = copy.deepcopy(model.state_dict())
     model.begin({name: value for name, value in base.items() if name[:2] == "G."})
-    assert all(torch.equal(value, base[name] if name[:2] == "G." else before[name]) for name, value in model.state_dict().items())
-    for change in (lambda own: own.pop("G.head.0.bias"), lambda own: own.update({"G.extra": torch.zeros(1)}),
-                   lambda own: own.pop("D_image.scales.0.layers.0.0.bias")):
+    assert all(
+        torch.equal(value, base[name] if name[:2] == "G." else before[name])
+        for name, value in model.state_dict().items()
+    )
+    for change in (
+        lambda own: own.pop("G.head.0.bias"),
+        lambda own: own.update({"G.extra": torch.zeros(1)}),
+        lambda own: own.pop("D_image.scales.0.layers.0.0.bias"),
+    ):
         own = dict(base)
         change(own)
         with pytest.raises(RuntimeError, match="G.head.0.bias|G.extra|D_image.scales.0.layers.0.0.bias"):
@@ -326,7 +398,9 @@ def test_a_run_trains_from_its_base(store_path, tmp_path):
     train.train(p, "x", tmp_path)
     train.train(p, "y", tmp_path)
     x, y = (load_file(tmp_path / "runs" / key / "model.safetensors") for key in "xy")
-    assert all(torch.equal(value, y[name]) for name, value in x.items() if name[:2] == "G.") and any(name[:4] == "G.1." for name in y)
+    assert all(torch.equal(value, y[name]) for name, value in x.items() if name[:2] == "G.") and any(
+        name[:4] == "G.1." for name in y
+    )
     model = train.build(p, "y", store.facts)
     assert train.fingerprint(p, "y", store, model, "one") != train.fingerprint(p, "y", store, model, "two")
 
@@ -334,13 +408,17 @@ def test_a_run_trains_from_its_base(store_path, tmp_path):
 # Windows
 
 
-@pytest.mark.parametrize("double_every, longest", [(0, {0: 12, 9: 12}), (2, {0: 3, 1: 3, 2: 6, 3: 6, 4: 12, 9: 12, 10 ** 6: 12})])
+@pytest.mark.parametrize(
+    "double_every, longest", [(0, {0: 12, 9: 12}), (2, {0: 3, 1: 3, 2: 6, 3: 6, 4: 12, 9: 12, 10**6: 12})]
+)
 def test_windows_double(store, double_every, longest):
     """At every step windows of n_frames and up to as many as are due are drawn, and the losses see n_frames of each."""
     for step, most in longest.items():
         lengths = set()
         for seed in range(60):
-            windows = clips.Windows(store, n_frames=3, n_warmup=20, batch_size=1, seed=seed, double_every=double_every, drop_parts=0.0)
+            windows = clips.Windows(
+                store, n_frames=3, n_warmup=20, batch_size=1, seed=seed, double_every=double_every, drop_parts=0.0
+            )
             windows.arrays = ["occluded"]
             clip = windows.batch(step)
             assert clip["step"] == step and clip["occluded"].shape[1] + 1 - clip["n_warmup"] == 3
@@ -356,24 +434,34 @@ def drawings(tmp_path):
     def clip(seed):
         arrays = {name: array for name, array in sliding_clip(seed, 6).items() if name in ("real", "flow", "occluded")}
         return arrays | {"maps": np.random.default_rng(seed).integers(1, 256, (6, *about.size, 3)).astype(np.uint8)}
-    clips.write(tmp_path / "drawings.zip", about, ((dict(id=f"c{i}", split="train", origin="", licence=""), clip(i)) for i in range(3)))
+
+    clips.write(
+        tmp_path / "drawings.zip",
+        about,
+        ((dict(id=f"c{i}", split="train", origin="", licence=""), clip(i)) for i in range(3)),
+    )
     return clips.Store(tmp_path / "drawings.zip")
 
 
 def test_dropped_parts_are_blank_for_a_whole_window(drawings):
     shape = dict(n_frames=3, n_warmup=2, batch_size=8, double_every=0)
-    windows, whole = clips.Windows(drawings, seed=0, drop_parts=0.3, **shape), clips.Windows(drawings, seed=0, drop_parts=0.0, **shape)
+    windows, whole = (
+        clips.Windows(drawings, seed=0, drop_parts=0.3, **shape),
+        clips.Windows(drawings, seed=0, drop_parts=0.0, **shape),
+    )
     blank = []
     for step in range(40):
         clip, other = windows.batch(step), whole.batch(step)
         assert all(torch.equal(clip[name], other[name]) for name in ("real", "flow", "occluded"))
-        blank.append((clip["source"] == 0).flatten(3).any(-1))               # (8, T, 3)
+        blank.append((clip["source"] == 0).flatten(3).any(-1))  # (8, T, 3)
         kept = ~blank[-1][..., None, None]
         assert torch.equal(clip["source"], other["source"] * kept) and (other["source"] > 0).all()
         assert torch.equal(blank[-1], blank[-1][:, :1].expand_as(blank[-1])) and not blank[-1][:, :, 1].any()
-    drawn = torch.stack([window[:, 0] for window in blank])[..., [0, 2]].float()              # (40, 8, 2)
+    drawn = torch.stack([window[:, 0] for window in blank])[..., [0, 2]].float()  # (40, 8, 2)
     assert (drawn.mean((0, 1)) - 0.3).abs().max() < 4 * (0.3 * 0.7 / 320) ** 0.5
-    assert 0 < (drawn[..., 0] != drawn[..., 1]).float().mean() and len({tuple(x.flatten().tolist()) for x in drawn}) == 40
+    assert (
+        0 < (drawn[..., 0] != drawn[..., 1]).float().mean() and len({tuple(x.flatten().tolist()) for x in drawn}) == 40
+    )
     assert torch.equal(windows.batch(7)["source"], windows.batch(7)["source"])
     other = clips.Windows(drawings, seed=1, drop_parts=0.3, **shape)
     assert not torch.equal((other.batch(7)["source"] == 0).any(1), (windows.batch(7)["source"] == 0).any(1))

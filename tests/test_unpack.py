@@ -1,4 +1,5 @@
 """Archives: unpacked whole or not at all, and never outside their folder."""
+
 import errno
 import io
 import os
@@ -45,7 +46,7 @@ def test_unpack(tmp_path, make):
     assert (folder / "top/train/1.txt").read_bytes() == b"one" and not (folder / "top/test").exists()
     (folder / "mine").write_text("kept")
     fetch.unpack(path, folder, sha256="1", only="train/")
-    assert (folder / "mine").exists()                             # done already
+    assert (folder / "mine").exists()  # done already
     fetch.unpack(path, folder, sha256="2", only="train/")
     assert not (folder / "mine").exists() and sorted(os.listdir(tmp_path)) == ["a", "out"]
     assert "holds no" in fault(fetch.unpack, path, tmp_path / "b", sha256="1", only="labels/")
@@ -53,10 +54,22 @@ def test_unpack(tmp_path, make):
     assert "in the way" in fault(fetch.unpack, path, tmp_path / "c", sha256="1", only="")
 
 
-@pytest.mark.parametrize("make, members", [
-    (make, {"fine.txt": b"fine", **evil}) for make in (zipped, tarred)
-    for evil in ({"../evil": b"!"}, {"a/../../evil": b"!"}, {"/tmp/evil": b"!"}, {"..\\evil": b"!"}, {"C:\\evil": b"!"},
-                 {"link": "/etc/passwd"}, {"link": "../..", "link/evil": b"!"})])
+@pytest.mark.parametrize(
+    "make, members",
+    [
+        (make, {"fine.txt": b"fine", **evil})
+        for make in (zipped, tarred)
+        for evil in (
+            {"../evil": b"!"},
+            {"a/../../evil": b"!"},
+            {"/tmp/evil": b"!"},
+            {"..\\evil": b"!"},
+            {"C:\\evil": b"!"},
+            {"link": "/etc/passwd"},
+            {"link": "../..", "link/evil": b"!"},
+        )
+    ],
+)
 def test_unpack_stays_inside(tmp_path, make, members):
     (tmp_path / "a").write_bytes(make(members))
     assert "unsafe" in fault(fetch.unpack, tmp_path / "a", tmp_path / "in/out", sha256="1", only="")
@@ -65,8 +78,13 @@ def test_unpack_stays_inside(tmp_path, make, members):
 
 def test_damaged_archives(tmp_path, monkeypatch):
     content = {"a.bin": BODY}
-    for damaged in (zipped(content)[:-50_000], tarred(content)[:-50_000], b"<html>please log in</html>", b"",
-                    zipped(content).replace(BODY[1000:1010], bytes(10))):
+    for damaged in (
+        zipped(content)[:-50_000],
+        tarred(content)[:-50_000],
+        b"<html>please log in</html>",
+        b"",
+        zipped(content).replace(BODY[1000:1010], bytes(10)),
+    ):
         (tmp_path / "a").write_bytes(damaged)
         assert "not a whole archive" in fault(fetch.unpack, tmp_path / "a", tmp_path / "out", sha256="1", only="")
         assert os.listdir(tmp_path) == ["a"]
@@ -74,6 +92,7 @@ def test_damaged_archives(tmp_path, monkeypatch):
 
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
+
     monkeypatch.setattr(fetch.zipfile.ZipFile, "extract", full)
     assert "No space left" in fault(fetch.unpack, tmp_path / "a", tmp_path / "out", sha256="1", only="")
     assert os.listdir(tmp_path) == ["a"]

@@ -1,4 +1,5 @@
 """The video networks are those of the papers: names, sizes, padding, and torchvision's own networks with the same random weights."""
+
 import math
 import warnings
 from dataclasses import replace
@@ -17,8 +18,12 @@ I3D = dict(weights="piergiaj", output="pool", n_frames=10, stride=5, resize="tor
 RESNEXT = dict(n_frames=4, stride=2, px=32, resize="torch-bilinear", input="hara")
 S3D = dict(n_frames=14, stride=7, px=64, resize="torch-bilinear")
 R2PLUS1D = dict(n_frames=4, stride=2, px=32, resize="short-side-crop")
-SETTINGS = {"i3d": (i3d, I3D, 1024), "resnext101": (resnext101, RESNEXT, 2048), "s3d": (s3d, S3D, 1024),
-            "r2plus1d": (r2plus1d, R2PLUS1D, 512)}
+SETTINGS = {
+    "i3d": (i3d, I3D, 1024),
+    "resnext101": (resnext101, RESNEXT, 2048),
+    "s3d": (s3d, S3D, 1024),
+    "r2plus1d": (r2plus1d, R2PLUS1D, 512),
+}
 
 
 def drawn(shapes: dict, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -26,7 +31,7 @@ def drawn(shapes: dict, seed: int = 0) -> dict[str, torch.Tensor]:
     noises, state, at = torch.randn(1_000_003, generator=torch.Generator().manual_seed(seed)).repeat(6), {}, 0
     for name, shape in shapes.items():
         n = math.prod(shape)
-        noise, at = noises[at:at + n].view(shape), (at + n) % 1_000_003          # one draw, over and over
+        noise, at = noises[at : at + n].view(shape), (at + n) % 1_000_003  # one draw, over and over
         if len(shape) > 1:
             state[name] = noise * (2 / noise[0].numel()) ** 0.5
         elif name.endswith("running_var"):
@@ -55,14 +60,29 @@ def i3d_as_published() -> dict:
     for name, n_in, n_out, size in (("1a_7x7", 3, 64, 7), ("2b_1x1", 64, 64, 1), ("2c_3x3", 64, 192, 3)):
         found |= {f"Conv3d_{name}.conv3d.weight": (n_out, n_in, *[size] * 3), **norm(f"Conv3d_{name}.bn", n_out)}
     for name, branches in {
-            "3b": (64, 96, 128, 16, 32, 32), "3c": (128, 128, 192, 32, 96, 64), "4b": (192, 96, 208, 16, 48, 64),
-            "4c": (160, 112, 224, 24, 64, 64), "4d": (128, 128, 256, 24, 64, 64), "4e": (112, 144, 288, 32, 64, 64),
-            "4f": (256, 160, 320, 32, 128, 128),
-            "5b": (256, 160, 320, 32, 128, 128), "5c": (384, 192, 384, 48, 128, 128)}.items():
+        "3b": (64, 96, 128, 16, 32, 32),
+        "3c": (128, 128, 192, 32, 96, 64),
+        "4b": (192, 96, 208, 16, 48, 64),
+        "4c": (160, 112, 224, 24, 64, 64),
+        "4d": (128, 128, 256, 24, 64, 64),
+        "4e": (112, 144, 288, 32, 64, 64),
+        "4f": (256, 160, 320, 32, 128, 128),
+        "5b": (256, 160, 320, 32, 128, 128),
+        "5c": (384, 192, 384, 48, 128, 128),
+    }.items():
         b0, b1a, b1b, b2a, b2b, b3b = branches
-        for branch, n_in, n_out, size in (("b0", n, b0, 1), ("b1a", n, b1a, 1), ("b1b", b1a, b1b, 3), ("b2a", n, b2a, 1),
-                                          ("b2b", b2a, b2b, 3), ("b3b", n, b3b, 1)):
-            found |= {f"Mixed_{name}.{branch}.conv3d.weight": (n_out, n_in, *[size] * 3), **norm(f"Mixed_{name}.{branch}.bn", n_out)}
+        for branch, n_in, n_out, size in (
+            ("b0", n, b0, 1),
+            ("b1a", n, b1a, 1),
+            ("b1b", b1a, b1b, 3),
+            ("b2a", n, b2a, 1),
+            ("b2b", b2a, b2b, 3),
+            ("b3b", n, b3b, 1),
+        ):
+            found |= {
+                f"Mixed_{name}.{branch}.conv3d.weight": (n_out, n_in, *[size] * 3),
+                **norm(f"Mixed_{name}.{branch}.bn", n_out),
+            }
         n = b0 + b1b + b2b + b3b
     return found | {"logits.conv3d.weight": (400, 1024, 1, 1, 1), "logits.conv3d.bias": (400,)}
 
@@ -73,9 +93,14 @@ def resnext_as_published() -> dict:
     for stage, n_blocks, n in ((1, 3, 128), (2, 4, 256), (3, 23, 512), (4, 3, 1024)):
         for block in range(n_blocks):
             at = f"layer{stage}.{block}"
-            found |= {f"{at}.conv1.weight": (n, n_in, 1, 1, 1), **norm(f"{at}.bn1", n),
-                      f"{at}.conv2.weight": (n, n // 32, 3, 3, 3), **norm(f"{at}.bn2", n),
-                      f"{at}.conv3.weight": (2 * n, n, 1, 1, 1), **norm(f"{at}.bn3", 2 * n)}
+            found |= {
+                f"{at}.conv1.weight": (n, n_in, 1, 1, 1),
+                **norm(f"{at}.bn1", n),
+                f"{at}.conv2.weight": (n, n // 32, 3, 3, 3),
+                **norm(f"{at}.bn2", n),
+                f"{at}.conv3.weight": (2 * n, n, 1, 1, 1),
+                **norm(f"{at}.bn3", 2 * n),
+            }
             if block == 0:
                 found |= {f"{at}.downsample.0.weight": (2 * n, n_in, 1, 1, 1), **norm(f"{at}.downsample.1", 2 * n)}
             n_in = 2 * n
@@ -86,9 +111,18 @@ def resnext_as_published() -> dict:
 def states():
     """What the published files hold, drawn at random."""
     from torchvision.models import video
-    return {"i3d_piergiaj": drawn(i3d_as_published()), "resnext101": {
-                "arch": "resnext-101", "epoch": 1, "optimizer": {"param_groups": []}, "state_dict": drawn(resnext_as_published())},
-            "s3d": drawn(shapes_of(on_meta(video.s3d))), "r2plus1d": drawn(shapes_of(on_meta(video.r2plus1d_18)))}
+
+    return {
+        "i3d_piergiaj": drawn(i3d_as_published()),
+        "resnext101": {
+            "arch": "resnext-101",
+            "epoch": 1,
+            "optimizer": {"param_groups": []},
+            "state_dict": drawn(resnext_as_published()),
+        },
+        "s3d": drawn(shapes_of(on_meta(video.s3d))),
+        "r2plus1d": drawn(shapes_of(on_meta(video.r2plus1d_18))),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +130,11 @@ def folder(states, tmp_path_factory):
     """Those files in a folder of one's own; the counters of batches, which torchvision's strict loading asks for, added."""
     folder = tmp_path_factory.mktemp("weights")
     from torchvision.models import video
+
     for name, build in (("s3d", video.s3d), ("r2plus1d", video.r2plus1d_18)):
-        states[name] |= {key: torch.tensor(0) for key in on_meta(build).state_dict() if key.endswith("num_batches_tracked")}
+        states[name] |= {
+            key: torch.tensor(0) for key in on_meta(build).state_dict() if key.endswith("num_batches_tracked")
+        }
     for name, state in states.items():
         torch.save(state, folder / weights.TABLE[name].file)
     return folder
@@ -129,9 +166,12 @@ def test_rows(here, name):
     """As many as snippets, of the size told; each bit for bit its own, whatever stands beside it and on however many cores."""
     module, settings, n_features = SETTINGS[name]
     extractor = make(module, **settings)
-    assert extractor.snippet == (settings["n_frames"], settings["stride"]) and extractor.resize == (settings["resize"], settings["px"])
+    assert extractor.snippet == (settings["n_frames"], settings["stride"]) and extractor.resize == (
+        settings["resize"],
+        settings["px"],
+    )
     images = snippets(extractor, 3)
-    images[2] = images[0].flip(0)                                  # the same frames in another order
+    images[2] = images[0].flip(0)  # the same frames in another order
     rows, n_threads = extractor.extract(images), torch.get_num_threads()
     assert rows.shape == (3, n_features) and rows.dtype == torch.float32 and rows.isfinite().all()
     scale = (rows[0] - rows[1]).norm()
@@ -152,8 +192,13 @@ def test_other_weights_are_refused(here, name, monkeypatch, tmp_path):
     key, images = extractor.weights[0], torch.zeros(1, extractor.snippet[0], 3, *[extractor.resize[1]] * 2)
     monkeypatch.setenv("V2VBENCH_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    assert fault(extractor.extract, images) == weights.absent([key]) and f"weights absent: {key} (" in weights.absent([key])
-    for content, message in (({"another": torch.zeros(1)}, "not the weights of"), ([torch.zeros(1)], "not a file of weights")):
+    assert fault(extractor.extract, images) == weights.absent([key]) and f"weights absent: {key} (" in weights.absent(
+        [key]
+    )
+    for content, message in (
+        ({"another": torch.zeros(1)}, "not the weights of"),
+        ([torch.zeros(1)], "not a file of weights"),
+    ):
         torch.save(content, tmp_path / weights.TABLE[key].file)
         assert message in fault(extractor.extract, images)
 
@@ -162,8 +207,10 @@ def test_networks_have_the_published_names_and_sizes():
     """Parameters: 12.29 million of I3D before its logits (recalled from papers that list it), 47.6 of ResNeXt-101 with the
     51 classes of HMDB-51 (likewise); torchvision's in its own metadata."""
     nets = {"i3d": on_meta(lambda: i3d.Network(1e-3)), "resnext101": on_meta(resnext101.Network)}
-    counted = {name: {key: shape for key, shape in shapes_of(net).items() if not key.endswith("num_batches_tracked")}
-               for name, net in nets.items()}
+    counted = {
+        name: {key: shape for key, shape in shapes_of(net).items() if not key.endswith("num_batches_tracked")}
+        for name, net in nets.items()
+    }
     assert counted["i3d"] == i3d_as_published() and len(i3d_as_published()) == 57 * 5 + 2
     assert {f"module.{key}": shape for key, shape in counted["resnext101"].items()} == resnext_as_published()
     n = {name: sum(value.numel() for value in net.parameters()) for name, net in nets.items()}
@@ -174,12 +221,18 @@ def test_networks_have_the_published_names_and_sizes():
 def test_older_files_lack_the_counters_of_batches(states):
     """rgb_imagenet.pt and resnext-101-kinetics.pth have none, i3d_pretrained_400.pt may: both load, nothing else is forgiven."""
     state = states["i3d_piergiaj"]
-    with_counters = state | {key.replace("running_var", "num_batches_tracked"): torch.tensor(7)
-                             for key in state if key.endswith("running_var")}
+    with_counters = state | {
+        key.replace("running_var", "num_batches_tracked"): torch.tensor(7)
+        for key in state
+        if key.endswith("running_var")
+    }
     video = torch.rand(1, 3, 10, 32, 32)
     assert torch.equal(i3d.from_state(state, 1e-3)(video, "pool"), i3d.from_state(with_counters, 1e-3)(video, "pool"))
-    for wrong in (state | {"another": torch.zeros(1)}, {key: value for key, value in state.items() if key != "logits.conv3d.bias"},
-                  state | {"logits.conv3d.weight": torch.zeros(101, 1024, 1, 1, 1)}):
+    for wrong in (
+        state | {"another": torch.zeros(1)},
+        {key: value for key, value in state.items() if key != "logits.conv3d.bias"},
+        state | {"logits.conv3d.weight": torch.zeros(101, 1024, 1, 1, 1)},
+    ):
         with pytest.raises(RuntimeError):
             i3d.from_state(wrong, 1e-3)
     plain = {key.removeprefix("module."): value for key, value in states["resnext101"]["state_dict"].items()}
@@ -198,7 +251,11 @@ def test_padding_is_tensorflows(size, kernel, stride):
     for axis in range(3):
         shape, k, s = ([1 if i != axis else value for i in range(3)] for value in (size, kernel, stride))
         padded = i3d.same(line.view(1, 1, *shape), tuple(k), tuple(s)).flatten()
-        assert len(padded) == size + total and torch.equal(padded[total // 2:total // 2 + size], line) and padded.sum() == line.sum()
+        assert (
+            len(padded) == size + total
+            and torch.equal(padded[total // 2 : total // 2 + size], line)
+            and padded.sum() == line.sum()
+        )
         assert (len(padded) - kernel) // stride + 1 == n
 
 
@@ -212,7 +269,9 @@ def test_i3d_sizes(n_frames, after):
     rows, logits = net(x, "pool"), net(x, "logits")
     assert [tuple(shape) for shape in seen.values()] == list(zip(after, (20, 5, 3, 2), (32, 8, 4, 2)))
     head = net.logits.conv3d
-    torch.testing.assert_close(logits, F.linear(rows, head.weight.flatten(1), head.bias), rtol=1e-5, atol=1e-5)   # means in any order
+    torch.testing.assert_close(
+        logits, F.linear(rows, head.weight.flatten(1), head.bias), rtol=1e-5, atol=1e-5
+    )  # means in any order
 
 
 def still(image: torch.Tensor, n_frames: int) -> torch.Tensor:
@@ -234,18 +293,32 @@ def middle_taps(state: dict) -> dict:
 def test_i3d_of_a_still_is_torchvisions_googlenet():
     """I3D is GoogLeNet blown up in time; with the first padding put where TensorFlow has it, a still gives GoogLeNet's 1024 averages."""
     from torchvision.models import googlenet
+
     net = googlenet(weights=None, init_weights=False, aux_logits=False, transform_input=False).eval()
     state = drawn(shapes_of(net))
     net.load_state_dict(state, strict=False)
     ours = {}
     places = {"conv1": "Conv3d_1a_7x7", "conv2": "Conv3d_2b_1x1", "conv3": "Conv3d_2c_3x3"}
-    branches = {"branch1": "b0", "branch2.0": "b1a", "branch2.1": "b1b", "branch3.0": "b2a", "branch3.1": "b2b", "branch4.1": "b3b"}
+    branches = {
+        "branch1": "b0",
+        "branch2.0": "b1a",
+        "branch2.1": "b1b",
+        "branch3.0": "b2a",
+        "branch3.1": "b2b",
+        "branch4.1": "b3b",
+    }
     for inception, mixed in zip(("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"), i3d.MIXED):
         places |= {f"inception{inception}.{theirs}": f"Mixed_{mixed}.{name}" for theirs, name in branches.items()}
     for theirs, name in places.items():
-        ours |= {f"{name}{key.removeprefix(theirs).replace('.conv.', '.conv3d.')}": value
-                 for key, value in state.items() if key.startswith(f"{theirs}.")}
-    ours |= {"logits.conv3d.weight": state["fc.weight"].new_zeros(400, 1024, 1, 1), "logits.conv3d.bias": torch.zeros(400)}
+        ours |= {
+            f"{name}{key.removeprefix(theirs).replace('.conv.', '.conv3d.')}": value
+            for key, value in state.items()
+            if key.startswith(f"{theirs}.")
+        }
+    ours |= {
+        "logits.conv3d.weight": state["fc.weight"].new_zeros(400, 1024, 1, 1),
+        "logits.conv3d.bias": torch.zeros(400),
+    }
     net.fc, net.conv1.conv.padding = nn.Identity(), (0, 0)
     image = torch.rand(2, 3, 64, 96) * 2 - 1
     with torch.inference_mode():
@@ -258,11 +331,12 @@ def test_i3d_of_a_still_is_torchvisions_googlenet():
 def test_resnext_of_a_still_is_torchvisions():
     """With the kernels' middle in time alone, our 3-D network is torchvision's 2-D ResNeXt-101 (32 x 4d) of every frame."""
     from torchvision.models.resnet import Bottleneck, ResNet
+
     net = on_meta(lambda: ResNet(Bottleneck, [3, 4, 23, 3], num_classes=400, groups=32, width_per_group=4)).eval()
     state = drawn(shapes_of(net))
     for name in state:
         if name.endswith("bn3.weight"):
-            state[name] *= 0.3                                     # or 33 residual blocks would make numbers of 10^5
+            state[name] *= 0.3  # or 33 residual blocks would make numbers of 10^5
     counters = {name: torch.tensor(0) for name in net.state_dict() if name.endswith("num_batches_tracked")}
     net.load_state_dict(counters | state, assign=True)
     net.fc = nn.Identity()
@@ -296,12 +370,15 @@ def test_torchvisions_own_preprocessing_and_network(here, states, name):
     """Ours, then torchvision's last layer, are the logits of torchvision from the frames to the end."""
     from torchvision.models import video
     from torchvision.transforms._presets import VideoClassification
+
     module, settings, _ = SETTINGS[name]
     px, build = (256, video.s3d) if name == "s3d" else (64, video.r2plus1d_18)
     preset = getattr(video, "S3D_Weights" if name == "s3d" else "R2Plus1D_18_Weights").DEFAULT.transforms
     assert preset.keywords["crop_size"][0] / preset.keywords["resize_size"][0] == module.CROPPED
     extractor = make(module, **settings | {"px": px})
-    frames = torch.randint(0, 256, (1, settings["n_frames"], 3, px, px), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    frames = torch.randint(
+        0, 256, (1, settings["n_frames"], 3, px, px), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     net = build(weights=None).eval()
     net.load_state_dict(states[name])
     cropped = round(px * module.CROPPED)
@@ -314,6 +391,7 @@ def test_torchvisions_own_preprocessing_and_network(here, states, name):
 
 def test_i3d_as_stylegan_v_ships_it(here, tmp_path, monkeypatch):
     """The file is called with its own preprocessing on, and both ids name the same rows."""
+
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
@@ -323,6 +401,7 @@ def test_i3d_as_stylegan_v_ships_it(here, tmp_path, monkeypatch):
             assert rescale and resize and return_features and x.shape[1] == 3
             time = torch.arange(x.shape[2], dtype=torch.float32)[:, None, None]
             return self.scale * torch.cat([x.mean((2, 3, 4)), (x * time).mean((2, 3, 4))], 1)
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         torch.jit.script(Net()).save(str(tmp_path / "i3d_torchscript.pt"))
@@ -330,31 +409,50 @@ def test_i3d_as_stylegan_v_ships_it(here, tmp_path, monkeypatch):
     whole = I3D | {"output": "logits", "n_frames": 16, "px": 224}
     ours, theirs = make(i3d, **whole | {"weights": "tfhub"}), make(i3d, **whole | {"weights": "stylegan-v"})
     assert (ours.rows, ours.resize, ours.snippet) == (theirs.rows, theirs.resize, theirs.snippet)
-    assert (ours.titles["frechet"], ours.ids["frechet"]) == ("FVD", "fvd-i3d") and theirs.ids["frechet"] == "fvd-stylegan-v"
+    assert (ours.titles["frechet"], ours.ids["frechet"]) == ("FVD", "fvd-i3d") and theirs.ids[
+        "frechet"
+    ] == "fvd-stylegan-v"
     colours = torch.rand(2, 16, 3, 1, 1) * 255
     time = torch.arange(16)[:, None, None, None]
     expected = 2 * torch.cat([colours.mean((1, 3, 4)), (colours * time).mean((1, 3, 4))], 1)
-    for extractor in (ours, theirs, ours):                         # and the second call gives what the first gave
+    for extractor in (ours, theirs, ours):  # and the second call gives what the first gave
         rows = extractor.extract(colours.expand(2, 16, 3, 224, 224))
         torch.testing.assert_close(rows, expected, rtol=1e-5, atol=1e-2)
 
 
 def test_i3d_titles_ids_and_ports():
     pool, logits = make(i3d, **I3D), make(i3d, **I3D | {"output": "logits", "weights": "videogpt"})
-    assert pool.titles == {"frechet": "video FID (I3D)", "kernel": "video KID (I3D)"} and pool.ids["frechet"] == "vfid-i3d"
-    assert logits.titles["frechet"] == "FVD (VideoGPT)" and logits.ids == {"frechet": "fvd-videogpt", "kernel": "kvd-videogpt"}
+    assert (
+        pool.titles == {"frechet": "video FID (I3D)", "kernel": "video KID (I3D)"} and pool.ids["frechet"] == "vfid-i3d"
+    )
+    assert logits.titles["frechet"] == "FVD (VideoGPT)" and logits.ids == {
+        "frechet": "fvd-videogpt",
+        "kernel": "kvd-videogpt",
+    }
     assert pool.rows == "piergiaj:64-torch-bilinear:10f-stride5:pool1024"
     assert logits.rows == "videogpt:64-torch-bilinear:10f-stride5:logits400"
     for name, eps in (("piergiaj", 1e-3), ("videogpt", 1e-5)):
-        assert {layer.eps for layer in on_meta(lambda name=name: i3d.Network(i3d.EPS[name])).modules() if hasattr(layer, "eps")} == {eps}
+        assert {
+            layer.eps
+            for layer in on_meta(lambda name=name: i3d.Network(i3d.EPS[name])).modules()
+            if hasattr(layer, "eps")
+        } == {eps}
 
 
-@pytest.mark.parametrize("module, settings, message", [
-    (i3d, I3D | {"n_frames": 9}, "from 10"), (i3d, I3D | {"weights": "tfhub"}, "logits of 224 px"),
-    (i3d, I3D | {"weights": "tfhub", "output": "logits"}, "px: 224"), (i3d, I3D | {"weights": "jedi"}, "not one of"),
-    (i3d, I3D | {"weights": "stylegan-v", "output": "logits", "px": 224}, "n_frames: 16"), (i3d, I3D | {"resize": "tf"}, "not one of"),
-    (resnext101, RESNEXT | {"input": "imagenet"}, "not one of"), (s3d, S3D | {"n_frames": 13}, "from 14"),
-    (r2plus1d, R2PLUS1D | {"px": 8}, "from 32")])
+@pytest.mark.parametrize(
+    "module, settings, message",
+    [
+        (i3d, I3D | {"n_frames": 9}, "from 10"),
+        (i3d, I3D | {"weights": "tfhub"}, "logits of 224 px"),
+        (i3d, I3D | {"weights": "tfhub", "output": "logits"}, "px: 224"),
+        (i3d, I3D | {"weights": "jedi"}, "not one of"),
+        (i3d, I3D | {"weights": "stylegan-v", "output": "logits", "px": 224}, "n_frames: 16"),
+        (i3d, I3D | {"resize": "tf"}, "not one of"),
+        (resnext101, RESNEXT | {"input": "imagenet"}, "not one of"),
+        (s3d, S3D | {"n_frames": 13}, "from 14"),
+        (r2plus1d, R2PLUS1D | {"px": 8}, "from 32"),
+    ],
+)
 def test_wrong_settings(module, settings, message):
     assert message in fault(make, module, **settings)
 

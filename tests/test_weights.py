@@ -1,4 +1,5 @@
 """Weights come whole, are the file they claim to be, and their absence is told in one line."""
+
 import hashlib
 import importlib
 import json
@@ -30,9 +31,22 @@ def table(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "_hashes", {})
     with serving({f"/a/{FILES[name]}": body for name, body in BODIES.items()}) as server:
         known = {"whole": SHA256["whole"], "prefix": SHA256["prefix"][:8], "unknown": None}
-        monkeypatch.setattr(weights, "TABLE", {name: Weights(
-            url=f"{server.url}/a/{file}?dl=1", file=file, sha256=known[name], mb=0.3, licence="none", use="tests",
-            others=("other.pth",) if name == "whole" else ()) for name, file in FILES.items()})
+        monkeypatch.setattr(
+            weights,
+            "TABLE",
+            {
+                name: Weights(
+                    url=f"{server.url}/a/{file}?dl=1",
+                    file=file,
+                    sha256=known[name],
+                    mb=0.3,
+                    licence="none",
+                    use="tests",
+                    others=("other.pth",) if name == "whole" else (),
+                )
+                for name, file in FILES.items()
+            },
+        )
         yield server
 
 
@@ -48,7 +62,7 @@ def test_fetch_brings_what_is_absent(table, tmp_path, capsys):
     weights.fetch()
     told = capsys.readouterr().err
     assert "2 of 3 to bring, 1 MB" in told and "whole.pth, 0 MB, none; for tests" in told
-    assert f"unknown: sha256 {SHA256['unknown']}" in told         # the hash that nobody published is told
+    assert f"unknown: sha256 {SHA256['unknown']}" in told  # the hash that nobody published is told
     assert weights.find("prefix") == hub and not (weights.cache() / FILES["prefix"]).exists()
     for name in ("whole", "unknown"):
         assert weights.path(name) == weights.cache() / FILES[name] and weights.path(name).read_bytes() == BODIES[name]
@@ -56,7 +70,7 @@ def test_fetch_brings_what_is_absent(table, tmp_path, capsys):
     assert os.listdir(weights.cache() / "downloads") == []
     asked = len(table.seen)
     weights.fetch()
-    assert len(table.seen) == asked == 2                           # all there: nothing is asked
+    assert len(table.seen) == asked == 2  # all there: nothing is asked
 
 
 @pytest.mark.parametrize("name, expected", [("whole", SHA256["whole"]), ("prefix", SHA256["prefix"][:8])])
@@ -76,7 +90,7 @@ def test_a_broken_download_goes_on(table, monkeypatch, capsys):
     assert "run it again" in fault(weights.fetch, ["prefix"])
     told = capsys.readouterr().err
     assert "put prefix-" in told and "V2VBENCH_WEIGHTS" in told and "V2VBENCH_DATA" not in told
-    assert weights.find("prefix") is None                          # a part is not a file
+    assert weights.find("prefix") is None  # a part is not a file
     weights.fetch(["prefix"])
     assert weights.path("prefix").read_bytes() == BODIES["prefix"] and table.seen[-1][1].startswith("bytes=1")
 
@@ -96,7 +110,7 @@ def test_mirror(table, monkeypatch):
     monkeypatch.setenv("V2VBENCH_MIRROR", f"{table.url}/mirror/deep/")
     weights.fetch(["unknown"])
     assert table.seen == [("/mirror/deep/unknown.pt", None)] and weights.path("unknown").read_bytes() == b"mirrored"
-    assert "1 failed" in fault(weights.fetch, ["whole"])           # the mirror alone is asked
+    assert "1 failed" in fault(weights.fetch, ["whole"])  # the mirror alone is asked
 
 
 def test_where_files_are_looked_for(table, tmp_path, monkeypatch):
@@ -105,7 +119,7 @@ def test_where_files_are_looked_for(table, tmp_path, monkeypatch):
     monkeypatch.setenv("V2VBENCH_WEIGHTS", str(own))
     assert [weights.find(name) for name in FILES] == [None] * 3
     places = [put(folder, "whole") for folder in (tmp_path / "torch/hub/checkpoints", weights.cache(), own)]
-    for place in reversed(places):                                 # one's own, then the cache, then torch.hub's
+    for place in reversed(places):  # one's own, then the cache, then torch.hub's
         assert weights.path("whole") == place
         place.unlink()
     assert weights.find("whole") is None
@@ -118,7 +132,7 @@ def test_where_files_are_looked_for(table, tmp_path, monkeypatch):
     assert weights.folders()[-1] == tmp_path / "torch/hub/checkpoints"
     monkeypatch.delenv("TORCH_HOME")
     assert weights.folders()[-1] == tmp_path / "cache/torch/hub/checkpoints"
-    with monkeypatch.context() as patch:                           # the same folder as torch itself names
+    with monkeypatch.context() as patch:  # the same folder as torch itself names
         patch.setattr(torch.hub, "_hub_dir", None)
         assert str(weights.folders()[-1]) == os.path.join(torch.hub.get_dir(), "checkpoints")
 
@@ -127,7 +141,10 @@ def test_absent_is_one_line(table, tmp_path):
     assert weights.absent([]) is None
     assert weights.absent(["whole"]) == "weights absent: whole (whole.pth, 0 MB): `v2vbench fetch weights` brings it"
     line = weights.absent(["whole", "prefix"])
-    assert line == f"weights absent: whole (whole.pth, 0 MB), prefix ({FILES['prefix']}, 0 MB): `v2vbench fetch weights` brings them"
+    assert (
+        line
+        == f"weights absent: whole (whole.pth, 0 MB), prefix ({FILES['prefix']}, 0 MB): `v2vbench fetch weights` brings them"
+    )
     put(weights.cache(), "prefix")
     for call in (weights.path, weights.sha256, weights.load):
         assert fault(call, "whole") == weights.absent(["prefix", "whole"])
@@ -139,11 +156,17 @@ def test_absent_is_one_line(table, tmp_path):
 @pytest.mark.parametrize("name", ["whole", "prefix"])
 def test_another_file_is_a_fault_and_not_absence(table, name, capsys):
     path = put(weights.cache(), name, BODIES[name][:-1] + b"!")
-    calls = (weights.path, weights.sha256, weights.load, lambda name: weights.absent([name]), lambda name: weights.manifest())
+    calls = (
+        weights.path,
+        weights.sha256,
+        weights.load,
+        lambda name: weights.absent([name]),
+        lambda name: weights.manifest(),
+    )
     for call in calls:
         assert re.match(f"{path}: not the file its name says: .* delete it and run", fault(call, name))
     assert f"1 failed ({name})" in fault(weights.fetch, [name]) and f"{path}: not the file" in capsys.readouterr().err
-    assert path.is_file() and table.seen == []                     # what is not ours is not deleted
+    assert path.is_file() and table.seen == []  # what is not ours is not deleted
     path.write_bytes(BODIES[name])
     assert weights.path(name) == path
 
@@ -154,7 +177,7 @@ def test_load(table, monkeypatch):
     torch.save({"w": torch.arange(3)}, weights.cache() / "unknown.pt")
     assert weights.load("unknown")["w"].tolist() == [0, 1, 2]
     torch.save({"w": weights.Package}, weights.cache() / "unknown.pt")
-    assert "not a file of weights" in fault(weights.load, "unknown")             # nothing but tensors is unpickled
+    assert "not a file of weights" in fault(weights.load, "unknown")  # nothing but tensors is unpickled
 
 
 def test_manifest_follows_the_files(table, tmp_path):
@@ -165,7 +188,11 @@ def test_manifest_follows_the_files(table, tmp_path):
     put(weights.cache(), "prefix")
     weights.write_manifest(tmp_path)
     first = path.read_bytes()
-    assert json.loads(first) == {name: SHA256[name] for name in ("prefix", "unknown")} == dict(sorted(json.loads(first).items()))
+    assert (
+        json.loads(first)
+        == {name: SHA256[name] for name in ("prefix", "unknown")}
+        == dict(sorted(json.loads(first).items()))
+    )
     weights.write_manifest(tmp_path)
     assert path.read_bytes() == first
     put(weights.cache(), "unknown", b"another")
@@ -181,7 +208,7 @@ def test_a_file_is_hashed_once_while_it_stays(table, monkeypatch):
         assert weights.sha256("unknown") == SHA256["unknown"] and hashed == [path]
     memory = weights.cache() / "hashes.json"
     assert list(json.loads(memory.read_text())) == [str(path)]
-    monkeypatch.setattr(weights, "_hashes", {})                    # another process
+    monkeypatch.setattr(weights, "_hashes", {})  # another process
     assert weights.sha256("unknown") == SHA256["unknown"] and len(hashed) == 1
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
     assert weights.sha256("unknown") == SHA256["unknown"] and len(hashed) == 2
@@ -206,20 +233,28 @@ def test_a_cache_that_cannot_be_written(table, tmp_path, monkeypatch, capsys):
 
 
 def test_packages_are_found_without_being_imported(table, tmp_path, monkeypatch, capsys):
-    wanted = Package(needs=("made_up_models", "made_up_net"), files=("data/a.dat", "data/b.dat"), install="pip install made-up", mb=9,
-                     licence="none", use="tests")
+    wanted = Package(
+        needs=("made_up_models", "made_up_net"),
+        files=("data/a.dat", "data/b.dat"),
+        install="pip install made-up",
+        mb=9,
+        licence="none",
+        use="tests",
+    )
     monkeypatch.setitem(weights.TABLE, "faces", wanted)
     monkeypatch.syspath_prepend(tmp_path / "site")
     line = "weights absent: faces (packages made_up_models and made_up_net, 9 MB): `pip install made-up`"
     assert weights.absent(["faces"]) == fault(weights.path, "faces") == line
-    assert weights.absent(["whole", "faces"]).endswith("): `v2vbench fetch weights` brings them, and `pip install made-up`")
-    weights.fetch()                                                # told, no failure; asked for by name, one
+    assert weights.absent(["whole", "faces"]).endswith(
+        "): `v2vbench fetch weights` brings them, and `pip install made-up`"
+    )
+    weights.fetch()  # told, no failure; asked for by name, one
     assert f"{line}, if you want it" in capsys.readouterr().err
     assert "1 failed (faces)" in fault(weights.fetch, ["faces"])
     for file in ("made_up_models/__init__.py", "made_up_net.py"):
         put(tmp_path / "site", "whole", b"raise SystemExit('imported')", file)
     put(tmp_path / "site/made_up_models", "whole", b"a", "data/a.dat")
-    assert weights.absent(["faces"])                               # a file is missing still
+    assert weights.absent(["faces"])  # a file is missing still
     put(tmp_path / "site/made_up_models", "whole", b"b", "data/b.dat")
     importlib.invalidate_caches()
     assert weights.path("faces") == tmp_path / "site/made_up_models" and "made_up_models" not in sys.modules
@@ -231,24 +266,35 @@ def test_packages_are_found_without_being_imported(table, tmp_path, monkeypatch,
 def test_table_as_shipped():
     files = {name: entry for name, entry in weights.TABLE.items() if isinstance(entry, Weights)}
     names = [name for entry in files.values() for name in (entry.file, *entry.others)]
-    assert len(set(names)) == len(names)                           # one folder holds them all
+    assert len(set(names)) == len(names)  # one folder holds them all
     for name, entry in files.items():
         assert entry.url.startswith("https://") and fetch._name(entry.url) == entry.file, name
         assert entry.sha256 is None or re.fullmatch("[0-9a-f]{8}|[0-9a-f]{64}", entry.sha256), name
         digits = re.search(r"-([0-9a-f]{8})\.pth$", entry.file)
         assert not digits or entry.sha256.startswith(digits[1]), name
     from torchvision import models
-    for name, builder in (("alexnet", "AlexNet"), ("vgg16", "VGG16"), ("vgg19", "VGG19"), ("s3d", "S3D"), ("r2plus1d", "R2Plus1D_18")):
-        published = getattr(models if hasattr(models, f"{builder}_Weights") else models.video, f"{builder}_Weights").DEFAULT
-        size = published.meta["_file_size"] * 2 ** 20 / 1e6
+
+    for name, builder in (
+        ("alexnet", "AlexNet"),
+        ("vgg16", "VGG16"),
+        ("vgg19", "VGG19"),
+        ("s3d", "S3D"),
+        ("r2plus1d", "R2Plus1D_18"),
+    ):
+        published = getattr(
+            models if hasattr(models, f"{builder}_Weights") else models.video, f"{builder}_Weights"
+        ).DEFAULT
+        size = published.meta["_file_size"] * 2**20 / 1e6
         assert published.url == weights.TABLE[name].url and weights.TABLE[name].mb == pytest.approx(size, abs=0.1)
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
     assert weights.TABLE["inception2015"].url == URL_INCEPTION_V3
 
 
 @pytest.mark.network
 def test_published_files_are_there():
     import requests
+
     for name, entry in weights.TABLE.items():
         if isinstance(entry, Weights):
             with requests.get(entry.url, stream=True, timeout=30) as answer:

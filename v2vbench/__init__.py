@@ -10,6 +10,7 @@ flow      float32, pixels, (dx, dy), (B, T-1, 2, H, W), from frame t back to t-1
 occluded  float32, (B, T-1, 1, H, W), 1 where that warp fails; same sign as a model's `mask` (1 = paint anew)
 Names: source real fake raw flow mask past G D_image D_video clip run; counts n_, loss weights w_, unit as suffix.
 """
+
 import importlib
 from pathlib import Path
 

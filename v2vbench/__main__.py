@@ -1,4 +1,5 @@
 """The command `v2vbench`: what dvc.yaml calls, and the few things a person types."""
+
 import argparse
 import subprocess
 import sys
@@ -11,8 +12,11 @@ from v2vbench.params import Fault, load, root
 
 def parser() -> argparse.ArgumentParser:
     """Every verb and what it takes."""
-    command = argparse.ArgumentParser("v2vbench", description="Which video-to-video method is better, by how much, how sure are we? "
-                                      "`dvc repro` answers with a report; these are its parts.")
+    command = argparse.ArgumentParser(
+        "v2vbench",
+        description="Which video-to-video method is better, by how much, how sure are we? "
+        "`dvc repro` answers with a report; these are its parts.",
+    )
     command.add_argument("--version", action="version", version=__version__)
     verbs = command.add_subparsers(dest="verb", required=True, metavar="verb")
     verbs.add_parser("doctor", help="what this machine can do, and what each missing thing costs")
@@ -21,11 +25,17 @@ def parser() -> argparse.ArgumentParser:
     use.add_argument("suite")
     use.add_argument("--force", action="store_true", help="even if params.yaml holds changes that git does not have")
     bring = verbs.add_parser("import-checkpoint", help="make a run of weights that the paper's own code has trained")
-    bring.add_argument("folder", type=Path, help="of <epoch>_net_G0.pth, ... or <epoch>_net_G.pth; or the one file of a single-image net")
+    bring.add_argument(
+        "folder",
+        type=Path,
+        help="of <epoch>_net_G0.pth, ... or <epoch>_net_G.pth; or the one file of a single-image net",
+    )
     bring.add_argument("name", help="of the new run")
     bring.add_argument("--dataset", required=True, metavar="KEY", help="a line of datasets whose source the nets take")
     bring.add_argument("--epoch", default="latest")
-    bring.add_argument("--foreground", nargs="+", default=[], metavar="LABEL", help="what the foreground network was trained to paint")
+    bring.add_argument(
+        "--foreground", nargs="+", default=[], metavar="LABEL", help="what the foreground network was trained to paint"
+    )
     fetch = verbs.add_parser("fetch", help="bring the pretrained weights that some metrics need and that are not here")
     fetch.add_argument("what", choices=["weights"])
     fetch.add_argument("names", nargs="*", help="of v2vbench/weights.py; all if none is given")
@@ -35,8 +45,16 @@ def parser() -> argparse.ArgumentParser:
     sources = verbs.add_parser("sources", help="write clean copies of the notebooks (dvc.yaml does)")
     sources.add_argument("--strip", action="store_true", help="clean notebooks/ itself, before a commit")
     verbs.add_parser("report", help="write reports/index.html (dvc.yaml does)")
-    every = verbs.add_parser("repro", help="check, then `dvc repro` with independent stages side by side (`make repro` does)")
-    every.add_argument("--jobs", type=int, default=0, metavar="N", help="stages side by side; one a core unless memory or a GPU is short")
+    every = verbs.add_parser(
+        "repro", help="check, then `dvc repro` with independent stages side by side (`make repro` does)"
+    )
+    every.add_argument(
+        "--jobs",
+        type=int,
+        default=0,
+        metavar="N",
+        help="stages side by side; one a core unless memory or a GPU is short",
+    )
     return command
 
 
@@ -48,9 +66,13 @@ def use(suite: str, force: bool, folder: Path) -> None:
         raise Fault(f"use: no suite {suite!r} in suites; there are {there or 'none'}")
     load(path)
     own = target.read_bytes() not in [other.read_bytes() for other in path.parent.glob("*.yaml")]
-    git = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", target.name], check=False, cwd=folder, capture_output=True)
+    git = subprocess.run(
+        ["git", "diff", "--quiet", "HEAD", "--", target.name], check=False, cwd=folder, capture_output=True
+    )
     if own and git.returncode and not force:
-        raise Fault("use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them")
+        raise Fault(
+            "use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them"
+        )
     write_whole(target, path.read_bytes())
     print(f"params.yaml is now the suite {suite}; `make repro` runs it")
 
@@ -65,28 +87,34 @@ def main(argv: list[str] | None = None) -> int:
             sys.modules.setdefault("rfc3987_syntax", None)
         if args.verb == "run":
             from v2vbench import notebook
+
             notebook.run(args.stage, args.key, folder)
         elif args.verb == "fetch":
             from v2vbench import weights
+
             try:
                 weights.fetch(args.names or None)
-            finally:                        # what did arrive counts
+            finally:  # what did arrive counts
                 weights.write_manifest(folder)
         elif args.verb == "sources":
             from v2vbench import notebook
+
             notebook.sources(folder, "notebooks" if args.strip else "build/notebooks")
             if not args.strip:
                 notebook.nothing(folder)
         elif args.verb == "repro":
             from v2vbench.check import checked
             from v2vbench.repro import n_jobs, repro
+
             checked(folder)
             repro(folder, args.jobs or n_jobs())
         elif args.verb == "report":
             from v2vbench.report import write
+
             write(load(folder / "params.yaml"), folder)
         elif args.verb == "check":
             from v2vbench.check import checked, slow_precision
+
             params = checked(folder)
             n = len(params.datasets)
             print(f"params.yaml is sound: suite {params.suite}, {n} data set{'s' * (n > 1)}, {len(params.runs)} runs")
@@ -96,11 +124,17 @@ def main(argv: list[str] | None = None) -> int:
             use(args.suite, args.force, folder)
         elif args.verb == "import-checkpoint":
             from v2vbench.imports import bring
-            print(bring(args.folder, args.name, folder, dataset=args.dataset, epoch=args.epoch, foreground=args.foreground))
+
+            print(
+                bring(
+                    args.folder, args.name, folder, dataset=args.dataset, epoch=args.epoch, foreground=args.foreground
+                )
+            )
         elif args.verb == "doctor":
             from v2vbench import doctor
+
             return 0 if doctor.main(folder) else 1
-    except (Fault, OSError) as error:          # OSError: a full disk, no permission
+    except (Fault, OSError) as error:  # OSError: a full disk, no permission
         print(f"v2vbench: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,4 +1,5 @@
 """Speed, as rates and as ratios to a floor measured in the same minute: `make bench`."""
+
 import argparse
 import tempfile
 import time
@@ -11,9 +12,9 @@ import torch
 from v2vbench import bench_fid, bench_threads, clips
 from v2vbench import bench_models as models
 
-SECONDS = 1.5        # a measurement
-ROUNDS = 3           # in turn, so that a slow minute of the machine hits everything alike
-SIZES = ((64, 128), (256, 512))      # of the stores whose reading is timed
+SECONDS = 1.5  # a measurement
+ROUNDS = 3  # in turn, so that a slow minute of the machine hits everything alike
+SIZES = ((64, 128), (256, 512))  # of the stores whose reading is timed
 N_CLIPS, N_FRAMES, WINDOW = 8, 40, 6
 
 
@@ -26,7 +27,13 @@ def surrogate(size: tuple[int, int], n_frames: int, seed: int) -> dict[str, np.n
     real = (label[..., None] * 20 + rng.integers(0, 8, (*label.shape, 3))).astype(np.uint8)
     ramp = np.linspace(-4, 4, height * width).reshape(height, width)
     flow = np.stack([np.stack([ramp + 0.01 * t, ramp / 2], -1) for t in range(n_frames - 1)]).astype(np.float16)
-    return dict(real=real, label=label, instance=(label == 3).astype(np.uint16), flow=flow, occluded=(label[1:] == 5).astype(np.uint8))
+    return dict(
+        real=real,
+        label=label,
+        instance=(label == 3).astype(np.uint16),
+        flow=flow,
+        occluded=(label[1:] == 5).astype(np.uint8),
+    )
 
 
 def rate(read, seconds: float) -> float:
@@ -41,9 +48,20 @@ def rate(read, seconds: float) -> float:
 
 def stored(folder: Path, size: tuple[int, int]) -> tuple[clips.Store, dict]:
     """A store of surrogates with 12 labels in the folder, and its arrays in memory."""
-    facts = clips.Facts(name="bench", title="bench", about="", standing="benchmark", fps=17.5, source="labels",
-                        label_names=tuple("abcdefghijkl"), label_colours=((0, 0, 0),) * 12,
-                        groups={"test": "test"}, origin="", licence="", size=size)
+    facts = clips.Facts(
+        name="bench",
+        title="bench",
+        about="",
+        standing="benchmark",
+        fps=17.5,
+        source="labels",
+        label_names=tuple("abcdefghijkl"),
+        label_colours=((0, 0, 0),) * 12,
+        groups={"test": "test"},
+        origin="",
+        licence="",
+        size=size,
+    )
     held, path = {f"c{i}": surrogate(size, N_FRAMES, i) for i in range(N_CLIPS)}, folder / f"{size[1]}x{size[0]}.zip"
     clips.write(path, facts, ((dict(id=key, split="train"), arrays) for key, arrays in held.items()))
     return clips.Store(path), held
@@ -56,19 +74,27 @@ def bench_clips(size: tuple[int, int], seconds: float) -> str:
         store, held = stored(Path(folder), size)
         for _ in range(ROUNDS):
             rates["store"].append(rate(store.read, seconds))
-            rates["memory"].append(rate(lambda clip, start, stop: {name: array[start:stop].copy() for name, array in held[clip].items()},
-                                        seconds))
+            rates["memory"].append(
+                rate(
+                    lambda clip, start, stop: {name: array[start:stop].copy() for name, array in held[clip].items()},
+                    seconds,
+                )
+            )
         frame_mb = store.path.stat().st_size / 1e6 / N_CLIPS / N_FRAMES
     own = rates["store"]
-    return (f"clip store {size[1]}x{size[0]}, random {WINDOW}-frame windows of all arrays: {median(own):,.0f} frames/s "
-            f"({min(own):,.0f} to {max(own):,.0f}), {median(own) / median(rates['memory']):.3f} of a copy in memory; "
-            f"{frame_mb:.3f} MB a frame")
+    return (
+        f"clip store {size[1]}x{size[0]}, random {WINDOW}-frame windows of all arrays: {median(own):,.0f} frames/s "
+        f"({min(own):,.0f} to {max(own):,.0f}), {median(own) / median(rates['memory']):.3f} of a copy in memory; "
+        f"{frame_mb:.3f} MB a frame"
+    )
 
 
 def bench_models(only: str | None, seconds: float, with_compile: bool) -> None:
     """Training steps, painted frames and options, each as a table."""
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, "
-          f"{torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'}; {ROUNDS} rounds, {seconds:g} s a measurement\n")
+    print(
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, "
+        f"{torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'}; {ROUNDS} rounds, {seconds:g} s a measurement\n"
+    )
     with tempfile.TemporaryDirectory() as folder:
         stores = {size: stored(Path(folder), size)[0] for size in {setting["size"] for setting in models.SETTINGS}}
         rows = models.steps(stores) if only in (None, "train") else []
@@ -76,7 +102,9 @@ def bench_models(only: str | None, seconds: float, with_compile: bool) -> None:
         if rows:
             print(models.shown(models.race(rows, ROUNDS, seconds)) + "\n", flush=True)
         if only in (None, "options"):
-            print(models.shown_options(*models.race([models.options(stores, with_compile)], ROUNDS, seconds)), flush=True)
+            print(
+                models.shown_options(*models.race([models.options(stores, with_compile)], ROUNDS, seconds)), flush=True
+            )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -84,7 +112,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m v2vbench.bench", description=__doc__)
     parts = ("clips", "train", "synthesize", "options", "fid", "threads")
     parser.add_argument("--only", choices=parts, help="one part; all of them otherwise")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="a measurement, of which each row has one a round (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="a measurement, of which each row has one a round (%(default)s)"
+    )
     parser.add_argument("--compile", action="store_true", help="torch.compile among the options: minutes more")
     args = parser.parse_args(argv)
     if args.only in (None, "clips"):

@@ -1,4 +1,5 @@
 """Speed of the models: a training step and a painted frame against a floor, the convolutions alone; and what an option gives."""
+
 import itertools
 import time
 from collections.abc import Callable
@@ -15,12 +16,27 @@ from v2vbench.train import Trainer
 
 aten = torch.ops.aten
 CONVOLUTIONS = (aten.convolution.default, aten.convolution_backward.default)
-BORDERS = (aten.reflection_pad2d.default, aten.reflection_pad2d_backward.default)      # no other module reflects
+BORDERS = (aten.reflection_pad2d.default, aten.reflection_pad2d_backward.default)  # no other module reflects
 MODELS = ("vid2vid", "pix2pixhd", "covst")
 SMALL = dict(size=(64, 128), width=16, n_down=2, n_blocks=4)
 SETTINGS = (SMALL, SMALL | dict(width=32), dict(size=(128, 256), width=32, n_down=3, n_blocks=6))
-SCHEDULE = params.Schedule(seed=0, steps=1, batch_size=1, n_frames=6, n_warmup=0, double_every=0, drop_parts=0.0, lr=2e-4, lr_d=2e-4,
-                           betas=(0.5, 0.999), constant_share=1.0, precision="32-true", compile=False, log_every=1, checkpoint_every=1)
+SCHEDULE = params.Schedule(
+    seed=0,
+    steps=1,
+    batch_size=1,
+    n_frames=6,
+    n_warmup=0,
+    double_every=0,
+    drop_parts=0.0,
+    lr=2e-4,
+    lr_d=2e-4,
+    betas=(0.5, 0.999),
+    constant_share=1.0,
+    precision="32-true",
+    compile=False,
+    log_every=1,
+    checkpoint_every=1,
+)
 
 
 class Floor(TorchDispatchMode):
@@ -47,7 +63,7 @@ class Floor(TorchDispatchMode):
         if func in CONVOLUTIONS + BORDERS:
             self.calls.append((func, *tree_map_only(torch.Tensor, self.operand, (args, kwargs))))
             return func(*args, **kwargs)
-        with self:                                        # in inference mode a conv2d comes whole
+        with self:  # in inference mode a conv2d comes whole
             result = func.decompose(*args, **kwargs)
         return func(*args, **kwargs) if result is NotImplemented else result
 
@@ -56,7 +72,9 @@ class Floor(TorchDispatchMode):
         key = like.shape, like.stride(), like.dtype, like.device
         if key not in self.operands:
             n = 1 + sum((size - 1) * stride for size, stride in zip(like.shape, like.stride()))
-            self.operands[key] = torch.randn(n, dtype=like.dtype, device=like.device).as_strided(like.shape, like.stride())
+            self.operands[key] = torch.randn(n, dtype=like.dtype, device=like.device).as_strided(
+                like.shape, like.stride()
+            )
         return self.operands[key]
 
     @torch.inference_mode()
@@ -67,22 +85,53 @@ class Floor(TorchDispatchMode):
 
     def dtypes(self) -> str:
         """What the convolutions calculate in."""
-        return ", ".join(sorted({str(args[0].dtype).removeprefix("torch.") for func, args, _ in self.calls if func in CONVOLUTIONS}))
+        return ", ".join(
+            sorted({str(args[0].dtype).removeprefix("torch.") for func, args, _ in self.calls if func in CONVOLUTIONS})
+        )
 
 
 def build(name: str, facts: clips.Facts, setting: dict) -> torch.nn.Module:
     """An untrained model: vid2vid with the losses of its reference code, at one spatial and one temporal scale; no foreground, and
     neither VGG19 nor anything in its place."""
     width = setting["width"]
-    nets = dict(n_filters=width, n_down=setting["n_down"], n_blocks=setting["n_blocks"], n_blocks_local=1, instance_edges=True)
-    judges = dict(n_scales=2, n_filters_d=width, n_layers_d=3, w_feature=10.0, w_pixel=0.0, w_perceptual=0.0, perceptual="none",
-                  styles="none")
-    own = {"vid2vid": judges | dict(n_past=2, n_scales_spatial=1, n_frozen_steps=0, n_backprop=0, from_nothing=False, norm="batch",
-                                    foreground=[], composition="over", with_flow=True, flow_scale=20.0, resample="bilinear",
-                                    n_scales_temporal=1, condition_video=True, score_raw=True, w_flow=10.0, w_warp=10.0,
-                                    w_temporal=10.0, w_mask=0.0),
-           "pix2pixhd": judges | dict(n_local=0, styles_at="input", norm="instance"),
-           "covst": dict(n_local=0, norm="instance", n_filters_mask=width, w_coherence=1.0, w_occlusion=1.0)}[name]
+    nets = dict(
+        n_filters=width, n_down=setting["n_down"], n_blocks=setting["n_blocks"], n_blocks_local=1, instance_edges=True
+    )
+    judges = dict(
+        n_scales=2,
+        n_filters_d=width,
+        n_layers_d=3,
+        w_feature=10.0,
+        w_pixel=0.0,
+        w_perceptual=0.0,
+        perceptual="none",
+        styles="none",
+    )
+    own = {
+        "vid2vid": judges
+        | dict(
+            n_past=2,
+            n_scales_spatial=1,
+            n_frozen_steps=0,
+            n_backprop=0,
+            from_nothing=False,
+            norm="batch",
+            foreground=[],
+            composition="over",
+            with_flow=True,
+            flow_scale=20.0,
+            resample="bilinear",
+            n_scales_temporal=1,
+            condition_video=True,
+            score_raw=True,
+            w_flow=10.0,
+            w_warp=10.0,
+            w_temporal=10.0,
+            w_mask=0.0,
+        ),
+        "pix2pixhd": judges | dict(n_local=0, styles_at="input", norm="instance"),
+        "covst": dict(n_local=0, norm="instance", n_filters_mask=width, w_coherence=1.0, w_occlusion=1.0),
+    }[name]
     torch.manual_seed(0)
     return params.bind(find("models", name).Model, nets | own, name, facts=facts)
 
@@ -92,7 +141,7 @@ def call_twice(model: torch.nn.Module) -> torch.nn.Module:
     attached, versus = {}, model._versus
 
     def again(D, args, called):
-        if not args[0].requires_grad:                     # real frames
+        if not args[0].requires_grad:  # real frames
             return called
         detached = D.forward(args[0].detach())
         attached[id(detached)] = called
@@ -112,6 +161,7 @@ class Row:
     frames     that one call makes
     times      {name of the call: seconds a call, one a round}
     """
+
     about: tuple
     frames: int
     calls: dict[str, Callable[[], object]]
@@ -156,7 +206,7 @@ def step(model: torch.nn.Module, batch: dict, contiguous: bool = False, **change
     if contiguous:
         made.model.to(memory_format=torch.contiguous_format)
     held = made.fabric.to_device(batch)
-    made.update(held), made.update(held)                  # the optimisers' moments and oneDNN's or cuDNN's plans are there now
+    made.update(held), made.update(held)  # the optimisers' moments and oneDNN's or cuDNN's plans are there now
     return lambda: made.update(held)
 
 
@@ -187,10 +237,17 @@ def steps(stores: dict[tuple, clips.Store]) -> list[Row]:
             model = build(name, store.facts, setting)
             update = step(model, loader.batch(0), precision=precision)
             convolutions = floor(update)
-            calls = {"own": update, "floor": convolutions.replay,
-                     "read": lambda loader=loader, numbers=numbers: loader.batch(next(numbers))}
-            n_given = model.n_past + bool(getattr(model, "NEEDS", ()))     # COVST has no loss on its first frame
-            rows.append(Row(("step", name, *told(setting), precision, convolutions.dtypes()), SCHEDULE.n_frames - n_given, calls))
+            calls = {
+                "own": update,
+                "floor": convolutions.replay,
+                "read": lambda loader=loader, numbers=numbers: loader.batch(next(numbers)),
+            }
+            n_given = model.n_past + bool(getattr(model, "NEEDS", ()))  # COVST has no loss on its first frame
+            rows.append(
+                Row(
+                    ("step", name, *told(setting), precision, convolutions.dtypes()), SCHEDULE.n_frames - n_given, calls
+                )
+            )
     return rows
 
 
@@ -201,15 +258,25 @@ def frames(stores: dict[tuple, clips.Store]) -> list[Row]:
         store = stores[setting["size"]]
         held = {key: value.to(device) for key, value in windows(store).batch(0).items() if torch.is_tensor(value)}
         for name in MODELS:
-            model = build(name, store.facts, setting).to(device, memory_format=torch.channels_last)     # as `trained` does
-            first = held["real"][0, :model.n_past]
+            model = build(name, store.facts, setting).to(device, memory_format=torch.channels_last)  # as `trained` does
+            first = held["real"][0, : model.n_past]
 
             def paint(model=model, held=held, first=first):
-                return list(synthesize.stream(model, lambda start, stop: synthesize.part(held, start, stop), SCHEDULE.n_frames, first))
+                return list(
+                    synthesize.stream(
+                        model, lambda start, stop: synthesize.part(held, start, stop), SCHEDULE.n_frames, first
+                    )
+                )
+
             paint()
             convolutions = floor(paint)
-            rows.append(Row(("frame", name, *told(setting), "32-true", convolutions.dtypes()), SCHEDULE.n_frames - model.n_past,
-                            {"own": paint, "floor": convolutions.replay}))
+            rows.append(
+                Row(
+                    ("frame", name, *told(setting), "32-true", convolutions.dtypes()),
+                    SCHEDULE.n_frames - model.n_past,
+                    {"own": paint, "floor": convolutions.replay},
+                )
+            )
     return rows
 
 
@@ -222,8 +289,12 @@ def options(stores: dict[tuple, clips.Store], with_compile: bool) -> Row:
     def changed(change=lambda model: model, **changes) -> Callable:
         return step(change(build("vid2vid", store.facts, setting)), batch, **changes)
 
-    calls = {"as shipped": changed(), "bf16-mixed": changed(precision="bf16-mixed"), "fakes judged twice": changed(call_twice),
-             "contiguous": changed(contiguous=True)} | ({"compiled": changed(compile=True)} if with_compile else {})
+    calls = {
+        "as shipped": changed(),
+        "bf16-mixed": changed(precision="bf16-mixed"),
+        "fakes judged twice": changed(call_twice),
+        "contiguous": changed(contiguous=True),
+    } | ({"compiled": changed(compile=True)} if with_compile else {})
     return Row(("step", "vid2vid", *told(setting)), SCHEDULE.n_frames - 2, calls)
 
 
@@ -237,15 +308,36 @@ def table(head: list[str], rows: list[list]) -> str:
 
 def shown(rows: list[Row]) -> str:
     """The table of steps and frames."""
-    head = ["", "model", "size", "width", "precision", "convolved in", "frames/s", "floor frames/s", "time / floor", "reading"]
+    head = [
+        "",
+        "model",
+        "size",
+        "width",
+        "precision",
+        "convolved in",
+        "frames/s",
+        "floor frames/s",
+        "time / floor",
+        "reading",
+    ]
     lines = []
     for row in rows:
         share = [read / (read + own) for read, own in zip(row.times.get("read", ()), row.times["own"])]
-        lines.append([*row.about, row.rate("own"), row.rate("floor"), row.ratio("own", "floor"),
-                      f"{1000 * median(row.times['read']):.1f} ms, {median(share):.1%}" if share else ""])
+        lines.append(
+            [
+                *row.about,
+                row.rate("own"),
+                row.rate("floor"),
+                row.ratio("own", "floor"),
+                f"{1000 * median(row.times['read']):.1f} ms, {median(share):.1%}" if share else "",
+            ]
+        )
     return table(head, lines)
 
 
 def shown_options(row: Row) -> str:
     """The table of options."""
-    return table(["option", "frames/s", "time / as shipped"], [[name, row.rate(name), row.ratio(name, "as shipped")] for name in row.calls])
+    return table(
+        ["option", "frames/s", "time / as shipped"],
+        [[name, row.rate(name), row.ratio(name, "as shipped")] for name in row.calls],
+    )

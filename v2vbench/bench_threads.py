@@ -2,6 +2,7 @@
 
 Every setting is a process of its own, since OpenMP reads how its threads wait once. vid2vid's training step at 128x64, of made-up clips.
 """
+
 import os
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-SECONDS = 10.0        # a measurement
-SETTINGS = {          # title: (threads of a training, 0 = one a core; trainings side by side, 0 = one a core; environment)
+SECONDS = 10.0  # a measurement
+SETTINGS = {  # title: (threads of a training, 0 = one a core; trainings side by side, 0 = one a core; environment)
     "one training, a thread a core": (0, 1, {}),
     "the same, threads sleep while they wait": (0, 1, {"OMP_WAIT_POLICY": "PASSIVE"}),
     "one training, one thread": (1, 1, {}),
@@ -26,6 +27,7 @@ def worker(n_threads: int, seconds: float) -> None:
 
     from v2vbench import bench_models as models
     from v2vbench.bench import stored
+
     torch.set_num_threads(n_threads)
     with tempfile.TemporaryDirectory() as folder:
         store, _ = stored(Path(folder), (64, 128))
@@ -36,7 +38,7 @@ def worker(n_threads: int, seconds: float) -> None:
             start = time.perf_counter()
             step()
             took.append(time.perf_counter() - start)
-    print((models.SCHEDULE.n_frames - 2) / median(took))          # frames with a loss: two of a window are given
+    print((models.SCHEDULE.n_frames - 2) / median(took))  # frames with a loss: two of a window are given
 
 
 @contextmanager
@@ -57,8 +59,10 @@ def rate(title: str, busy: bool, seconds: float) -> float:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     command = [sys.executable, "-m", "v2vbench.bench_threads", "--worker", str(threads or cores), str(seconds)]
     with neighbour(busy):
-        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | env)
-                     for _ in range(side_by_side or cores)]
+        processes = [
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | env)
+            for _ in range(side_by_side or cores)
+        ]
         return sum(float(process.communicate()[0]) for process in processes)
 
 
@@ -69,11 +73,15 @@ def main(rounds: int, seconds: float) -> None:
         for title, busy in rates:
             rates[title, busy].append(rate(title, busy, seconds))
     best = max(median(rates[title, False]) for title in SETTINGS)
-    print("| setting | alone, frames/s | of the best alone | beside a busy core | times slower |\n|---|---:|---:|---:|---:|")
+    print(
+        "| setting | alone, frames/s | of the best alone | beside a busy core | times slower |\n|---|---:|---:|---:|---:|"
+    )
     for title in SETTINGS:
         alone, beside = (median(rates[title, busy]) for busy in (False, True))
         span = f"{min(rates[title, True]):.1f} to {max(rates[title, True]):.1f}"
-        print(f"| {title} | {alone:.1f} | {alone / best:.2f} | {beside:.1f} ({span}) | {alone / beside:.2f} |", flush=True)
+        print(
+            f"| {title} | {alone:.1f} | {alone / best:.2f} | {beside:.1f} ({span}) | {alone / beside:.2f} |", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """params.yaml held against the code that it names, before anything runs: a typo anywhere is one line within seconds."""
+
 import hashlib
 import re
 from collections.abc import Iterable
@@ -6,7 +7,7 @@ from pathlib import Path
 
 from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, bind, brief, check, choose, load, member, shorten
 
-N_KEY = 100          # characters of a key; a file name has 255, and other words in it
+N_KEY = 100  # characters of a key; a file name has 255, and other words in it
 
 
 def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
@@ -14,18 +15,32 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
 
     imported    checkpoints that `v2vbench import-checkpoint` has put into runs/
     """
-    for section in ("datasets", "schedules", "judges", "features", "metrics", "runs", "forecasts", "predictions", "styles"):
+    for section in (
+        "datasets",
+        "schedules",
+        "judges",
+        "features",
+        "metrics",
+        "runs",
+        "forecasts",
+        "predictions",
+        "styles",
+    ):
         for key in getattr(params, section):
             if not isinstance(key, str) or not re.fullmatch(SLUG, key):
                 raise Fault(f"{file}: {section}: the key {brief(key)} is not made of a-z, 0-9, _ and -")
             if len(key) > N_KEY:
-                raise Fault(f"{file}: {section}: the key {brief(key)} has {len(key)} characters; it becomes part of file names, "
-                            f"so {N_KEY} at most")
+                raise Fault(
+                    f"{file}: {section}: the key {brief(key)} has {len(key)} characters; it becomes part of file names, "
+                    f"so {N_KEY} at most"
+                )
     makers = [*params.judges, *params.runs, *params.forecasts, *params.predictions, *params.styles]
     if taken := [key for key in [*makers, *imported] if key in NO_RUN]:
         raise Fault(f"{file}: a run cannot be called {taken[0]}; base and first_frames use the word")
     if twice := [key for i, key in enumerate(makers) if key in makers[:i]]:
-        raise Fault(f"{file}: {twice[0]} names two lines of judges, runs, forecasts, predictions and styles; a name stands for one")
+        raise Fault(
+            f"{file}: {twice[0]} names two lines of judges, runs, forecasts, predictions and styles; a name stands for one"
+        )
     for section in ("runs", "forecasts", "judges"):
         for key, run in getattr(params, section).items():
             choose(params.datasets, run.dataset, f"{file}: {section}.{key}.dataset")
@@ -47,7 +62,9 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
             while seen[-1] in lines:
                 seen.append(lines[seen[-1]].base)
                 if seen[-1] in seen[:-1]:
-                    raise Fault(f"{file}: {section}.{key}.base: {shorten(' starts from '.join(seen), 200)}, in a circle")
+                    raise Fault(
+                        f"{file}: {section}.{key}.base: {shorten(' starts from '.join(seen), 200)}, in a circle"
+                    )
     for key, line in params.predictions.items():
         where = f"{file}: predictions.{key}"
         choose(params.datasets, line.dataset, f"{where}.dataset")
@@ -65,7 +82,7 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
             raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
         if not line.seeds or len(set(line.seeds)) < len(line.seeds):
             raise Fault(f"{where}.seeds: {brief(line.seeds)} is not one seed or more, each once")
-    primary = params.protocol.primary if params.metrics else []         # a file that scores nothing concludes nothing
+    primary = params.protocol.primary if params.metrics else []  # a file that scores nothing concludes nothing
     for i, label in enumerate(primary):
         choose(params.metrics, label, f"{file}: protocol.primary[{i}]")
     if params.metrics and not 3 <= len(primary) <= 5 or len(set(primary)) < len(primary):
@@ -77,6 +94,7 @@ def signatures(params: Params, file: str) -> None:
     from v2vbench import calibrate, features, metrics
     from v2vbench.preference import Preference, check_candidates
     from v2vbench.report import Settings
+
     check(Settings, params.report, f"{file}: report")
     preference = bind(Preference, params.preference, f"{file}: preference")
     calibrate.resolve(params.calibration, f"{file}: calibration")
@@ -112,20 +130,28 @@ def _check_headings(params: Params, lines: list, where: str) -> None:
     primary = [line for line in lines if line.label in params.protocol.primary]
     if mute := [line.label for line in primary if not getattr(line.module, "VERDICTS", True)]:
         raise Fault(f"{where}: {mute[0]} has no verdicts; take the kernel distance of its features")
-    on = {dataset: {line.module.HEADING for line in primary if line.on is None or dataset in line.on} for dataset in params.datasets}
+    on = {
+        dataset: {line.module.HEADING for line in primary if line.on is None or dataset in line.on}
+        for dataset in params.datasets
+    }
     if on and lines and not any({"fidelity", "realism"} <= headings for headings in on.values()):
         found = sorted(set().union(*on.values()))
-        raise Fault(f"{where}: on no data set are there metrics of both headings, fidelity and realism; there are of "
-                    f"{' and '.join(found) or 'none'} only")
+        raise Fault(
+            f"{where}: on no data set are there metrics of both headings, fidelity and realism; there are of "
+            f"{' and '.join(found) or 'none'} only"
+        )
 
 
 def slow_precision(params: Params) -> str:
     """One line that names the schedules whose precision this machine emulates; "" where none does. Imports torch only where a schedule
     that trains asks for bfloat16."""
-    asking = [key for key, schedule in params.schedules.items() if schedule.precision == "bf16-mixed" and schedule.steps]
+    asking = [
+        key for key, schedule in params.schedules.items() if schedule.precision == "bf16-mixed" and schedule.steps
+    ]
     if not asking:
         return ""
     from v2vbench import doctor
+
     said = doctor.slow_precision("bf16-mixed")
     return said and f"schedules {shorten(', '.join(asking), 200)}: {said}"
 

@@ -1,4 +1,5 @@
 """The clip store: one zip file of zarr arrays a data set, written once, read a window at a time, lossless."""
+
 import hashlib
 import json
 import os
@@ -16,31 +17,39 @@ from zarr.storage import MemoryStore, ZipStore
 
 from v2vbench.params import Fault
 
-CHUNK = 8        # frames a chunk: what a window must decode at most in excess, see docs/clip_store.md
-BATCH = 2 * CHUNK    # frames held at once when writing: zarr encodes chunks side by side
-KINDS = {        # array: dtype on disk, axes; T is one less for what stands between two frames
-    "real": ("uint8", "THW3"), "fake": ("uint8", "THW3"), "label": ("uint8", "THW"), "maps": ("uint8", "THWC"),
-    "instance": ("uint16", "THW"), "depth": ("float16", "THW"), "flow": ("float16", "tHW2"), "occluded": ("uint8", "tHW"),
-    "keypoints": ("float32", "TPD")}
+CHUNK = 8  # frames a chunk: what a window must decode at most in excess, see docs/clip_store.md
+BATCH = 2 * CHUNK  # frames held at once when writing: zarr encodes chunks side by side
+KINDS = {  # array: dtype on disk, axes; T is one less for what stands between two frames
+    "real": ("uint8", "THW3"),
+    "fake": ("uint8", "THW3"),
+    "label": ("uint8", "THW"),
+    "maps": ("uint8", "THWC"),
+    "instance": ("uint16", "THW"),
+    "depth": ("float16", "THW"),
+    "flow": ("float16", "tHW2"),
+    "occluded": ("uint8", "tHW"),
+    "keypoints": ("float32", "TPD"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What a model, a table and a reader must know of a data set. Travels in the store."""
-    name: str                                        # its line in params.yaml
+
+    name: str  # its line in params.yaml
     title: str
-    about: str                                       # one sentence for the report
-    standing: Literal["benchmark", "sanity"]         # a sanity check is never a ranking
+    about: str  # one sentence for the report
+    standing: Literal["benchmark", "sanity"]  # a sanity check is never a ranking
     fps: float
     source: Literal["labels", "maps"]
-    label_names: tuple[str, ...]                     # of the labels, or of the channels of the maps
+    label_names: tuple[str, ...]  # of the labels, or of the channels of the maps
     label_colours: tuple[tuple[int, int, int], ...]  # RGB 0..255, one each
-    groups: dict[str, str]                           # test group: its title; a clip's split is "train" or one of these
+    groups: dict[str, str]  # test group: its title; a clip's split is "train" or one of these
     origin: str
     licence: str
-    size: tuple[int, int]                            # H, W in pixels
-    droppable: tuple[str, ...] = ()                  # channels of the maps that training may blank, schedules' drop_parts
-    cluster: str = "clip"                            # what the clips of one cluster share: map, video, person; clip: nothing
+    size: tuple[int, int]  # H, W in pixels
+    droppable: tuple[str, ...] = ()  # channels of the maps that training may blank, schedules' drop_parts
+    cluster: str = "clip"  # what the clips of one cluster share: map, video, person; clip: nothing
 
 
 def renamed(facts: Facts, key: str, title: str) -> Facts:
@@ -56,6 +65,7 @@ class Frames:
     parts    arrays (t, ...) in order of time, t ≥ 1 of any mixture, together n frames. Read once, and each copied before the
              next is asked for, so a generator may fill one array again and again
     """
+
     n: int
     parts: Iterable[np.ndarray]
 
@@ -101,7 +111,7 @@ def _fitting(what: str, array: Frames, dtype: str, want: list[int | None]) -> It
         yield part
     if seen < len(array):
         raise Fault(f"{what} has {seen} frames, not the {len(array)} promised")
-    if not seen:                                                     # flow of a clip of one frame
+    if not seen:  # flow of a clip of one frame
         yield np.empty([size or 0 for size in want], dtype)
 
 
@@ -113,8 +123,8 @@ def _batches(name: str, array: np.ndarray | Frames, sha) -> Iterator[np.ndarray]
             batch = np.empty((BATCH, *part.shape[1:]), part.dtype)
             sha.update(f"{name} {part.dtype} {(len(array), *part.shape[1:])}".encode())
         while len(part):
-            piece, part = part[:BATCH - filled], part[BATCH - filled:]
-            batch[filled:filled + len(piece)] = piece
+            piece, part = part[: BATCH - filled], part[BATCH - filled :]
+            batch[filled : filled + len(piece)] = piece
             filled += len(piece)
             if filled == BATCH:
                 sha.update(batch)
@@ -159,13 +169,17 @@ def write(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, np.nda
             index.append(clip | {"arrays": sorted(arrays), "sha256": sha256})
         if not index:
             raise Fault(f"{path}: no clips to write")
-        file.writestr(zipfile.ZipInfo("index.json"), json.dumps({"facts": asdict(facts), "clips": index}, sort_keys=True))
+        file.writestr(
+            zipfile.ZipInfo("index.json"), json.dumps({"facts": asdict(facts), "clips": index}, sort_keys=True)
+        )
     with open(partial, "rb") as written:
         os.fsync(written.fileno())
     os.replace(partial, path)
 
 
-def _put(file: zipfile.ZipFile, prefix: str, arrays: dict[str, np.ndarray | Frames], zarr_attributes: dict | None = None) -> str:
+def _put(
+    file: zipfile.ZipFile, prefix: str, arrays: dict[str, np.ndarray | Frames], zarr_attributes: dict | None = None
+) -> str:
     """Add one zarr group, a batch at a time: arrays by name, of each its chunks in order of time, then what describes it.
 
     Through memory, since ZipStore stamps the time of day on its entries: equal content, equal bytes. Returns the digest.
@@ -174,16 +188,23 @@ def _put(file: zipfile.ZipFile, prefix: str, arrays: dict[str, np.ndarray | Fram
     group = zarr.open_group(MemoryStore(entries), mode="w", attributes=zarr_attributes or {})
 
     def move(start: str) -> None:
-        for key in sorted((key for key in entries if key.startswith(start)), key=lambda key: (len(key), key)):     # c/2 before c/10
+        for key in sorted(
+            (key for key in entries if key.startswith(start)), key=lambda key: (len(key), key)
+        ):  # c/2 before c/10
             file.writestr(zipfile.ZipInfo(prefix + key), entries.pop(key).to_bytes())
 
     for name in sorted(arrays):
         for number, batch in enumerate(_batches(name, arrays[name], sha)):
             if not number:
                 size, shuffle = batch.shape[1:], "bitshuffle" if batch.dtype.itemsize > 1 else "noshuffle"
-                array = group.create_array(name, shape=(len(arrays[name]), *size), dtype=batch.dtype, chunks=(CHUNK, *size),
-                                           compressors=BloscCodec(cname="zstd", clevel=3, shuffle=shuffle))
-            array[number * BATCH:number * BATCH + len(batch)] = batch
+                array = group.create_array(
+                    name,
+                    shape=(len(arrays[name]), *size),
+                    dtype=batch.dtype,
+                    chunks=(CHUNK, *size),
+                    compressors=BloscCodec(cname="zstd", clevel=3, shuffle=shuffle),
+                )
+            array[number * BATCH : number * BATCH + len(batch)] = batch
             move(f"{name}/c/")
         move(f"{name}/zarr.json")
     move("zarr.json")
@@ -209,8 +230,14 @@ class Store:
         except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
             raise Fault(f"{self.path}: not a whole clip store ({error}); delete it and run `dvc repro`") from None
         facts = about["facts"]
-        self.facts = Facts(**facts | {k: tuple(map(tuple, facts[k])) if k == "label_colours" else tuple(facts[k])
-                                      for k in ("label_names", "label_colours", "size", "droppable") if k in facts})
+        self.facts = Facts(
+            **facts
+            | {
+                k: tuple(map(tuple, facts[k])) if k == "label_colours" else tuple(facts[k])
+                for k in ("label_names", "label_colours", "size", "droppable")
+                if k in facts
+            }
+        )
         self.clips = {clip["id"]: clip | {"number": i} for i, clip in enumerate(about["clips"])}
         self._open = {}
 
@@ -227,7 +254,7 @@ class Store:
             try:
                 if key not in self._open:
                     self._open[key] = self._group[key]
-                result[name] = self._open[key][start:stop - 1 if KINDS[name][1][0] == "t" else stop]
+                result[name] = self._open[key][start : stop - 1 if KINDS[name][1][0] == "t" else stop]
             except (KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
                 raise Fault(f"{self.path}: clip {clip}, {name}: {error}; delete the file and run `dvc repro`") from None
         return result
@@ -240,13 +267,25 @@ class Store:
         """
         arrays, end = list(arrays or self.clips[clip]["arrays"]), self.clips[clip]["n_frames"]
         for start in range(0, max(end, 1), n):
-            yield start, {name: self.read(clip, start, min(start + n + (KINDS[name][1][0] == "t"), end), [name])[name] for name in arrays}
+            yield (
+                start,
+                {
+                    name: self.read(clip, start, min(start + n + (KINDS[name][1][0] == "t"), end), [name])[name]
+                    for name in arrays
+                },
+            )
 
     def verify(self) -> None:
         """Read everything, a piece at a time, and compare with the recorded sha256; raises Fault naming the first altered clip."""
         for key, clip in self.clips.items():
-            parts = {name: (array for _, part in self.stream(key, [name]) for array in part.values()) for name in clip["arrays"]}
-            if digest({name: Frames(clip["n_frames"] - (KINDS[name][1][0] == "t"), parts[name]) for name in parts}) != clip["sha256"]:
+            parts = {
+                name: (array for _, part in self.stream(key, [name]) for array in part.values())
+                for name in clip["arrays"]
+            }
+            if (
+                digest({name: Frames(clip["n_frames"] - (KINDS[name][1][0] == "t"), parts[name]) for name in parts})
+                != clip["sha256"]
+            ):
                 raise Fault(f"{self.path}: clip {key} is not what was written; delete the file and run `dvc repro`")
 
 
@@ -296,8 +335,18 @@ class Windows:
     arrays       those of the store that are read, which its clips must have; None: all but depth and keypoints
     """
 
-    def __init__(self, store: Store, *, n_frames: int, n_warmup: int, batch_size: int, seed: int, double_every: int, drop_parts: float,
-                 arrays: tuple[str, ...] | None = None):
+    def __init__(
+        self,
+        store: Store,
+        *,
+        n_frames: int,
+        n_warmup: int,
+        batch_size: int,
+        seed: int,
+        double_every: int,
+        drop_parts: float,
+        arrays: tuple[str, ...] | None = None,
+    ):
         self.store, self.n_frames, self.batch_size, self.seed = store, n_frames, batch_size, seed
         self.double_every, self.drop_parts = double_every, drop_parts
         self.droppable = [store.facts.label_names.index(name) for name in store.facts.droppable]
@@ -308,7 +357,9 @@ class Windows:
         self.n_warmup = min(n_warmup, max(lengths.values()) - n_frames)
         there = store.clips[self.ends[0][0]]["arrays"]
         if missing := set(arrays or ()) - set(there):
-            raise Fault(f"{store.path}: its clips have no {' and no '.join(sorted(missing))}, which the model is trained on")
+            raise Fault(
+                f"{store.path}: its clips have no {' and no '.join(sorted(missing))}, which the model is trained on"
+            )
         self.arrays = list(arrays or (name for name in there if name not in ("depth", "keypoints")))
 
     def batch(self, step: int) -> dict:
@@ -319,8 +370,10 @@ class Windows:
             longest = min(longest, self.n_frames * 2 ** min(step // self.double_every, 32))
         n = self.n_frames + int(rng.integers(longest - self.n_frames + 1))
         ends = [(key, end) for key, end in self.ends if end >= n]
-        windows = [tensors(self.store.read(key, end - n, end, self.arrays))
-                   for key, end in (ends[i] for i in rng.integers(len(ends), size=self.batch_size))]
+        windows = [
+            tensors(self.store.read(key, end - n, end, self.arrays))
+            for key, end in (ends[i] for i in rng.integers(len(ends), size=self.batch_size))
+        ]
         clip = {name: torch.stack([window[name] for window in windows]) for name in windows[0]}
         if self.drop_parts and self.droppable and "source" in clip:
             blank = rng.random((self.batch_size, len(self.droppable))) < self.drop_parts

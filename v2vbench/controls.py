@@ -4,6 +4,7 @@ A control is a function (clip, context, *, settings) -> frames, uint8 (T, H, W, 
 never saw the frames that it is held against, so that a method could do it; others are made from these very frames. Like a method,
 a feasible control may show the real frames that methods are given at the start of a clip: no metric sees those.
 """
+
 import typing
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,16 +18,17 @@ from v2vbench.damage import Several, to_uint8
 from v2vbench.flow import warp
 from v2vbench.params import Range
 
-IGNORE = 255      # the label of a pixel that has none
+IGNORE = 255  # the label of a pixel that has none
 
 
 @dataclass(frozen=True)
 class Context:
     """What a control may look at beside its own clip."""
+
     store: Store
-    clip: str                        # the name of its own
-    n_given: int                     # real frames that methods are given at the start of a clip
-    colours: np.ndarray | None       # as `training_colours` has them; None where no control asks
+    clip: str  # the name of its own
+    n_given: int  # real frames that methods are given at the start of a clip
+    colours: np.ndarray | None  # as `training_colours` has them; None where no control asks
 
     def real(self, clip: str) -> np.ndarray:
         """The real frames of a clip, (T, H, W, 3) uint8."""
@@ -46,7 +48,9 @@ def training_colours(store: Store) -> np.ndarray:
             real = part["real"].astype(np.float64)
             if labelled:
                 label = part["label"].reshape(-1)
-                total = total + np.stack([np.bincount(label, real[..., c].reshape(-1), 256) for c in range(3)], -1)      # (256, 3)
+                total = total + np.stack(
+                    [np.bincount(label, real[..., c].reshape(-1), 256) for c in range(3)], -1
+                )  # (256, 3)
                 n = n + np.bincount(label, minlength=256)[:, None]
             else:
                 total, n = total + real.sum(0), n + len(real)
@@ -64,7 +68,7 @@ def flow_carried(clip: dict, context: Context) -> np.ndarray:
     n_given, flow = max(context.n_given, 1), torch.from_numpy(clip["flow"].astype(np.float32)).permute(0, 3, 1, 2)
     frame = torch.from_numpy(clip["real"][n_given - 1].astype(np.float32)).permute(2, 0, 1)[None]
     carried = []
-    for step in flow[n_given - 1:]:                       # never rounded on the way
+    for step in flow[n_given - 1 :]:  # never rounded on the way
         frame = warp(frame, step[None])
         carried.append(to_uint8(frame[0].permute(1, 2, 0).numpy()))
     return np.stack([*clip["real"][:n_given], *carried])
@@ -78,7 +82,9 @@ def label_colours(clip: dict, context: Context) -> np.ndarray:
 
 def copied(clip: dict, context: Context) -> np.ndarray:
     ids = context.store.split(context.store.clips[context.clip]["split"])
-    return cut(context.real(following(ids, context.clip)), len(clip["real"])) if len(ids) > 1 else memorised(clip, context)
+    return (
+        cut(context.real(following(ids, context.clip)), len(clip["real"])) if len(ids) > 1 else memorised(clip, context)
+    )
 
 
 def memorised(clip: dict, context: Context) -> np.ndarray:
@@ -93,7 +99,7 @@ def blurred(clip: dict, context: Context, *, sigma: Annotated[float, Range(0.1, 
 
 def averaged(clip: dict, context: Context, *, n_frames: Several) -> np.ndarray:
     real, before, after = clip["real"], (n_frames - 1) // 2, n_frames // 2
-    return np.stack([to_uint8(real[max(0, t - before):t + after + 1].mean(0)) for t in range(len(real))])
+    return np.stack([to_uint8(real[max(0, t - before) : t + after + 1].mean(0)) for t in range(len(real))])
 
 
 def following(ids: list[str], clip: str) -> str:
@@ -114,29 +120,64 @@ def another(context: Context, ids: list[str]) -> np.ndarray:
 @dataclass(frozen=True)
 class Control:
     """A video that no method made."""
-    title: str                          # str.format'ed with its settings
-    about: str                          # one sentence for the report
-    feasible: bool                      # it never saw the frames that it is held against
-    needs: tuple[str, ...]              # arrays of the clip store; a data set that lacks one has no such control. source: label or maps
+
+    title: str  # str.format'ed with its settings
+    about: str  # one sentence for the report
+    feasible: bool  # it never saw the frames that it is held against
+    needs: tuple[
+        str, ...
+    ]  # arrays of the clip store; a data set that lacks one has no such control. source: label or maps
     video: typing.Callable
 
 
 CONTROLS = {
-    "frozen": Control("frozen", "The first real frame, held: nothing is sharper, and nothing moves.", True, ("real",), frozen),
+    "frozen": Control(
+        "frozen", "The first real frame, held: nothing is sharper, and nothing moves.", True, ("real",), frozen
+    ),
     "flow_carried": Control(
-        "carried along the true flow", "The last real frame that methods are given, carried from frame to frame along the data set's "
-        "flow (bilinear): the right motion, and nothing new where the view opens.", True, ("real", "flow"), flow_carried),
+        "carried along the true flow",
+        "The last real frame that methods are given, carried from frame to frame along the data set's "
+        "flow (bilinear): the right motion, and nothing new where the view opens.",
+        True,
+        ("real", "flow"),
+        flow_carried,
+    ),
     "label_colours": Control(
-        "mean training colours", "Each label in its mean colour over the training clips (where the source is no labels, the mean "
-        "training frame): the layout of the source, without any texture.", True, ("real", "source"), label_colours),
-    "memorised": Control("copied from training", "The real frames of a training clip: what a method can learn by heart.", True,
-                         ("real",), memorised),
-    "copied": Control("copied from another clip", "The real frames of another test clip: a perfect look, and nothing of what was asked "
-                      "for.", False, ("real",), copied),
-    "blurred": Control("blurred, σ {sigma:g} px", "The real video, blurred: in its place and time, without its detail.", False,
-                       ("real",), blurred),
-    "averaged": Control("averaged over {n_frames} frames", "Each frame the mean of the real frames around it: calm, with ghosts.", False,
-                        ("real",), averaged),
+        "mean training colours",
+        "Each label in its mean colour over the training clips (where the source is no labels, the mean "
+        "training frame): the layout of the source, without any texture.",
+        True,
+        ("real", "source"),
+        label_colours,
+    ),
+    "memorised": Control(
+        "copied from training",
+        "The real frames of a training clip: what a method can learn by heart.",
+        True,
+        ("real",),
+        memorised,
+    ),
+    "copied": Control(
+        "copied from another clip",
+        "The real frames of another test clip: a perfect look, and nothing of what was asked for.",
+        False,
+        ("real",),
+        copied,
+    ),
+    "blurred": Control(
+        "blurred, σ {sigma:g} px",
+        "The real video, blurred: in its place and time, without its detail.",
+        False,
+        ("real",),
+        blurred,
+    ),
+    "averaged": Control(
+        "averaged over {n_frames} frames",
+        "Each frame the mean of the real frames around it: calm, with ghosts.",
+        False,
+        ("real",),
+        averaged,
+    ),
 }
 
 

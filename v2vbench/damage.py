@@ -5,6 +5,7 @@ that went in; the level's type is its range. One function and one line of LADDER
 smooth a warp is, is part of the damage's definition and stands with it. Where frames change places or are held they are bit-equal to
 frames that went in, so that nothing need look at them again.
 """
+
 import hashlib
 import typing
 from dataclasses import dataclass
@@ -20,10 +21,10 @@ from scipy.ndimage import gaussian_filter
 from v2vbench.flow import warp
 from v2vbench.params import Count, Range
 
-Grey = Annotated[float, Range(0.1, 255)]           # levels of 255
+Grey = Annotated[float, Range(0.1, 255)]  # levels of 255
 Times = Annotated[float, Range(1.01, 100)]
-Several = Annotated[int, Range(2)]                 # frames
-SMOOTH = 1 / 8      # standard deviation of the filter that smooths a warp's displacements, in shorter sides of the frame
+Several = Annotated[int, Range(2)]  # frames
+SMOOTH = 1 / 8  # standard deviation of the filter that smooths a warp's displacements, in shorter sides of the frame
 
 
 def blur(frames: np.ndarray, level: Annotated[float, Range(0.1, 64)], rng) -> np.ndarray:
@@ -39,7 +40,7 @@ def noise(frames: np.ndarray, level: Grey, rng) -> np.ndarray:
 def jpeg(frames: np.ndarray, level: Annotated[int, Range(1, 100)], rng) -> np.ndarray:
     """Each frame through JPEG of quality `level`, libjpeg's scale; colours at half size (4:2:0)."""
     how = [cv2.IMWRITE_JPEG_QUALITY, level, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
-    files = [cv2.imencode(".jpg", frame[..., ::-1], how)[1] for frame in frames]               # OpenCV's order is BGR
+    files = [cv2.imencode(".jpg", frame[..., ::-1], how)[1] for frame in frames]  # OpenCV's order is BGR
     return np.stack([cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1] for file in files])
 
 
@@ -60,8 +61,13 @@ def h264(frames: np.ndarray, level: Annotated[float, Range(1, 51)], rng) -> np.n
         frame.pts = number
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    decoded = [frame for packet in (*packets, None) for frame in decoder.decode(packet)]       # None: those held back
-    return np.stack([frame.reformat(format="rgb24", src_colorspace="ITU709", src_color_range="JPEG").to_ndarray() for frame in decoded])
+    decoded = [frame for packet in (*packets, None) for frame in decoder.decode(packet)]  # None: those held back
+    return np.stack(
+        [
+            frame.reformat(format="rgb24", src_colorspace="ITU709", src_color_range="JPEG").to_ndarray()
+            for frame in decoded
+        ]
+    )
 
 
 def colour(frames: np.ndarray, level: Grey, rng) -> np.ndarray:
@@ -91,7 +97,7 @@ def shuffle(frames: np.ndarray, level: Several, rng) -> np.ndarray:
     """The frames of each block of `level` in a random order in which none is in its place; the last block may be shorter."""
     order = np.arange(len(frames))
     for start in range(0, len(frames), level):
-        cycle = rng.permutation(order[start:start + level])
+        cycle = rng.permutation(order[start : start + level])
         order[cycle] = np.roll(cycle, 1)
     return frames[order]
 
@@ -132,21 +138,26 @@ def _field(frames: np.ndarray, level: float, rng) -> torch.Tensor:
     """(1, 2, H, W) px, smooth, edges of the frame moved too."""
     height, width = frames.shape[1:3]
     field = gaussian_filter(rng.standard_normal((2, height, width)), SMOOTH * min(height, width), axes=(1, 2))
-    return torch.from_numpy(level * field / np.sqrt((field ** 2).mean((1, 2), keepdims=True)))[None]
+    return torch.from_numpy(level * field / np.sqrt((field**2).mean((1, 2), keepdims=True)))[None]
 
 
 def _bent(frames: np.ndarray, field: torch.Tensor) -> np.ndarray:
-    return to_uint8(warp(torch.from_numpy(frames.astype(np.float32)).permute(0, 3, 1, 2), field).permute(0, 2, 3, 1).numpy())
+    return to_uint8(
+        warp(torch.from_numpy(frames.astype(np.float32)).permute(0, 3, 1, 2), field).permute(0, 2, 3, 1).numpy()
+    )
 
 
 @dataclass(frozen=True)
 class Ladder:
     """One kind of damage."""
+
     title: str
-    unit: str                                    # of a level, which stands in the braces
-    kind: Literal["space", "time", "both"]       # looks worse in all frames alike; whole frames that come at the wrong time; both
+    unit: str  # of a level, which stands in the braces
+    kind: Literal[
+        "space", "time", "both"
+    ]  # looks worse in all frames alike; whole frames that come at the wrong time; both
     damage: typing.Callable
-    neutral: float | None                        # the level that would do nothing; None: none would, and less is worse on this scale
+    neutral: float | None  # the level that would do nothing; None: none would, and less is worse on this scale
 
     @property
     def levels(self):

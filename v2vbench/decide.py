@@ -1,4 +1,5 @@
 """Whether one method is better than another on the same clips: tests by flipped signs of clusters, corrected for their number."""
+
 from functools import lru_cache
 from typing import Literal
 
@@ -7,8 +8,8 @@ from scipy import optimize, special, stats
 
 from v2vbench.intervals import Estimate, pseudo_values
 
-SMALLEST = 1e-9      # ratio that a frozen video is taken to have: 0 has no logarithm
-TIE = 1e-12      # of the sum of |deltas|: sums that are nearer to one another are equal but for round-off
+SMALLEST = 1e-9  # ratio that a frozen video is taken to have: 0 has no logarithm
+TIE = 1e-12  # of the sum of |deltas|: sums that are nearer to one another are equal but for round-off
 
 
 def deltas(run: Estimate, reference: Estimate, better: Literal["lower", "higher", "one"]) -> np.ndarray:
@@ -26,8 +27,10 @@ def deltas(run: Estimate, reference: Estimate, better: Literal["lower", "higher"
     log v whose pseudo-values are taken, with the sign that makes the value's own cost positive.
     """
     if not np.array_equal(run.sizes, reference.sizes) or len(run.replicates) != len(reference.replicates):
-        raise ValueError(f"{len(run.replicates)} clusters against {len(reference.replicates)}, or of other sizes; "
-                         "deltas are paired by cluster")
+        raise ValueError(
+            f"{len(run.replicates)} clusters against {len(reference.replicates)}, or of other sizes; "
+            "deltas are paired by cluster"
+        )
     return (_costs(run, better) - _costs(reference, better)) * run.sizes / run.sizes.mean()
 
 
@@ -50,8 +53,13 @@ def paired(raw: dict, better: dict, reference: str) -> dict:
     reference    the run that all others are held against
     """
     runs = {metric: {run: own for run, own in raw[metric].items() if len(own.replicates) > 1} for metric in raw}
-    return {metric: {run: deltas(estimate, own[reference], better[metric]) for run, estimate in own.items() if run != reference}
-            for metric, own in runs.items() if reference in own}
+    return {
+        metric: {
+            run: deltas(estimate, own[reference], better[metric]) for run, estimate in own.items() if run != reference
+        }
+        for metric, own in runs.items()
+        if reference in own
+    }
 
 
 def seeds_p(run: list[float], reference: list[float], better: str) -> float | None:
@@ -63,7 +71,9 @@ def seeds_p(run: list[float], reference: list[float], better: str) -> float | No
     """
     if min(len(run), len(reference)) < 2:
         return None
-    one, two = (np.abs(log_ratio(np.array(own))) if better == "one" else np.array(own, float) for own in (run, reference))
+    one, two = (
+        np.abs(log_ratio(np.array(own))) if better == "one" else np.array(own, float) for own in (run, reference)
+    )
     if np.ptp(one) == 0 and np.ptp(two) == 0:
         return float(one[0] == two[0])
     return float(stats.ttest_ind(one, two, equal_var=False).pvalue)
@@ -77,7 +87,9 @@ def sign_flip(deltas: np.ndarray, *, n_flips: int, seed: int) -> float:
     raises     ValueError where there are no deltas, or one is not finite
     source     Fisher 1935; Phipson & Smyth 2010 for counting the data among the random choices
     """
-    return float((_flipped(_checked([deltas]), n_flips, seed) >= abs(np.sum(deltas)) - TIE * np.abs(deltas).sum()).mean())
+    return float(
+        (_flipped(_checked([deltas]), n_flips, seed) >= abs(np.sum(deltas)) - TIE * np.abs(deltas).sum()).mean()
+    )
 
 
 def holm(ps: np.ndarray) -> np.ndarray:
@@ -101,7 +113,7 @@ def max_t(rows: np.ndarray, *, n_flips: int, seed: int) -> np.ndarray:
     seen, most, adjusted = np.abs(rows.sum(1)), 0.0, np.empty(len(rows))
     order = np.argsort(seen)
     for test in order:
-        most = np.maximum(most, _flipped(rows[test:test + 1], n_flips, seed))
+        most = np.maximum(most, _flipped(rows[test : test + 1], n_flips, seed))
         adjusted[test] = (most >= seen[test] - TIE * rows.shape[1]).mean()
     adjusted[order[::-1]] = np.maximum.accumulate(adjusted[order[::-1]])
     return adjusted
@@ -109,7 +121,7 @@ def max_t(rows: np.ndarray, *, n_flips: int, seed: int) -> np.ndarray:
 
 def _over_rms(rows) -> np.ndarray:
     rows = _checked(rows)
-    rms = np.sqrt((rows ** 2).mean(1, keepdims=True))
+    rms = np.sqrt((rows**2).mean(1, keepdims=True))
     return np.divide(rows, rms, out=np.zeros_like(rows), where=rms > 0)
 
 
@@ -160,8 +172,16 @@ def clusters_needed(n_tests: int, alpha: float) -> int:
     return int(np.ceil(1 + np.log2(max(n_tests, 1) / alpha) - 1e-9))
 
 
-def verdicts(table: dict, *, alpha: float, power: float, correction: Literal["holm", "max-t"], n_flips: int, seed: int,
-             over_seeds: dict | None = None) -> dict:
+def verdicts(
+    table: dict,
+    *,
+    alpha: float,
+    power: float,
+    correction: Literal["holm", "max-t"],
+    n_flips: int,
+    seed: int,
+    over_seeds: dict | None = None,
+) -> dict:
     """What one family of tests says together: {metric: {run: {"word", "p", "adjusted", "detectable", "n_clusters"}}}.
 
     table          {metric: {run: `deltas` against the reference run}}, positive where the run is worse
@@ -180,7 +200,9 @@ def verdicts(table: dict, *, alpha: float, power: float, correction: Literal["ho
         return {metric: {} for metric in table}
     rows = [np.asarray(table[metric][run], float) for metric, run in cells]
     own = np.array([sign_flip(row, n_flips=n_flips, seed=seed) for row in rows])
-    trained = np.array([p if (p := ((over_seeds or {}).get(metric) or {}).get(run)) is not None else np.nan for metric, run in cells])
+    trained = np.array(
+        [p if (p := ((over_seeds or {}).get(metric) or {}).get(run)) is not None else np.nan for metric, run in cells]
+    )
     combined = np.fmax(own, trained)
     if correction == "holm":
         adjusted, level = holm(combined), holm_level(len(cells), len(rows[0]), alpha)
@@ -191,8 +213,13 @@ def verdicts(table: dict, *, alpha: float, power: float, correction: Literal["ho
     result = {metric: {} for metric in table}
     for (metric, run), row, p, q in zip(cells, rows, combined, adjusted):
         word = ("worse" if row.mean() > 0 else "better") if q <= alpha else "not distinguishable"
-        result[metric][run] = {"word": word, "p": float(p), "adjusted": float(q), "n_clusters": len(row),
-                               "detectable": smallest_effect(row, level, power)}
+        result[metric][run] = {
+            "word": word,
+            "p": float(p),
+            "adjusted": float(q),
+            "n_clusters": len(row),
+            "detectable": smallest_effect(row, level, power),
+        }
     return result
 
 
@@ -212,10 +239,10 @@ def _flipped(row: np.ndarray, n_flips: int, seed: int) -> np.ndarray:
     return np.abs(_signs(row.shape[1], n_flips, seed) @ row[0])
 
 
-@lru_cache(maxsize=1)      # every test of a table has the same
+@lru_cache(maxsize=1)  # every test of a table has the same
 def _signs(n: int, n_flips: int, seed: int) -> np.ndarray:
     """Choices of signs, (n_choices, n): all, the first sign kept, where their 2^n are no more than `n_flips`; else so many, drawn."""
-    if 2 ** n <= n_flips:
+    if 2**n <= n_flips:
         return 1.0 - 2 * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n)[::-1] & 1)
     bits = np.random.default_rng(seed).integers(0, 256, (n_flips - 1, -(-n // 8)), np.uint8)
     return np.concatenate([np.ones((1, n)), 1.0 - 2 * np.unpackbits(bits, axis=1, count=n)])

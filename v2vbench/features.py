@@ -1,4 +1,5 @@
 """The rows that set metrics compare: what pretrained networks see in frames, snippets and windows, kept by content."""
+
 import hashlib
 import itertools
 import json
@@ -17,26 +18,28 @@ from v2vbench import params as parameters
 from v2vbench import resizes, weights
 from v2vbench.params import Count, Fault, Range, Weight
 
-VERSION = 1      # of the arithmetic below; a change of it must make every cached feature stale
-CHUNK = 64       # frames resized at once: what a long clip may take of memory
-RECENT = 4096    # frames whose rows are remembered while a stage runs: a damage or a control shows them again
+VERSION = 1  # of the arithmetic below; a change of it must make every cached feature stale
+CHUNK = 64  # frames resized at once: what a long clip may take of memory
+RECENT = 4096  # frames whose rows are remembered while a stage runs: a damage or a control shows them again
 
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
     """Rows of windows made from rows of frames, see `window_rows`."""
+
     n_frames: Annotated[int, Range(2)]
     stride: Count
-    change_weight: Weight      # of a window's frame-to-frame change beside its mean
+    change_weight: Weight  # of a window's frame-to-frame change beside its mean
 
 
 @dataclass(frozen=True)
 class Features:
     """One line of `features`, resolved."""
+
     label: str
     extractor: object
     windows: Windows | None
-    base: str                  # names the extractor with its settings: lines that differ in their windows alone share its rows
+    base: str  # names the extractor with its settings: lines that differ in their windows alone share its rows
 
     @property
     def names(self) -> dict[str, str]:
@@ -45,10 +48,12 @@ class Features:
         if w:
             kind, rows = " windows", f":windows{w.n_frames}-stride{w.stride}:mean+{w.change_weight:g}change"
         elif own.snippet:
-            kind, rows = f", {own.snippet[0]} frames", ""          # FVD of 10 frames is another number than FVD of 16
+            kind, rows = f", {own.snippet[0]} frames", ""  # FVD of 10 frames is another number than FVD of 16
         else:
             kind, rows = ("", "") if own.weights else (" frames", ":frames")
-        titles = {"mmd": f"Gauss MMD ({own.titles['kernel']}{kind})"} | {name: f"{title}{kind}" for name, title in own.titles.items()}
+        titles = {"mmd": f"Gauss MMD ({own.titles['kernel']}{kind})"} | {
+            name: f"{title}{kind}" for name, title in own.titles.items()
+        }
         ids = {"mmd": f"gauss-mmd-{own.ids['kernel']}"} | own.ids
         return titles | {f"{name}_id": slug for name, slug in ids.items()} | {"rows": own.rows + rows}
 
@@ -61,10 +66,14 @@ def resolve(lines: dict, file: str = "features") -> dict[str, Features]:
         if not isinstance(line, dict) or "extractor" not in line:
             raise Fault(f"{where}: missing extractor, the name of a file in v2vbench/extractors")
         own = {name: value for name, value in line.items() if name not in ("extractor", "windows")}
-        extractor = parameters.bind(parameters.member("extractors", line["extractor"], f"{where}.extractor").Extractor, own, where)
+        extractor = parameters.bind(
+            parameters.member("extractors", line["extractor"], f"{where}.extractor").Extractor, own, where
+        )
         windows = parameters.bind(Windows, line["windows"], f"{where}.windows") if "windows" in line else None
         if windows and extractor.snippet:
-            raise Fault(f"{where}.windows: windows are of single frames, and {line['extractor']} sees {extractor.snippet[0]} at once")
+            raise Fault(
+                f"{where}.windows: windows are of single frames, and {line['extractor']} sees {extractor.snippet[0]} at once"
+            )
         found[label] = Features(label, extractor, windows, f"{line['extractor']} {json.dumps(own, sort_keys=True)}")
     return found
 
@@ -80,7 +89,10 @@ class Rows:
         self.kinds, self.cache, self.recent, self.lock = list(kinds), cache, {}, threading.Lock()
         self.bases = {kind.base: kind.extractor for kind in self.kinds}
         code = f"{VERSION} {resizes.VERSION} {torch.__version__}"
-        self.made_by = {base: f"{code} {base} {own.VERSION} {own.resize} {own.snippet} {_sha256(own)}" for base, own in self.bases.items()}
+        self.made_by = {
+            base: f"{code} {base} {own.VERSION} {own.resize} {own.snippet} {_sha256(own)}"
+            for base, own in self.bases.items()
+        }
 
     def of(self, frames: np.ndarray, keep: bool = True) -> dict[str, np.ndarray]:
         """{label: (n, D)} of one clip, frames (T, H, W, 3) uint8; as the network gives them, of windows float64.
@@ -98,8 +110,12 @@ class Rows:
         found |= _snippets(frames, {base: own for base, own in missing.items() if own.snippet})
         for base in missing.keys() & paths.keys():
             _write(paths[base], found[base])
-        return {kind.label: found[kind.base] if kind.windows is None else
-                window_rows(found[kind.base], **vars(kind.windows)) for kind in self.kinds}
+        return {
+            kind.label: found[kind.base]
+            if kind.windows is None
+            else window_rows(found[kind.base], **vars(kind.windows))
+            for kind in self.kinds
+        }
 
     def _path(self, base: str, frames: np.ndarray) -> Path:
         """Under the hash of all that determines the rows: a pixel, the order or the number of frames, the weights, the code."""
@@ -109,22 +125,23 @@ class Rows:
     def _frames(self, frames: np.ndarray, wanted: dict) -> dict[str, np.ndarray]:
         """Rows of single frames, of equal ones once."""
         keys = _keys(frames) if wanted else []
-        held = {base: {key: row for key in keys if (row := self.recent.get((base, key))) is not None} for base in wanted}
+        held = {
+            base: {key: row for key in keys if (row := self.recent.get((base, key))) is not None} for base in wanted
+        }
         first = {key: i for i, key in reversed(list(enumerate(keys)))}
         for policy in {own.resize for own in wanted.values()}:
             users = {base: own for base, own in wanted.items() if own.resize == policy}
             new = sorted(i for key, i in first.items() if any(key not in held[base] for base in users))
             for start in range(0, len(new), CHUNK):
-                at = new[start:start + CHUNK]
+                at = new[start : start + CHUNK]
                 images = resizes.resize(frames[at], *policy)
                 for base, own in users.items():
                     held[base] |= zip((keys[i] for i in at), own.extract(images).numpy())
         self._remember(held)
         return {base: np.stack([held[base][key] for key in keys]) for base in wanted}
 
-
     def _remember(self, held: dict[str, dict]) -> None:
-        with self.lock:                            # clips are looked at side by side
+        with self.lock:  # clips are looked at side by side
             for base, rows in held.items():
                 self.recent |= {(base, key): row for key, row in rows.items()}
             for key in list(itertools.islice(self.recent, max(0, len(self.recent) - RECENT * max(1, len(self.bases))))):
@@ -143,7 +160,9 @@ def _snippets(frames: np.ndarray, wanted: dict) -> dict[str, np.ndarray]:
             raise ValueError(f"{len(frames)} frames are fewer than a snippet of {n}")
         starts = range(0, len(frames) - n + 1, stride)
         for first in range(0, len(starts), several := max(1, CHUNK // n)):
-            images = torch.stack([resizes.resize(frames[start:start + n], *policy) for start in starts[first:first + several]])
+            images = torch.stack(
+                [resizes.resize(frames[start : start + n], *policy) for start in starts[first : first + several]]
+            )
             for base, own in wanted.items():
                 if (own.resize, own.snippet) == (policy, (n, stride)):
                     found[base].append(own.extract(images).numpy())
@@ -164,7 +183,7 @@ def window_rows(rows: np.ndarray, *, n_frames: int, stride: int, change_weight: 
         raise ValueError(f"{len(rows)} frames are fewer than a window of {n_frames}")
     last = len(rows) - n_frames
     starts = sorted({*range(0, last + 1, stride), last})
-    windows = np.stack([rows[start:start + n_frames] for start in starts]).astype(np.float64)     # (n, n_frames, D)
+    windows = np.stack([rows[start : start + n_frames] for start in starts]).astype(np.float64)  # (n, n_frames, D)
     return np.concatenate([windows.mean(1), change_weight * np.abs(np.diff(windows, axis=1)).mean(1)], 1)
 
 
@@ -179,7 +198,7 @@ def _read(path: Path) -> np.ndarray | None:
     content = path.read_bytes()
     if hashlib.sha256(content[32:]).digest() != content[:32]:
         return None
-    n, size = (int.from_bytes(content[start:start + 4], "little") for start in (32, 36))
+    n, size = (int.from_bytes(content[start : start + 4], "little") for start in (32, 36))
     return np.frombuffer(content[40:], f"<f{size}").reshape(n, -1).copy()
 
 
@@ -188,4 +207,4 @@ def _write(path: Path, rows: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
         file.write(hashlib.sha256(body).digest() + body)
-    os.replace(file.name, path)                                            # whole, whoever else writes the same
+    os.replace(file.name, path)  # whole, whoever else writes the same

@@ -1,4 +1,5 @@
 """Get a published archive and open it: resumed, checked, whole or not at all. The only module on the network."""
+
 import hashlib
 import os
 import re
@@ -18,9 +19,9 @@ from v2vbench.params import Fault
 from v2vbench.progress import progress, say
 
 MIB = 1 << 20
-ATTEMPTS = 5          # in a row that bring less than a MiB, before we give up
-PAUSE_S = 1.0         # before the second attempt; doubled for each further one
-TIMEOUT_S = 30.0      # without a byte
+ATTEMPTS = 5  # in a row that bring less than a MiB, before we give up
+PAUSE_S = 1.0  # before the second attempt; doubled for each further one
+TIMEOUT_S = 30.0  # without a byte
 MARKER = ".unpacked"  # in a folder: from which archive
 MEND = "free some space or mend the folder, and run again"
 OWN = "set V2VBENCH_DATA to a folder that holds your own copy, unpacked"
@@ -29,9 +30,10 @@ OWN = "set V2VBENCH_DATA to a folder that holds your own copy, unpacked"
 @dataclass(frozen=True, kw_only=True)
 class Archive:
     """A file to download; a line of a data set in params.yaml."""
+
     url: str
-    sha256: str | None       # null: any file is taken and its hash is told
-    size: int | None         # bytes; null: as many as the server says
+    sha256: str | None  # null: any file is taken and its hash is told
+    size: int | None  # bytes; null: as many as the server says
 
 
 class _Again(Exception):
@@ -57,7 +59,7 @@ def archive(wanted: Archive, folder: Path, *, only: str) -> tuple[Path, str]:
     """
     target = Path(folder) / re.sub(r"\.(zip|tar\.gz|tgz|tar)$", "", _name(wanted.url))
     if (found := _unpacked(target, only)) and wanted.sha256 in (None, found):
-        return target, found                                       # the archive itself may have been deleted since
+        return target, found  # the archive itself may have been deleted since
     path, sha256 = fetch(wanted.url, folder, sha256=wanted.sha256, size=wanted.size)
     if wanted.sha256 is None:
         say(f"{path.name}: sha256 {sha256}; write it in the parameters, so that nobody gets another file unseen")
@@ -86,8 +88,10 @@ def fetch(url: str, folder: Path, *, sha256: str | None = None, size: int | None
         raise Fault(f"{path}: {error.strerror or error}; {MEND}") from None
     if sha256 and found != sha256:
         path.unlink()
-        raise Fault(f"{url}: sha256 is {found}, expected {sha256}; the file was removed: run again, "
-                    "and if it comes back so, the publisher changed it")
+        raise Fault(
+            f"{url}: sha256 is {found}, expected {sha256}; the file was removed: run again, "
+            "and if it comes back so, the publisher changed it"
+        )
     return path, found
 
 
@@ -119,7 +123,7 @@ def _attempt(url: str, partial: Path, state: Path, sha256: str | None, size: int
     if have:
         headers |= {"Range": f"bytes={have}-"} | ({"If-Range": known} if known else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
-        if response.status_code == 416:                          # nothing after `have`: whole already, or not this file
+        if response.status_code == 416:  # nothing after `have`: whole already, or not this file
             if response.headers.get("Content-Range") == f"bytes */{have}":
                 return
             partial.unlink()
@@ -137,15 +141,16 @@ def _attempt(url: str, partial: Path, state: Path, sha256: str | None, size: int
                 raise _Again("the server sent another part than the one asked for")
             total = int(span[2])
         else:
-            have = 0                                               # another file by now, or no ranges: from the start
+            have = 0  # another file by now, or no ranges: from the start
             total = int(response.headers.get("Content-Length", 0)) or size or 0
         if size and total != size:
             raise Fault(f"{url}: the server has {total} bytes, expected {size}; correct the size, or {OWN}")
         _room(partial.parent, total - have, url)
         state.write_text(f"{url}\n{validator}")
         with open(partial, "ab" if have else "wb") as file:
-            for _ in progress(_save(response, file, have), f"download {_name(url)}", unit="MiB",
-                              total=total // MIB, start=have // MIB):
+            for _ in progress(
+                _save(response, file, have), f"download {_name(url)}", unit="MiB", total=total // MIB, start=have // MIB
+            ):
                 pass
             file.flush()
             os.fsync(file.fileno())
@@ -204,7 +209,7 @@ def _unzip(path: Path, folder: Path, only: str) -> None:
 def _untar(path: Path, folder: Path, only: str) -> None:
     with tarfile.open(path) as file:
         for member in _members(path, folder, only, [(m, m.name, m.size) for m in file.getmembers()]):
-            file.extract(member, folder, filter="data")          # refuses links out of the folder, devices and the like
+            file.extract(member, folder, filter="data")  # refuses links out of the folder, devices and the like
 
 
 def _members(path: Path, folder: Path, only: str, members: list[tuple]):
@@ -230,8 +235,9 @@ def _unpacked(folder: Path, only: str) -> str | None:
 def _sha256(path: Path) -> str:
     sha = hashlib.sha256()
     with open(path, "rb") as file:
-        for piece in progress(iter(lambda: file.read(MIB), b""), f"check {path.name}", unit="MiB",
-                              total=-(-path.stat().st_size // MIB)):
+        for piece in progress(
+            iter(lambda: file.read(MIB), b""), f"check {path.name}", unit="MiB", total=-(-path.stat().st_size // MIB)
+        ):
             sha.update(piece)
     return sha.hexdigest()
 

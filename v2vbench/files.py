@@ -1,4 +1,5 @@
 """Files that are there whole or not at all, whatever is killed, and the same bytes for the same content."""
+
 import json
 import os
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Future prediction: the source is withheld, its labels are forecast, and the video model paints the forecast."""
+
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from v2vbench.progress import progress
 from v2vbench.synthesize import rollout
 from v2vbench.train import trained
 
-FLOOR, CEILING = "copy last frame", "true labels, then video"     # what a forecast must pass, and what it cannot
+FLOOR, CEILING = "copy last frame", "true labels, then video"  # what a forecast must pass, and what it cannot
 
 
-def futures(clip: dict, forecaster, video, n_past: int, horizon: int, things: list[int], title: str) -> tuple[dict, torch.Tensor]:
+def futures(
+    clip: dict, forecaster, video, n_past: int, horizon: int, things: list[int], title: str
+) -> tuple[dict, torch.Tensor]:
     """The next `horizon` frames by each method, from the source and the frames of the first `n_past`.
 
     clip       real (1, T, 3, H, W) in [-1, 1], source and instance (1, T, H, W); only CEILING looks at later sources
@@ -31,8 +34,11 @@ def futures(clip: dict, forecaster, video, n_past: int, horizon: int, things: li
     foreseen = {"real": seen["real"], "source": torch.cat([seen["source"], ahead], 1)}
     if "instance" in clip:
         foreseen["instance"] = torch.cat([seen["instance"], forecast.instances(ahead, things)], 1)
-    return {title: rollout(video, foreseen, n, first), CEILING: rollout(video, clip, n, first),
-            FLOOR: rollout(copy_last.Model(None), seen | {"source": foreseen["source"]}, n, first)}, foreseen["source"][0]
+    return {
+        title: rollout(video, foreseen, n, first),
+        CEILING: rollout(video, clip, n, first),
+        FLOOR: rollout(copy_last.Model(None), seen | {"source": foreseen["source"]}, n, first),
+    }, foreseen["source"][0]
 
 
 @fixed_threads()
@@ -45,8 +51,10 @@ def predict(params: Params, key: str, root: Path) -> Path:
     line = choose(params.predictions, key, "predictions")
     for role in ("labels", "video"):
         if params.run(getattr(line, role)).dataset != line.dataset:
-            raise Fault(f"predictions.{key}.{role}: {getattr(line, role)} is trained on {params.run(getattr(line, role)).dataset}, "
-                        f"not on {line.dataset}")
+            raise Fault(
+                f"predictions.{key}.{role}: {getattr(line, role)} is trained on {params.run(getattr(line, role)).dataset}, "
+                f"not on {line.dataset}"
+            )
     scorer = Scorer(params, line.dataset, root)
     store, metrics = scorer.store, [m for m in scorer.present if m.kind == "clip" and "keypoints" not in m.inputs]
     video, forecaster = (trained(params, name, root, store.facts) for name in (line.video, line.labels))
@@ -56,29 +64,49 @@ def predict(params: Params, key: str, root: Path) -> Path:
     n, things, scores, shown = line.n_past + line.horizon, _things(store), {}, []
     for name in progress(ids, f"future {key}", unit="clip"):
         if store.clips[name]["n_frames"] < n:
-            raise Fault(f"predictions.{key}.horizon: clip {name} has {store.clips[name]['n_frames']} frames, "
-                        f"fewer than n_past + horizon = {n}")
+            raise Fault(
+                f"predictions.{key}.horizon: clip {name} has {store.clips[name]['n_frames']} frames, "
+                f"fewer than n_past + horizon = {n}"
+            )
         arrays = store.read(name, 0, n, [a for a in store.clips[name]["arrays"] if a not in ("depth", "keypoints")])
         clip = {array: value[None] for array, value in clips.tensors(arrays).items()}
         frames, labels = futures(clip, forecaster, video, line.n_past, line.horizon, things, line.title)
         for method, fake in frames.items():
-            scored = {array: value[0, line.n_past - 1:] for array, value in clip.items()} | {"fake": fake[line.n_past - 1:]}
+            scored = {array: value[0, line.n_past - 1 :] for array, value in clip.items()} | {
+                "fake": fake[line.n_past - 1 :]
+            }
             for metric in metrics:
                 values = scorer.values(metric, scored, f"clip {name} of {key}")
-                scores.setdefault(metric.label, {}).setdefault(method, {})[name] = values[-line.horizon:].tolist()
-        about = {field: store.clips[name][field] for field in ("id", "split", "licence", "origin")} | {"given": line.n_past}
+                scores.setdefault(metric.label, {}).setdefault(method, {})[name] = values[-line.horizon :].tolist()
+        about = {field: store.clips[name][field] for field in ("id", "split", "licence", "origin")} | {
+            "given": line.n_past
+        }
         shown.append((about, {"fake": clips.pixels(frames[line.title]), "label": labels.byte().numpy()}))
     clips.write(root / "runs" / key / "clips.zip", clips.renamed(store.facts, key, line.title), shown)
     groups = {}
     for group in store.facts.groups:
         own, clusters, found = store.split(group), scorer.clusters(group), {}
         for label, methods in scores.items():
-            found[label] = scorer.about[label] | {"methods": {
-                method: _curve([values[clip] for clip in own], clusters, params.protocol.confidence) for method, values in methods.items()}}
+            found[label] = scorer.about[label] | {
+                "methods": {
+                    method: _curve([values[clip] for clip in own], clusters, params.protocol.confidence)
+                    for method, values in methods.items()
+                }
+            }
         groups[group] = {"clips": own, "clusters": clusters, "metrics": found}
     out = root / "metrics" / "future" / f"{key}.json"
-    write_json(out, {"prediction": key, "title": line.title, "dataset": line.dataset, "n_past": line.n_past, "horizon": line.horizon,
-                     "fps": store.facts.fps, "groups": groups})
+    write_json(
+        out,
+        {
+            "prediction": key,
+            "title": line.title,
+            "dataset": line.dataset,
+            "n_past": line.n_past,
+            "horizon": line.horizon,
+            "fps": store.facts.fps,
+            "groups": groups,
+        },
+    )
     return out
 
 
@@ -94,7 +122,7 @@ def _things(store: clips.Store) -> list[int]:
 
 def _curve(per_clip: list[list[float]], clusters: list[str], confidence: float) -> dict:
     """Mean over clips at each step with a Student interval by cluster; None where there is one cluster alone."""
-    values = np.array(per_clip)                                             # (N, horizon)
+    values = np.array(per_clip)  # (N, horizon)
     steps = [interval(of_clips(step, clusters), confidence) for step in values.T]
     low, high = ([step[end] for step in steps] if len(set(clusters)) > 1 else None for end in ("low", "high"))
     return {"curve": values.mean(0).tolist(), "low": low, "high": high, "per_clip": per_clip}

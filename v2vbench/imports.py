@@ -1,4 +1,5 @@
 """Checkpoints of the paper's own code, NVIDIA/vid2vid and pix2pixHD, as runs of ours: `v2vbench import-checkpoint`."""
+
 import glob
 import hashlib
 import io
@@ -22,14 +23,30 @@ from v2vbench.reference import renamed
 State = dict[str, torch.Tensor]
 
 # What weights do not tell is as the reference code has it by default, and is written into params.yaml, where it can be changed.
-SCHEDULE = ("imported: {seed: 0, steps: 0, batch_size: 1, n_frames: 3, n_warmup: 0, double_every: 0, drop_parts: 0, lr: 2e-4, lr_d: 2e-4, "
-            "betas: [0.5, 0.999], constant_share: 0.5, precision: 32-true, compile: false, log_every: 10, checkpoint_every: 100}\n")
+SCHEDULE = (
+    "imported: {seed: 0, steps: 0, batch_size: 1, n_frames: 3, n_warmup: 0, double_every: 0, drop_parts: 0, lr: 2e-4, lr_d: 2e-4, "
+    "betas: [0.5, 0.999], constant_share: 0.5, precision: 32-true, compile: false, log_every: 10, checkpoint_every: 100}\n"
+)
 LOSSES = dict(w_feature=10, w_pixel=0, w_perceptual=0, perceptual="none")
-VIDEO = dict(n_frozen_steps=0, n_backprop=0, from_nothing=False, styles="none", composition="over", flow_scale=20, resample="bilinear",
-             condition_video=True, score_raw=True, w_flow=10, w_warp=10, w_temporal=10, w_mask=0, **LOSSES)
+VIDEO = dict(
+    n_frozen_steps=0,
+    n_backprop=0,
+    from_nothing=False,
+    styles="none",
+    composition="over",
+    flow_scale=20,
+    resample="bilinear",
+    condition_video=True,
+    score_raw=True,
+    w_flow=10,
+    w_warp=10,
+    w_temporal=10,
+    w_mask=0,
+    **LOSSES,
+)
 STYLES = dict(mixture="kmeans", n_components=10, min_px=1, seed=0)
 JUDGES = dict(n_scales=2, n_filters_d=64, n_layers_d=3)
-N_TEMPORAL, N_LOCAL = 2, 3          # temporal scales; residual blocks of a finer spatial scale
+N_TEMPORAL, N_LOCAL = 2, 3  # temporal scales; residual blocks of a finer spatial scale
 
 
 def found(path: Path, epoch: str) -> dict[str, Path]:
@@ -45,9 +62,11 @@ def found(path: Path, epoch: str) -> dict[str, Path]:
             raise Fault(f"{path}: give the folder, or the <epoch>_net_G.pth of a generator of single images")
         epoch, ending, path = match[1], match[2] or "", path.parent
     start, end = f"{epoch}_net_", f"{ending}.pth"
-    files = {file.name[len(start):-len(end)]: file for file in path.glob(f"{glob.escape(start)}*{glob.escape(end)}")}
+    files = {file.name[len(start) : -len(end)]: file for file in path.glob(f"{glob.escape(start)}*{glob.escape(end)}")}
     if "G" in files and "G0" in files and not alone:
-        raise Fault(f"{path}: holds {start}G.pth and {start}G0.pth; give the file of the first to import that one, or move it away")
+        raise Fault(
+            f"{path}: holds {start}G.pth and {start}G0.pth; give the file of the first to import that one, or move it away"
+        )
     wanted = r"G|E|D" if "G" in files else r"G\d+|D|D_T\d+"
     files = {net: files[net] for net in sorted(files) if re.fullmatch(wanted, net)}
     if "G" not in files and "G0" not in files:
@@ -65,9 +84,13 @@ def read(path: Path) -> State:
     """A file of weights as torch.save left it, without the `module.` of DataParallel; raises Fault where it is none."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:          # torch, pickle and zipfile raise kinds of their own
+    except Exception as error:  # torch, pickle and zipfile raise kinds of their own
         raise Fault(f"{path}: no file of weights ({(str(error) or type(error).__name__).splitlines()[0]})") from None
-    if not isinstance(state, dict) or not state or not all(isinstance(key, str) and torch.is_tensor(state[key]) for key in state):
+    if (
+        not isinstance(state, dict)
+        or not state
+        or not all(isinstance(key, str) and torch.is_tensor(state[key]) for key in state)
+    ):
         raise Fault(f"{path}: holds no state dict, which is names and tensors")
     parallel = all(key.startswith("module.") for key in state)
     return {key.removeprefix("module.") if parallel else key: value for key, value in state.items()}
@@ -75,10 +98,15 @@ def read(path: Path) -> State:
 
 def convolutions(state: State, part: str, path: Path) -> list[torch.Tensor]:
     """Weights of a part's own convolutions in order, those of its residual blocks apart; raises Fault where it has none."""
-    own = {int(match[1]): value for key, value in state.items()
-           if (match := re.fullmatch(rf"{part}\.(\d+)\.weight", key)) and value.ndim == 4}
+    own = {
+        int(match[1]): value
+        for key, value in state.items()
+        if (match := re.fullmatch(rf"{part}\.(\d+)\.weight", key)) and value.ndim == 4
+    }
     if 1 not in own:
-        raise Fault(f"{path}: no convolution {part}.1.weight in it; it holds {', '.join(sorted(state)[:3])}, … and is no such net")
+        raise Fault(
+            f"{path}: no convolution {part}.1.weight in it; it holds {', '.join(sorted(state)[:3])}, … and is no such net"
+        )
     return [own[i] for i in sorted(own)]
 
 
@@ -96,10 +124,16 @@ def judges(nets: dict[str, State], files: dict[str, Path]) -> dict:
     """The discriminators' settings."""
     if "D" not in nets:
         return JUDGES
-    places = [tuple(map(int, match.groups())) for key in nets["D"] if (match := re.fullmatch(r"scale(\d+)_layer(\d+)\.0\.weight", key))]
-    first = f"scale{max(places, default=(0,))[0]}_layer0.0.weight"          # of the full size
+    places = [
+        tuple(map(int, match.groups()))
+        for key in nets["D"]
+        if (match := re.fullmatch(r"scale(\d+)_layer(\d+)\.0\.weight", key))
+    ]
+    first = f"scale{max(places, default=(0,))[0]}_layer0.0.weight"  # of the full size
     if first not in nets["D"]:
-        raise Fault(f"{files['D']}: no {first} in it; discriminators without feature matching are not known here, and may be left out")
+        raise Fault(
+            f"{files['D']}: no {first} in it; discriminators without feature matching are not known here, and may be left out"
+        )
     n_scales, n_layers = (1 + max(numbers) for numbers in zip(*places))
     return dict(n_scales=n_scales, n_filters_d=len(nets["D"][first]), n_layers_d=n_layers - 2)
 
@@ -108,14 +142,26 @@ def video(nets: dict[str, State], files: dict[str, Path]) -> tuple[dict, int]:
     """What the weights of vid2vid tell: its settings, and how many channels a frame's source has."""
     G, n_scales = nets["G0"], sum(net.startswith("G") for net in nets)
     seen, past = (convolutions(G, part, files["G0"]) for part in ("model_down_seg", "model_down_img"))
-    n_past, n_temporal = past[0].shape[1] // 3, sum(net.startswith("D_T") for net in nets) if "D" in nets else N_TEMPORAL
+    n_past, n_temporal = (
+        past[0].shape[1] // 3,
+        sum(net.startswith("D_T") for net in nets) if "D" in nets else N_TEMPORAL,
+    )
     n_source, rest = divmod(seen[0].shape[1], n_past + 1)
     if rest:
         raise Fault(f"{files['G0']}: the {seen[0].shape[1]} channels of its input are not those of {n_past + 1} frames")
     return dict(
-        n_past=n_past, n_filters=len(seen[0]), n_down=len(seen) - 1, n_blocks=n_blocks(G, "model_down_seg", "model_res_img"),
-        n_scales_spatial=n_scales, n_blocks_local=n_blocks(nets["G1"], "model_up_img") if n_scales > 1 else N_LOCAL, norm=norm(G),
-        with_flow="model_final_flow.1.weight" in G, n_scales_temporal=n_temporal, **judges(nets, files), **VIDEO), n_source
+        n_past=n_past,
+        n_filters=len(seen[0]),
+        n_down=len(seen) - 1,
+        n_blocks=n_blocks(G, "model_down_seg", "model_res_img"),
+        n_scales_spatial=n_scales,
+        n_blocks_local=n_blocks(nets["G1"], "model_up_img") if n_scales > 1 else N_LOCAL,
+        norm=norm(G),
+        with_flow="model_final_flow.1.weight" in G,
+        n_scales_temporal=n_temporal,
+        **judges(nets, files),
+        **VIDEO,
+    ), n_source
 
 
 def image(nets: dict[str, State], files: dict[str, Path]) -> tuple[dict, int]:
@@ -129,17 +175,25 @@ def image(nets: dict[str, State], files: dict[str, Path]) -> tuple[dict, int]:
         if finer:
             raise Fault(f"{files['G']}: enhancers that take styles at the bottleneck are not known here")
         if "E" not in nets:
-            raise Fault(f"{files['G']}: takes {n_z} channels of styles; the encoder that makes them, a net_E, must lie beside it")
+            raise Fault(
+                f"{files['G']}: takes {n_z} channels of styles; the encoder that makes them, a net_E, must lie beside it"
+            )
     if "E" in nets:
         encoder = convolutions(nets["E"], "model", files["E"])
         styles = dict(n_features=len(encoder[-1]), n_filters=len(encoder[0]), n_down=len(encoder) // 2 - 1, **STYLES)
         if n_z not in (0, len(encoder[-1])):
             raise Fault(f"{files['G']}: takes {n_z} channels of styles, but {files['E'].name} makes {len(encoder[-1])}")
     return dict(
-        n_filters=len(stem), n_down=len(layers) - 1 if at_bottleneck else (len(layers) - 1) // 2,
-        n_blocks=n_blocks(G, "model", "model_resnet"), n_local=len(finer),
-        n_blocks_local=n_blocks(G, f"model{finer[-1]}_2") if finer else N_LOCAL, styles=styles,
-        styles_at="bottleneck" if at_bottleneck else "input", norm=norm(G), **judges(nets, files), **LOSSES,
+        n_filters=len(stem),
+        n_down=len(layers) - 1 if at_bottleneck else (len(layers) - 1) // 2,
+        n_blocks=n_blocks(G, "model", "model_resnet"),
+        n_local=len(finer),
+        n_blocks_local=n_blocks(G, f"model{finer[-1]}_2") if finer else N_LOCAL,
+        styles=styles,
+        styles_at="bottleneck" if at_bottleneck else "input",
+        norm=norm(G),
+        **judges(nets, files),
+        **LOSSES,
     ), stem.shape[1] - (len(encoder[-1]) if "E" in nets else 0)
 
 
@@ -150,11 +204,15 @@ def settings(nets: dict[str, State], files: dict[str, Path], facts: Facts, foreg
     n, where = len(facts.label_names), files[G]
     if n_source not in (n, n + 1):
         styles = " beside its styles" if "E" in nets else ""
-        raise Fault(f"{where}: its source has {n_source} channels{styles}; {facts.name} has {n}, or {n + 1} with instance edges")
+        raise Fault(
+            f"{where}: its source has {n_source} channels{styles}; {facts.name} has {n}, or {n + 1} with instance edges"
+        )
     front = "indv_down.1.weight" in nets[G]
     if front and not foreground:
-        raise Fault(f"{where}: paints a foreground, and weights do not tell which; add --foreground and some of "
-                    f"{', '.join(facts.label_names)}")
+        raise Fault(
+            f"{where}: paints a foreground, and weights do not tell which; add --foreground and some of "
+            f"{', '.join(facts.label_names)}"
+        )
     if foreground and not front:
         raise Fault(f"{where}: has no network for a foreground; leave --foreground out")
     return kind, kwargs | {"instance_edges": n_source > n} | ({"foreground": foreground} if kind == "vid2vid" else {})
@@ -162,13 +220,19 @@ def settings(nets: dict[str, State], files: dict[str, Path], facts: Facts, foreg
 
 def weights(model: torch.nn.Module, nets: dict[str, State], files: dict[str, Path]) -> State:
     """All weights of the model under its own names, or without discriminators where there are none; raises Fault as `renamed` does."""
-    result = {key: torch.zeros(buffer.shape) for key, buffer in model.named_buffers()}          # mixtures of styles, fitted by `train`
+    result = {
+        key: torch.zeros(buffer.shape) for key, buffer in model.named_buffers()
+    }  # mixtures of styles, fitted by `train`
     for net, state in nets.items():
-        ours = {"D": "D_image", "E": "source.E"}.get(net) or re.sub(r"^D_T", "D_video.", re.sub(r"^G(\d)", r"G.\1", net))
+        ours = {"D": "D_image", "E": "source.E"}.get(net) or re.sub(
+            r"^D_T", "D_video.", re.sub(r"^G(\d)", r"G.\1", net)
+        )
         own = renamed(model.get_submodule(ours), state, files[net])
         result |= {f"{ours}.{key}": value.contiguous() for key, value in own.items()}
     if wrong := {key for key in model.state_dict() if "D" in nets or not key.startswith("D_")} ^ result.keys():
-        raise Fault(f"{', '.join(map(str, files.values()))}: not all of the model is in them, {sorted(wrong)[0]} for one")
+        raise Fault(
+            f"{', '.join(map(str, files.values()))}: not all of the model is in them, {sorted(wrong)[0]} for one"
+        )
     return result
 
 
@@ -181,7 +245,7 @@ def inserted(text: str, section: str, entry: str) -> str:
     indents = [match[1] for i in own if (match := re.match(r"( +)[^\s#]", rows[i]))]
     if not indents:
         raise Fault(f"params.yaml: {section} is not a block of indented lines, so nothing can be added to it")
-    return "\n".join(rows[:own[-1] + 1] + [indents[0] + row for row in entry.splitlines()] + rows[own[-1] + 1:])
+    return "\n".join(rows[: own[-1] + 1] + [indents[0] + row for row in entry.splitlines()] + rows[own[-1] + 1 :])
 
 
 def with_run(text: str, name: str, line: dict, params: Params) -> str:
@@ -205,31 +269,45 @@ def bring(path: Path, name: str, root: Path, *, dataset: str, epoch: str, foregr
     file, folder = root / "params.yaml", root / "runs" / f"{name}_reference"
     params = load(file)
     if not re.fullmatch(SLUG, name) or name in NO_RUN:
-        raise Fault(f"import-checkpoint: a run cannot be called {name!r}; take a-z, 0-9, _ and -, and none of {', '.join(NO_RUN)}")
+        raise Fault(
+            f"import-checkpoint: a run cannot be called {name!r}; take a-z, 0-9, _ and -, and none of {', '.join(NO_RUN)}"
+        )
     for key in (name, folder.name):
         if key in params.runs | params.forecasts | params.predictions | params.styles or (root / "runs" / key).exists():
-            raise Fault(f"import-checkpoint: {key} is there already, in params.yaml or runs/; take another name or remove it")
+            raise Fault(
+                f"import-checkpoint: {key} is there already, in params.yaml or runs/; take another name or remove it"
+            )
     choose(params.datasets, dataset, "import-checkpoint: --dataset")
     facts = Store(root / "data" / f"{dataset}.zip").facts
     files = found(path, epoch)
     nets = {net: read(path) for net, path in files.items()}
     kind, kwargs = settings(nets, files, facts, foreground)
     build = member("models", kind, "model").Model
-    kwargs = {key: kwargs[key] for key in signature(build).parameters if key in kwargs} | kwargs          # in the usual order
+    kwargs = {key: kwargs[key] for key in signature(build).parameters if key in kwargs} | kwargs  # in the usual order
     model = bind(build, kwargs, f"{path}: kwargs", facts=facts)
     content = save(weights(model, nets, files))
     sha256 = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()}
-    line = dict(title=name, dataset=dataset, model=kind, schedule="imported", base=folder.name,
-                first_frames="real" if kind == "vid2vid" else "none", seeds=[0], kwargs=kwargs)
+    line = dict(
+        title=name,
+        dataset=dataset,
+        model=kind,
+        schedule="imported",
+        base=folder.name,
+        first_frames="real" if kind == "vid2vid" else "none",
+        seeds=[0],
+        kwargs=kwargs,
+    )
 
     partial, new_file = folder.with_name(f"{folder.name}.partial"), file.with_name("params.yaml.partial")
-    shutil.rmtree(partial, ignore_errors=True)                              # what a killed import left
+    shutil.rmtree(partial, ignore_errors=True)  # what a killed import left
     try:
         new_file.write_bytes(with_run(file.read_bytes().decode(), name, line, params).encode())
         new = load(new_file)
         names(new, file.name, {folder.name, *(other.parent.name for other in root.glob("runs/*/imported.json"))})
         if replace(new, schedules={}) != replace(params, schedules={}, runs=params.runs | {name: Run(**line)}):
-            raise Fault("params.yaml: its runs are not plain lines, so none can be added without a change to something else")
+            raise Fault(
+                "params.yaml: its runs are not plain lines, so none can be added without a change to something else"
+            )
         write_whole(partial / "model.safetensors", content)
         write_json(partial / "imported.json", {"files": sha256, "dataset": dataset, "model": kind, "kwargs": kwargs})
         os.replace(partial, folder)

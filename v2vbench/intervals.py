@@ -1,4 +1,5 @@
 """How sure a number is, from its value on all clips and without each cluster in turn: clusters of clips are the unit, not frames."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,12 @@ from scipy import stats
 @dataclass(frozen=True)
 class Estimate:
     """A number of some clips, and the same number without each cluster of clips that are alike (a map, a source video, a person)."""
+
     value: float
-    replicates: np.ndarray      # (n_clusters,), the value without each cluster; empty where there are none, as for one cluster
-    sizes: np.ndarray           # (n_clusters,), clips of each cluster
+    replicates: (
+        np.ndarray
+    )  # (n_clusters,), the value without each cluster; empty where there are none, as for one cluster
+    sizes: np.ndarray  # (n_clusters,), clips of each cluster
 
     def __post_init__(self):
         if len(self.replicates) not in (0, len(self.sizes)):
@@ -19,8 +23,10 @@ class Estimate:
     def __sub__(self, other: "Estimate") -> "Estimate":
         """The difference, paired by cluster; raises ValueError where the clusters differ."""
         if not np.array_equal(self.sizes, other.sizes) or len(self.replicates) != len(other.replicates):
-            raise ValueError(f"{len(self.replicates)} clusters against {len(other.replicates)}, or of other sizes; "
-                             "differences are paired by cluster")
+            raise ValueError(
+                f"{len(self.replicates)} clusters against {len(other.replicates)}, or of other sizes; "
+                "differences are paired by cluster"
+            )
         return Estimate(self.value - other.value, self.replicates - other.replicates, self.sizes)
 
     def transformed(self, function) -> "Estimate":
@@ -50,7 +56,11 @@ def of_score(score: dict, clusters: list) -> Estimate:
 
 def mean_of(estimates: list[Estimate]) -> Estimate:
     """The mean of several numbers of the same clips, as of a run's training seeds."""
-    return Estimate(float(np.mean([own.value for own in estimates])), np.mean([own.replicates for own in estimates], 0), estimates[0].sizes)
+    return Estimate(
+        float(np.mean([own.value for own in estimates])),
+        np.mean([own.replicates for own in estimates], 0),
+        estimates[0].sizes,
+    )
 
 
 def _numbered(clusters: list) -> tuple[np.ndarray, np.ndarray]:
@@ -102,12 +112,12 @@ def ratio(a: Estimate, b: Estimate, confidence: float) -> tuple[float, float, fl
     source    Fieller 1954, with jackknife variances
     """
     (x, x_error), (y, y_error) = spread(a), spread(b)
-    covariance = (x_error ** 2 + y_error ** 2 - spread(a - b)[1] ** 2) / 2
+    covariance = (x_error**2 + y_error**2 - spread(a - b)[1] ** 2) / 2
     t2 = stats.t.ppf((1 + confidence) / 2, len(a.replicates) - 1) ** 2
-    xx, xy, yy = x * x - t2 * x_error ** 2, x * y - t2 * covariance, y * y - t2 * y_error ** 2
+    xx, xy, yy = x * x - t2 * x_error**2, x * y - t2 * covariance, y * y - t2 * y_error**2
     if min(x, y, xx, yy) <= 0:
         return None
-    half = np.sqrt(max(xy ** 2 - xx * yy, 0))                   # round-off alone can make it negative
+    half = np.sqrt(max(xy**2 - xx * yy, 0))  # round-off alone can make it negative
     return x / y, (xy - half) / yy, (xy + half) / yy
 
 
@@ -119,5 +129,9 @@ def share(votes: np.ndarray, confidence: float) -> dict:
     source     Clopper & Pearson 1934; half votes go into the same beta quantiles
     """
     n, k, tail = len(votes), float(np.sum(votes)), (1 - confidence) / 2
-    return {"share": k / n, "low": float(stats.beta.ppf(tail, k, n - k + 1)) if k > 0 else 0.0,
-            "high": float(stats.beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0, "n_clips": n}
+    return {
+        "share": k / n,
+        "low": float(stats.beta.ppf(tail, k, n - k + 1)) if k > 0 else 0.0,
+        "high": float(stats.beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0,
+        "n_clips": n,
+    }

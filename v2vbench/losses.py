@@ -1,4 +1,5 @@
 """What a generator and a discriminator are asked to minimise: functions of tensors."""
+
 import torch
 from torch.nn import functional as F
 
@@ -6,7 +7,7 @@ from v2vbench import weights
 from v2vbench.flow import warp
 from v2vbench.params import Fault
 
-LAYERS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}       # relu1_1 .. relu5_1 and what each counts
+LAYERS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}  # relu1_1 .. relu5_1 and what each counts
 
 
 def lsgan(predictions: list[list[torch.Tensor]], target: float) -> torch.Tensor:
@@ -15,7 +16,9 @@ def lsgan(predictions: list[list[torch.Tensor]], target: float) -> torch.Tensor:
     predictions    for each scale the outputs of its layers, the last (B, 1, H, W) unbounded
     target         1 = called real, 0 = called fake
     """
-    return sum(F.mse_loss(scale[-1].float(), torch.full_like(scale[-1], target, dtype=torch.float32)) for scale in predictions)
+    return sum(
+        F.mse_loss(scale[-1].float(), torch.full_like(scale[-1], target, dtype=torch.float32)) for scale in predictions
+    )
 
 
 def feature_matching(fake: list[list[torch.Tensor]], real: list[list[torch.Tensor]]) -> torch.Tensor:
@@ -79,6 +82,7 @@ def perceptual_loss(name: str, weight: float) -> Perceptual | None:
     if name == "none":
         return None
     from torchvision.models import vgg19
+
     try:
         content = weights.load("vgg19")
     except Fault as error:

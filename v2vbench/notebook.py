@@ -1,4 +1,5 @@
 """Run one notebook as a stage: papermill, one line on failure, and a result that is the same bytes every time."""
+
 import datetime
 import hashlib
 import importlib.metadata
@@ -30,16 +31,22 @@ from v2vbench.files import write_whole
 from v2vbench.kernel import die_with_parent
 from v2vbench.params import NO_RUN, SLUG, Fault, choose
 
-METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
-EMPTY = (2).to_bytes(8, "little") + b"{}"          # a safetensors file that holds nothing
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+EMPTY = (2).to_bytes(8, "little") + b"{}"  # a safetensors file that holds nothing
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 
 class Kernel(AsyncKernelManager):
     """Starts v2vbench.kernel with this interpreter; no installed kernel is looked for."""
-    kernel_spec = KernelSpec(argv=[sys.executable, "-m", "v2vbench.kernel", "--log-level=CRITICAL", "-f", "{connection_file}"],
-                             language="python")
-    process = None          # the latest, to know how it ended once nbclient has forgotten it
+
+    kernel_spec = KernelSpec(
+        argv=[sys.executable, "-m", "v2vbench.kernel", "--log-level=CRITICAL", "-f", "{connection_file}"],
+        language="python",
+    )
+    process = None  # the latest, to know how it ended once nbclient has forgotten it
 
     async def _async_launch_kernel(self, kernel_cmd, **kw):
         await super()._async_launch_kernel(kernel_cmd, **kw)
@@ -115,7 +122,9 @@ def run(stage: str, key: str, root: Path) -> None:
     checked(root)
     if not re.fullmatch(SLUG, key):
         raise Fault(f"run {stage} {key!r}: a key is made of a-z, 0-9, _ and -")
-    path = choose({path.stem[3:]: path for path in sorted((root / "build/notebooks").glob("[0-9][0-9]_*.ipynb"))}, stage, "run")
+    path = choose(
+        {path.stem[3:]: path for path in sorted((root / "build/notebooks").glob("[0-9][0-9]_*.ipynb"))}, stage, "run"
+    )
     name, nb, source = f"{stage}-{key}", read(path), f"notebooks/{path.name}"
     log, partial = root / f"logs/{name}.log", root / f".cache/notebooks/{name}.ipynb"
     for file in (log, partial):
@@ -128,17 +137,27 @@ def run(stage: str, key: str, root: Path) -> None:
         used = json.loads((Path(scratch) / "used.json").read_text())
     write(normal(nb, root), root / f"reports/notebooks/{name}.ipynb")
     partial.unlink()
-    facts = {"stage": stage, "key": key, "started": started.isoformat("T", "seconds"), "seconds": round(time.monotonic() - began, 1)}
+    facts = {
+        "stage": stage,
+        "key": key,
+        "started": started.isoformat("T", "seconds"),
+        "seconds": round(time.monotonic() - began, 1),
+    }
     (root / f"logs/{name}.json").write_text(json.dumps(facts | used | machine(root), indent=1, sort_keys=True) + "\n")
 
 
 def settings(root: Path, log: Path, scratch: Path) -> None:
     """The environment of the kernel: a user's own start-up files, styles and seeds must not change a stage."""
     os.environ.update(
-        IPYTHONDIR=str(scratch), JUPYTER_RUNTIME_DIR=str(scratch), JUPYTER_CONFIG_DIR=str(scratch),
-        MPLCONFIGDIR=str(root / ".cache/matplotlib"), PYTHONHASHSEED="0",
-        CUBLAS_WORKSPACE_CONFIG=":4096:8",                 # or matrix products on a GPU differ from run to run
-        V2VBENCH_PROGRESS=str(log), V2VBENCH_USED=str(scratch / "used.json"))
+        IPYTHONDIR=str(scratch),
+        JUPYTER_RUNTIME_DIR=str(scratch),
+        JUPYTER_CONFIG_DIR=str(scratch),
+        MPLCONFIGDIR=str(root / ".cache/matplotlib"),
+        PYTHONHASHSEED="0",
+        CUBLAS_WORKSPACE_CONFIG=":4096:8",  # or matrix products on a GPU differ from run to run
+        V2VBENCH_PROGRESS=str(log),
+        V2VBENCH_USED=str(scratch / "used.json"),
+    )
     os.environ.pop("MATPLOTLIBRC", None)
 
 
@@ -148,14 +167,27 @@ def execute(nb, parameters: dict, source: str, partial: Path, root: Path, scratc
     if unknown := sorted(parameters.keys() - set(re.findall(r"^(\w+) *=", defaults, re.MULTILINE))):
         raise Fault(f"{source}: no cell tagged `parameters` sets {', '.join(unknown)}")
     Kernel.process = None
-    logging.getLogger("papermill").setLevel(logging.CRITICAL + 1)          # the Fault says it, in one line
+    logging.getLogger("papermill").setLevel(logging.CRITICAL + 1)  # the Fault says it, in one line
     config = Config({"KernelManager": {"transport": "ipc", "connection_file": str(scratch / "k.json")}})
     try:
         with open(os.environ["V2VBENCH_PROGRESS"], "a", encoding="utf-8") as warnings:
             nb = papermill.execute_notebook(
-                nb, str(partial), parameters, kernel_name="python3", language="python", cwd=str(root), stderr_file=warnings,
-                progress_bar=False, kernel_manager_class=Kernel, shutdown_kernel="immediate", coalesce_streams=True, record_timing=False,
-                start_timeout=300, iopub_timeout=300, config=config)      # a machine may be busy
+                nb,
+                str(partial),
+                parameters,
+                kernel_name="python3",
+                language="python",
+                cwd=str(root),
+                stderr_file=warnings,
+                progress_bar=False,
+                kernel_manager_class=Kernel,
+                shutdown_kernel="immediate",
+                coalesce_streams=True,
+                record_timing=False,
+                start_timeout=300,
+                iopub_timeout=300,
+                config=config,
+            )  # a machine may be busy
     except PapermillExecutionError as error:
         if error.ename == "Fault":
             raise Fault(error.evalue) from None
@@ -168,15 +200,18 @@ def execute(nb, parameters: dict, source: str, partial: Path, root: Path, scratc
     else:
         if not any(out.output_type == "error" for cell in nb.cells for out in cell.get("outputs", ())):
             return nb
-        problem = "sys.exit is no way to end a notebook"               # papermill takes sys.exit(0) for success
+        problem = "sys.exit is no way to end a notebook"  # papermill takes sys.exit(0) for success
     reached = [cell for cell in read(partial).cells if cell.cell_type == "code" and cell.metadata.papermill.start_time]
     number = sum("injected-parameters" not in cell.metadata.get("tags", ()) for cell in reached)
-    raise Fault(f"{source}, code cell {number}: {' '.join(problem.split())[:500]}; partial notebook: {partial.relative_to(root)}")
+    raise Fault(
+        f"{source}, code cell {number}: {' '.join(problem.split())[:500]}; partial notebook: {partial.relative_to(root)}"
+    )
 
 
 @contextmanager
 def company(source: str, log: Path, scratch: Path):
     """While a stage runs its progress is shown as it comes, the kernel ends with us and we end with DVC: never two writers."""
+
     def stop(signum, frame):
         try:
             kernels = psutil.Process().children(recursive=True)
@@ -188,8 +223,11 @@ def company(source: str, log: Path, scratch: Path):
         finally:
             os._exit(130)
 
-    before = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-              if signal.getsignal(signum) is not signal.SIG_IGN}                   # nohup
+    before = {
+        signum: signal.signal(signum, stop)
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(signum) is not signal.SIG_IGN
+    }  # nohup
     if "DVC_ROOT" in os.environ:
         die_with_parent(signal.SIGTERM, os.getppid())
         threading.Thread(target=follow_dvc, args=(psutil.Process().parents(),), daemon=True).start()
@@ -209,7 +247,7 @@ def follow_dvc(ancestors: list[psutil.Process]) -> None:
     """End this process when dvc, or a shell between it and us, is dead: a dvc that was killed tells no one."""
     watched = ancestors[:1]
     for n, process in enumerate(ancestors, 1):
-        with suppress(psutil.Error):                         # not ours to look at
+        with suppress(psutil.Error):  # not ours to look at
             if "dvc" in map(os.path.basename, process.cmdline()[:3]):
                 watched = ancestors[:n]
                 break
@@ -222,7 +260,7 @@ def follow_dvc(ancestors: list[psutil.Process]) -> None:
 def echo(log: Path, done: threading.Event) -> None:
     """Copy what is appended to `log` to our stderr, past papermill and through DVC, until `done` is set."""
     last = False
-    with open(log, encoding="utf-8", errors="replace") as file, suppress(BrokenPipeError):          # nobody listens: go on
+    with open(log, encoding="utf-8", errors="replace") as file, suppress(BrokenPipeError):  # nobody listens: go on
         while not last:
             last = done.wait(0.2)
             sys.stderr.write(file.read())
@@ -234,7 +272,14 @@ def machine(root: Path) -> dict:
     cpuinfo, lock = Path("/proc/cpuinfo"), root / "requirements.lock"
     cpu = re.search(r"^model name\s*: (.*)$", cpuinfo.read_text() if cpuinfo.is_file() else "", re.MULTILINE)
     command = ["git", "rev-parse", "--quiet", "--verify", "HEAD"]
-    git = shutil.which("git") and subprocess.run(command, check=False, cwd=root, capture_output=True, text=True).stdout.strip()
-    return {"python": platform.python_version(), "torch": importlib.metadata.version("torch"),
-            "host_cpu": f"{os.cpu_count()} x {cpu[1] if cpu else platform.processor() or platform.machine()}",
-            "revision": git or None, "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None}
+    git = (
+        shutil.which("git")
+        and subprocess.run(command, check=False, cwd=root, capture_output=True, text=True).stdout.strip()
+    )
+    return {
+        "python": platform.python_version(),
+        "torch": importlib.metadata.version("torch"),
+        "host_cpu": f"{os.cpu_count()} x {cpu[1] if cpu else platform.processor() or platform.machine()}",
+        "revision": git or None,
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
+    }

@@ -1,4 +1,5 @@
 """params.yaml to typed arguments. The signature of the thing being called is the schema."""
+
 import inspect
 import sys
 import types
@@ -20,6 +21,7 @@ class Fault(ValueError):
 @dataclass(frozen=True)
 class Range:
     """Bounds of a number, both included: Annotated[float, Range(0, 1)]."""
+
     low: float = -float("inf")
     high: float = float("inf")
 
@@ -28,86 +30,93 @@ Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 Weight = Annotated[float, Range(0)]
-Size = tuple[Count, Count]                 # H, W in pixels
-NO_RUN = ("none", "real", "self")         # words of `base` and `first_frames` where they name no run
+Size = tuple[Count, Count]  # H, W in pixels
+NO_RUN = ("none", "real", "self")  # words of `base` and `first_frames` where they name no run
 LARGEST = sys.float_info.max
-SLUG = "[a-z0-9_-]+"                       # a key becomes part of file names and of names of DVC's stages
+SLUG = "[a-z0-9_-]+"  # a key becomes part of file names and of names of DVC's stages
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """How a run is trained; one line of `schedules`."""
+
     seed: Natural
-    steps: Natural                         # optimiser steps of every part
-    batch_size: Count                      # windows a step
-    n_frames: Count                        # frames a window that losses see, the past included
-    n_warmup: Natural                      # frames, at most, that a model with a past rolls out unseen before that
-    double_every: Natural                  # steps; clips start at n_frames and double until n_warmup is reached; 0 = at once
-    drop_parts: Share                      # chance that a droppable channel of the maps is blank in a window
-    lr: Weight                             # Adam, of the generator
-    lr_d: Weight                           # Adam, of each discriminator
+    steps: Natural  # optimiser steps of every part
+    batch_size: Count  # windows a step
+    n_frames: Count  # frames a window that losses see, the past included
+    n_warmup: Natural  # frames, at most, that a model with a past rolls out unseen before that
+    double_every: Natural  # steps; clips start at n_frames and double until n_warmup is reached; 0 = at once
+    drop_parts: Share  # chance that a droppable channel of the maps is blank in a window
+    lr: Weight  # Adam, of the generator
+    lr_d: Weight  # Adam, of each discriminator
     betas: tuple[Share, Share]
-    constant_share: Share                  # share of the steps at constant lr; then linear decay to 0
+    constant_share: Share  # share of the steps at constant lr; then linear decay to 0
     precision: typing.Literal["32-true", "bf16-mixed", "16-mixed"]
-    compile: bool                          # torch.compile of each network; other last digits, and minutes to start
-    log_every: Count                       # steps between rows of the learning curve
-    checkpoint_every: Count                # steps between resumable checkpoints
+    compile: bool  # torch.compile of each network; other last digits, and minutes to start
+    log_every: Count  # steps between rows of the learning curve
+    checkpoint_every: Count  # steps between resumable checkpoints
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
     """Something trained that makes no video of its own: a predictor of the source, a line of `forecasts`, or a judge, of `judges`."""
-    title: str                             # its name in tables
-    dataset: str                           # a line of `datasets`
-    model: str                             # a file in v2vbench/models
-    schedule: str                          # a line of `schedules`
-    base: str                              # the run, or imported checkpoint, whose weights it starts from, or none
-    kwargs: dict                           # the model's own, checked against its signature
+
+    title: str  # its name in tables
+    dataset: str  # a line of `datasets`
+    model: str  # a file in v2vbench/models
+    schedule: str  # a line of `schedules`
+    base: str  # the run, or imported checkpoint, whose weights it starts from, or none
+    kwargs: dict  # the model's own, checked against its signature
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Forecast):
     """One trained and scored method that makes video; one line of `runs`."""
-    first_frames: str                      # the model's first past: real, self, a run that needs none, or none at all
-    seeds: list[Natural]                   # added to the schedule's seed: a training each; the first is what is shown
+
+    first_frames: str  # the model's first past: real, self, a run that needs none, or none at all
+    seeds: list[Natural]  # added to the schedule's seed: a training each; the first is what is shown
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
     """Future prediction; one line of `predictions`."""
+
     title: str
     dataset: str
-    labels: str                            # a line of `forecasts`
-    video: str                             # a line of `runs` that makes video from it
-    n_past: Count                          # frames whose source is seen
-    horizon: Count                         # frames predicted
+    labels: str  # a line of `forecasts`
+    video: str  # a line of `runs` that makes video from it
+    n_past: Count  # frames whose source is seen
+    horizon: Count  # frames predicted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
     """Many videos of one clip, and one of it edited; one line of `styles`."""
+
     title: str
     dataset: str
-    video: str                             # a line of `runs` whose model draws styles
-    seeds: list[Natural]                   # of the styles drawn: a video each
-    swap: dict[str, str]                   # labels that one more video, drawn with the first seed, shows as others; {} = no such video
-    clip: str                              # a test clip, or first
+    video: str  # a line of `runs` whose model draws styles
+    seeds: list[Natural]  # of the styles drawn: a video each
+    swap: dict[str, str]  # labels that one more video, drawn with the first seed, shows as others; {} = no such video
+    clip: str  # a test clip, or first
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """What is scored; the same for every method."""
-    skip_frames: Natural                   # first frames of a clip that no metric sees: some methods are given them
-    confidence: Annotated[float, Range(0.5, 0.999)]        # of intervals; 1 - confidence is the level of verdicts
-    primary: list[str]                     # 3 to 5 lines of `metrics` on which conclusions rest, of both headings; named beforehand
-    n_flips: Annotated[int, Range(1000)]   # sign flips drawn where there are too many to try each
-    power: Annotated[float, Range(0.5, 0.999)]     # with which the smallest effect that is called detectable is found
-    seed: Natural                          # of what is drawn: sign flips, sizes of sets
+
+    skip_frames: Natural  # first frames of a clip that no metric sees: some methods are given them
+    confidence: Annotated[float, Range(0.5, 0.999)]  # of intervals; 1 - confidence is the level of verdicts
+    primary: list[str]  # 3 to 5 lines of `metrics` on which conclusions rest, of both headings; named beforehand
+    n_flips: Annotated[int, Range(1000)]  # sign flips drawn where there are too many to try each
+    power: Annotated[float, Range(0.5, 0.999)]  # with which the smallest effect that is called detectable is found
+    seed: Natural  # of what is drawn: sign flips, sizes of sets
 
 
 @dataclass(frozen=True, kw_only=True)
 class Params:
     """The whole file."""
+
     suite: str
     about: str
     protocol: Protocol
@@ -154,7 +163,7 @@ def load(path: Path | None = None) -> Params:
         raise Fault(f"{where}: {shorten(getattr(error, 'problem', None) or str(error).splitlines()[0], 200)}") from None
     except RecursionError:
         raise Fault(f"{path.name}: nested too deep to be read") from None
-    except ValueError as error:          # a 13th month, a number of more than 4,300 digits
+    except ValueError as error:  # a 13th month, a number of more than 4,300 digits
         raise Fault(f"{path.name}: {shorten(str(error), 200)}") from None
     return typed(content, path.name)
 
@@ -164,23 +173,39 @@ def typed(content, file: str) -> Params:
     if not isinstance(content, dict):
         raise Fault(f"{file}: expected a mapping of sections, got {type(content).__name__}")
     params = bind(Params, content, file)
-    lines = {"schedules": Schedule, "judges": Forecast, "runs": Run, "forecasts": Forecast, "predictions": Prediction, "styles": Style}
-    return bind(Params, vars(params) | {
-        section: {key: bind(kind, line, f"{file}: {section}.{shorten(key)}") for key, line in getattr(params, section).items()}
-        for section, kind in lines.items()}, file)
+    lines = {
+        "schedules": Schedule,
+        "judges": Forecast,
+        "runs": Run,
+        "forecasts": Forecast,
+        "predictions": Prediction,
+        "styles": Style,
+    }
+    return bind(
+        Params,
+        vars(params)
+        | {
+            section: {
+                key: bind(kind, line, f"{file}: {section}.{shorten(key)}")
+                for key, line in getattr(params, section).items()
+            }
+            for section, kind in lines.items()
+        },
+        file,
+    )
 
 
 def shorten(text, n: int = 60) -> str:
     """`text` on one line of at most n characters."""
     line = " ".join(str(text).split())
-    return line if len(line) <= n else f"{line[:n - 1]}…"
+    return line if len(line) <= n else f"{line[: n - 1]}…"
 
 
 def brief(value, n: int = 60) -> str:
     """A value as a message shows it: its repr, on one line of at most n characters."""
     try:
         return shorten(repr(value), n)
-    except ValueError:                   # Python writes no number of more than 4,300 digits
+    except ValueError:  # Python writes no number of more than 4,300 digits
         return f"a {type(value).__name__} too long to be shown"
 
 
@@ -215,7 +240,9 @@ def check(fn, section: dict | None, where: str, given=()) -> dict:
     hints = typing.get_type_hints(fn.__init__ if inspect.isclass(fn) else fn, include_extras=True)
     takes = {name: p for name, p in inspect.signature(fn).parameters.items() if name not in given}
     if extra := sorted(map(str, section.keys() - takes.keys())):
-        raise Fault(f"{where}: unknown {shorten(', '.join(extra))}; it takes {shorten(', '.join(takes) or 'nothing', 250)}")
+        raise Fault(
+            f"{where}: unknown {shorten(', '.join(extra))}; it takes {shorten(', '.join(takes) or 'nothing', 250)}"
+        )
     if missing := [name for name, p in takes.items() if p.default is p.empty and name not in section]:
         raise Fault(f"{where}: missing {shorten(', '.join(missing), 250)}")
     return {name: coerce(value, hints.get(name, object), f"{where}.{name}") for name, value in section.items()}
@@ -231,7 +258,7 @@ def coerce(value, hint, where: str):
     64 bits of NumPy and torch."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(value, dict) and (kinds := [arg for arg in args if isinstance(arg, type) and is_dataclass(arg)]):
-        return bind(kinds[0], value, where)                 # "none" | settings: what is wrong in the settings is said
+        return bind(kinds[0], value, where)  # "none" | settings: what is wrong in the settings is said
     if origin is Annotated:
         value, bounds = coerce(value, args[0], where), args[1]
         if not bounds.low <= value <= bounds.high:
@@ -254,7 +281,10 @@ def coerce(value, hint, where: str):
     elif origin is list and isinstance(value, list):
         return [coerce(v, args[0], f"{where}[{i}]") for i, v in enumerate(value)]
     elif origin is dict and isinstance(value, dict):
-        return {coerce(key, args[0], f"{where}: key"): coerce(v, args[1], f"{where}.{shorten(key)}") for key, v in value.items()}
+        return {
+            coerce(key, args[0], f"{where}: key"): coerce(v, args[1], f"{where}.{shorten(key)}")
+            for key, v in value.items()
+        }
     elif is_dataclass(hint) and isinstance(value, dict):
         return bind(hint, value, where)
     elif hint is float and type(value) in (int, float):

@@ -1,4 +1,5 @@
 """Many things side by side, each on one thread: no result depends on what else there is, or on the number of cores."""
+
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ def side_by_side(function: Callable, items: Iterable, at_most: int | None = None
     try:
         yield from pool.map(function, items)
     finally:
-        pool.shutdown(cancel_futures=True)          # where one raised, the others that wait are not begun
+        pool.shutdown(cancel_futures=True)  # where one raised, the others that wait are not begun
         torch.set_num_threads(n_threads)
 
 
@@ -40,8 +41,9 @@ def fixed_threads():
 
 def passes(function: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, batch: int) -> torch.Tensor:
     """`function` on `batch` inputs at a time, the last pass padded with zeros; (n, ...) to (n, D)."""
+
     def one(start: int) -> torch.Tensor:
-        part = inputs[start:start + batch]
+        part = inputs[start : start + batch]
         n = len(part)
         if n < batch:
             part = torch.cat([part, part.new_zeros((batch - n, *part.shape[1:]))])

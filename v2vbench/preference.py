@@ -2,6 +2,7 @@
 
 What metrics say is no human preference, and is never added to one.
 """
+
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,15 +17,17 @@ from v2vbench.rank import rank, share_of
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
     """Per-clip metrics of each heading, the one that should vote first: on a group votes the first of them that may."""
-    fidelity: list[str]                    # to the source and the real frames
-    realism: list[str]                     # in space and time
+
+    fidelity: list[str]  # to the source and the real frames
+    realism: list[str]  # in space and time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preference:
     """Section `preference` of params.yaml."""
+
     metrics: Candidates
-    ridge: Annotated[float, Range(1e-3)]   # 1 / variance of the prior on a method's strength in log odds
+    ridge: Annotated[float, Range(1e-3)]  # 1 / variance of the prior on a method's strength in log odds
     win: win.Win
 
 
@@ -41,8 +44,17 @@ def check_candidates(settings: Preference, metrics: list[Metric], where: str):
                 raise Fault(f"{at}: {label} is a metric of {metric.module.HEADING}; name it there")
 
 
-def of_group(scored: dict, pairs: list[tuple[str, str]], calibration: dict | None, people: list[dict], settings: Preference,
-             confidence: float, *, clusters: list[str] | None = None, fooled: dict | None = None) -> dict:
+def of_group(
+    scored: dict,
+    pairs: list[tuple[str, str]],
+    calibration: dict | None,
+    people: list[dict],
+    settings: Preference,
+    confidence: float,
+    *,
+    clusters: list[str] | None = None,
+    fooled: dict | None = None,
+) -> dict:
     """Part "preference" of one group in metrics/compare.json.
 
     scored        {run: its group in metrics/runs/<run>.json}
@@ -66,11 +78,16 @@ def of_group(scored: dict, pairs: list[tuple[str, str]], calibration: dict | Non
     if len(set(alike.values())) < 2:
         n = len(alike)
         what = "there is one clip only" if n == 1 else f"all {n} clips are alike (one cluster)"
-        return told | {"reason": f"{what}, which says nothing of others",
-                       "ranking": rank([], runs, ridge=settings.ridge, confidence=confidence)}
+        return told | {
+            "reason": f"{what}, which says nothing of others",
+            "ranking": rank([], runs, ridge=settings.ridge, confidence=confidence),
+        }
     votes = {pair: metric_votes(scored, *pair, labels, alike) for pair in pairs if labels}
-    people = [vote | {"cluster": alike[vote["clip"]]} for vote in people
-              if vote["clip"] in alike and vote["a"] in scored and vote["b"] in scored]
+    people = [
+        vote | {"cluster": alike[vote["clip"]]}
+        for vote in people
+        if vote["clip"] in alike and vote["a"] in scored and vote["b"] in scored
+    ]
     better, values = _predictors(scored, calibration, fools, bool(people))
     model = None
     if better and people:
@@ -82,15 +99,25 @@ def of_group(scored: dict, pairs: list[tuple[str, str]], calibration: dict | Non
         "pairs": [{"a": a, "b": b} | share_of(own, confidence) for (a, b), own in votes.items()],
         "ranking": rank(sum(votes.values(), []), runs, ridge=settings.ridge, confidence=confidence),
         "people": rank(people, runs, ridge=settings.ridge, confidence=confidence) if people else None,
-        "win": model and {"model": model, "pairs": [
-            {"a": a, "b": b} | win.pairs(model, values[a], values[b], settings.win, confidence, list(alike.values())) for a, b in pairs]}}
+        "win": model
+        and {
+            "model": model,
+            "pairs": [
+                {"a": a, "b": b}
+                | win.pairs(model, values[a], values[b], settings.win, confidence, list(alike.values()))
+                for a, b in pairs
+            ],
+        },
+    }
 
 
 def feasible(fooled: dict | None, calibration: dict | None) -> dict[str, list[str]]:
     """{label: titles of the feasible controls that fool it}: those made without the target frames, as a method's video is."""
     controls = (calibration or {}).get("controls", {})
-    found = {label: [controls[own["control"]]["title"] for own in of if controls[own["control"]]["feasible"]]
-             for label, of in (fooled or {}).items()}
+    found = {
+        label: [controls[own["control"]]["title"] for own in of if controls[own["control"]]["feasible"]]
+        for label, of in (fooled or {}).items()
+    }
     return {label: titles for label, titles in found.items() if titles}
 
 
@@ -114,7 +141,10 @@ def voters(scored: dict, candidates: Candidates, fools: dict[str, list[str]]) ->
                 passed[label] = f"fooled by {', '.join(fools[label])}"
             else:
                 break
-        found[heading] = {"label": next((label for label in labels if label not in passed), None), "passed_over": passed}
+        found[heading] = {
+            "label": next((label for label in labels if label not in passed), None),
+            "passed_over": passed,
+        }
     return found
 
 
@@ -131,18 +161,35 @@ def metric_votes(scored: dict, a: str, b: str, labels: list[str], clusters: dict
         one, two = (cost(np.array(scored[run]["metrics"][label]["per_clip"])) for run in (a, b))
         ballots.append(np.sign(two - one))
     outcomes = (np.sign(np.sum(ballots, 0)) + 1) / 2
-    return [{"clip": clip, "cluster": clusters[clip], "a": a, "b": b, "outcome": float(outcome), "rater": None, "source": "metrics"}
-            for clip, outcome in zip(scored[a]["clips"], outcomes)]
+    return [
+        {
+            "clip": clip,
+            "cluster": clusters[clip],
+            "a": a,
+            "b": b,
+            "outcome": float(outcome),
+            "rater": None,
+            "source": "metrics",
+        }
+        for clip, outcome in zip(scored[a]["clips"], outcomes)
+    ]
 
 
 def _predictors(scored: dict, calibration: dict | None, fools: dict, people: bool) -> tuple[dict, dict]:
     """{label: BETTER} of the metrics that predict, and {run: {label: per clip}}: of single clips, that nothing feasible fools, and with a
     value of each run and, where damages teach, of each damage."""
-    ladders, first = [] if calibration is None or people else calibration["ladders"].values(), next(iter(scored.values()))
-    better = {label: metric["better"] for label, metric in first["metrics"].items()
-              if metric["kind"] == "clip" and label not in fools
-              and all(own["metrics"][label]["value"] is not None for own in scored.values())
-              and all(_whole(ladder["metrics"].get(label, {})) for ladder in ladders)}
+    ladders, first = (
+        [] if calibration is None or people else calibration["ladders"].values(),
+        next(iter(scored.values())),
+    )
+    better = {
+        label: metric["better"]
+        for label, metric in first["metrics"].items()
+        if metric["kind"] == "clip"
+        and label not in fools
+        and all(own["metrics"][label]["value"] is not None for own in scored.values())
+        and all(_whole(ladder["metrics"].get(label, {})) for ladder in ladders)
+    }
     return better, {run: {label: own["metrics"][label]["per_clip"] for label in better} for run, own in scored.items()}
 
 

@@ -1,4 +1,5 @@
 """How far a long piece of work has come: step, rate and time left, in a terminal, a notebook, papermill or DVC."""
+
 import os
 import sys
 import time
@@ -35,6 +36,15 @@ def progress(items, what: str, *, unit: str, total: int | None = None, scale: in
         done += 1
         if time.monotonic() - said >= EVERY_S or done == total:
             said = time.monotonic()
-            meter = tqdm.format_meter(done * scale, total * scale, said - began, prefix=what, unit=unit, ncols=110, ascii=" -",
-                                      initial=start * scale, postfix=note())
+            meter = tqdm.format_meter(
+                done * scale,
+                total * scale,
+                said - began,
+                prefix=what,
+                unit=unit,
+                ncols=110,
+                ascii=" -",
+                initial=start * scale,
+                postfix=note(),
+            )
             say(meter)

@@ -2,6 +2,7 @@
 
 What its files look like and where it differs from ours: docs/reference.md.
 """
+
 from collections.abc import Iterator
 
 import torch
@@ -39,7 +40,12 @@ def _numbered(net: nn.Module, theirs: str, ours: list[str]) -> Iterator[tuple[st
 def _tree(net: nn.Module) -> dict[str, list[str]]:
     """Their names for the parts of a net: {theirs: our parts, in order}."""
     if isinstance(net, Global) and net.n_z:
-        return {"model_downsample": ["down"], "model_resnet": ["blocks"], "model_upsample": ["up"], "model_upsample_conv": ["head"]}
+        return {
+            "model_downsample": ["down"],
+            "model_resnet": ["blocks"],
+            "model_upsample": ["up"],
+            "model_upsample_conv": ["head"],
+        }
     if isinstance(net, Global):
         return {"model": ["down", "blocks", "up", "head"]}
     if isinstance(net, Local):
@@ -53,12 +59,15 @@ def _tree(net: nn.Module) -> dict[str, list[str]]:
             tree |= {"model_final_flow": ["flow"], "model_final_w": ["mask"]}
         if hasattr(net, "front"):
             tree |= {"indv_down": ["down_front"], "indv_final": ["paint_front"]}
-        for part, blocks, ups in (("image", "model_res_img", "model_up_img"), ("motion", "model_res_flow", "model_up_flow"),
-                                  ("front", "indv_res", "indv_up")):
-            if hasattr(net, part):                                          # a finer scale has blocks and upsampling in one
+        for part, blocks, ups in (
+            ("image", "model_res_img", "model_up_img"),
+            ("motion", "model_res_flow", "model_up_flow"),
+            ("front", "indv_res", "indv_up"),
+        ):
+            if hasattr(net, part):  # a finer scale has blocks and upsampling in one
                 tree |= {blocks: [f"{part}.0"], ups: [f"{part}.1"]} if net.coarsest else {ups: [part]}
         return tree
-    return {"model": [""]}                                                  # the encoder
+    return {"model": [""]}  # the encoder
 
 
 def names(net: nn.Module) -> dict[str, tuple[str | None, tuple[int, ...]]]:
@@ -68,16 +77,23 @@ def names(net: nn.Module) -> dict[str, tuple[str | None, tuple[int, ...]]]:
     """
     if isinstance(net, Discriminator):
         n, layers = len(net.scales), []
-        for i, scale in enumerate(net.scales):                              # their scale 0 is the smallest image, ours the full size
+        for i, scale in enumerate(net.scales):  # their scale 0 is the smallest image, ours the full size
             for j, layer in enumerate(scale.layers):
                 prefix = f"scales.{i}.layers.{j}"
-                inner = [(f"{prefix}.{k}", part) for k, part in enumerate(layer)] if isinstance(layer, nn.Sequential) else [(prefix, layer)]
+                inner = (
+                    [(f"{prefix}.{k}", part) for k, part in enumerate(layer)]
+                    if isinstance(layer, nn.Sequential)
+                    else [(prefix, layer)]
+                )
                 layers += [(f"scale{n - 1 - i}_layer{j}.{k}", ours, part) for k, (ours, part) in enumerate(inner)]
     else:
         layers = [found for theirs, ours in _tree(net).items() for found in _numbered(net, theirs, ours)]
     table = {}
     for theirs, ours, layer in layers:
-        table |= {f"{theirs}.{key}": (f"{ours}.{key}".lstrip("."), tuple(value.shape)) for key, value in layer.named_parameters()}
+        table |= {
+            f"{theirs}.{key}": (f"{ours}.{key}".lstrip("."), tuple(value.shape))
+            for key, value in layer.named_parameters()
+        }
         if isinstance(layer, NORMS):
             table |= {f"{theirs}.{key}": (None, (layer.num_features,)) for key in ("running_mean", "running_var")}
             table[f"{theirs}.num_batches_tracked"] = (None, ())
@@ -93,7 +109,11 @@ def renamed(net: nn.Module, state: dict[str, torch.Tensor], where: str) -> dict[
     needed = {theirs for theirs, (ours, _) in table.items() if ours}
     for kind, keys in (("missing", needed - state.keys()), ("left over", state.keys() - table.keys())):
         if keys:
-            raise Fault(f"{where}: {len(keys)} keys {kind}, {', '.join(sorted(keys)[:4])}{', …' * (len(keys) > 4)}; nothing was loaded")
+            raise Fault(
+                f"{where}: {len(keys)} keys {kind}, {', '.join(sorted(keys)[:4])}{', …' * (len(keys) > 4)}; nothing was loaded"
+            )
     if other := [key for key, (_, shape) in table.items() if key in state and tuple(state[key].shape) != shape]:
-        raise Fault(f"{where}: {other[0]} is {tuple(state[other[0]].shape)}, expected {table[other[0]][1]}; nothing was loaded")
+        raise Fault(
+            f"{where}: {other[0]} is {tuple(state[other[0]].shape)}, expected {table[other[0]][1]}; nothing was loaded"
+        )
     return {ours: state[theirs].float() for theirs, (ours, _) in table.items() if ours}

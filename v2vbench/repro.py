@@ -3,6 +3,7 @@
 Threads of one training that wait for each other lose a factor of four to a busy neighbour, and part of the second core even alone;
 two stages that share nothing lose neither (docs/performance.md). Each stage is run by a `dvc repro --single-item` of its own.
 """
+
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import psutil
 
 from v2vbench.params import Fault
 
-STAGE_GIB = 4          # of memory that a stage may take: fewer run side by side where there is less
+STAGE_GIB = 4  # of memory that a stage may take: fewer run side by side where there is less
 EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
 
 
@@ -78,12 +79,14 @@ def repro(root: Path, jobs: int) -> int:
 
     with lock:
         while running or (waiting and not failed):
-            ready = [] if failed else [stage for stage, before in waiting.items() if not before][:jobs - len(running)]
+            ready = [] if failed else [stage for stage, before in waiting.items() if not before][: jobs - len(running)]
             for stage in ready:
                 del waiting[stage]
                 running.add(stage)
                 threading.Thread(target=run, args=(stage,), daemon=True).start()
             lock.wait()
     if failed:
-        raise Fault(f"{' and '.join(sorted(failed))} failed, for the reason above; mend it and run again, what is finished is kept")
+        raise Fault(
+            f"{' and '.join(sorted(failed))} failed, for the reason above; mend it and run again, what is finished is kept"
+        )
     return total

@@ -1,4 +1,5 @@
 """Frames to the size a network wants, by policies that are not to be mixed up: each makes another FID of the same frames."""
+
 import functools
 import math
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-VERSION = 1      # of the arithmetic below; a change of it must make every cached feature stale
+VERSION = 1  # of the arithmetic below; a change of it must make every cached feature stale
 
 
 def resize(frames: np.ndarray, policy: str, px: int) -> torch.Tensor:
@@ -37,12 +38,12 @@ def tensorflow(frame: np.ndarray, px: int) -> torch.Tensor:
     source    tensorflow/core/kernels/image_resizer_state.h, with neither align_corners nor half_pixel_centers; torch-fidelity's `slow`
     """
     (top, bottom, down), (left, right, across) = (_neighbours(size, px) for size in frame.shape[:2])
-    pixels = cv2.cvtColor(frame, cv2.COLOR_RGB2RGBA).view(np.uint32)[..., 0]               # a pixel is one word: quick to gather
+    pixels = cv2.cvtColor(frame, cv2.COLOR_RGB2RGBA).view(np.uint32)[..., 0]  # a pixel is one word: quick to gather
 
     def row(at: np.ndarray) -> torch.Tensor:
         line = pixels[at]
         one, two = (torch.from_numpy(line.take(x, 1).view(np.uint8).reshape(px, px, 4)).float() for x in (left, right))
-        return two.sub_(one).mul_(across[:, None]).add_(one)                               # (px, px, 4)
+        return two.sub_(one).mul_(across[:, None]).add_(one)  # (px, px, 4)
 
     upper = row(top)
     return row(bottom).sub_(upper).mul_(down[:, None, None]).add_(upper)[..., :3]
@@ -61,7 +62,9 @@ def pil_bicubic(frame: np.ndarray, px: int) -> torch.Tensor:
 
     source    Parmar et al. 2022; cleanfid/resize.py
     """
-    channels = (Image.fromarray(frame[..., i].astype(np.float32)).resize((px, px), Image.Resampling.BICUBIC) for i in range(3))
+    channels = (
+        Image.fromarray(frame[..., i].astype(np.float32)).resize((px, px), Image.Resampling.BICUBIC) for i in range(3)
+    )
     return torch.from_numpy(np.stack([np.asarray(channel) for channel in channels], 2)).clamp_(0, 255)
 
 
@@ -89,7 +92,7 @@ def short_side_crop(frame: np.ndarray, px: int) -> torch.Tensor:
     scale = px / min(height, width)
     size = (px, math.ceil(width * scale)) if height < width else (math.ceil(height * scale), px)
     y, x = (size[0] - px) // 2, (size[1] - px) // 2
-    return _interpolated(frame, size, antialias=False)[y:y + px, x:x + px]
+    return _interpolated(frame, size, antialias=False)[y : y + px, x : x + px]
 
 
 def _interpolated(frame: np.ndarray, size: tuple[int, int], antialias: bool, mode: str = "bilinear") -> torch.Tensor:
@@ -99,5 +102,11 @@ def _interpolated(frame: np.ndarray, size: tuple[int, int], antialias: bool, mod
 
 
 POLICIES: dict[str, Callable[[np.ndarray, int], torch.Tensor]] = {
-    "tf": tensorflow, "torch-bilinear": torch_bilinear, "torch-bicubic": torch_bicubic, "pil-bicubic": pil_bicubic,
-    "bilinear-antialias": bilinear_antialias, "torch-antialias": bilinear_antialias, "short-side-crop": short_side_crop}
+    "tf": tensorflow,
+    "torch-bilinear": torch_bilinear,
+    "torch-bicubic": torch_bicubic,
+    "pil-bicubic": pil_bicubic,
+    "bilinear-antialias": bilinear_antialias,
+    "torch-antialias": bilinear_antialias,
+    "short-side-crop": short_side_crop,
+}

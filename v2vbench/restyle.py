@@ -1,4 +1,5 @@
 """Many videos of one clip: one a style, and one whose labels are edited (section 4, multimodal results and semantic manipulation)."""
+
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,14 +16,18 @@ from v2vbench.synthesize import reader, starter, stream
 from v2vbench.train import trained
 
 
-def edited(read: Callable[[int, int], dict], names: tuple[str, ...], swap: dict[str, str]) -> Callable[[int, int], dict]:
+def edited(
+    read: Callable[[int, int], dict], names: tuple[str, ...], swap: dict[str, str]
+) -> Callable[[int, int], dict]:
     """A reader, as `stream` takes it, of the same clip with labels swapped.
 
     Instances stay, and with them their edges; each region's style is drawn for its new label.
     """
+
     def see(start: int, stop: int) -> dict:
         clip = read(start, stop)
         return clip | {"source": styles.swap(clip["source"], names, swap)}
+
     return see
 
 
@@ -53,7 +58,10 @@ def restyle(params: Params, key: str, root: Path) -> Path:
     except Fault as error:
         raise Fault(f"styles.{key}.{error}") from None
     old = [names.index(label) for label, new in line.swap.items() if label != new]
-    n, n_changed = store.clips[clip]["n_frames"], sum(np.isin(part["label"], old).sum() for _, part in store.stream(clip, ["label"]))
+    n, n_changed = (
+        store.clips[clip]["n_frames"],
+        sum(np.isin(part["label"], old).sum() for _, part in store.stream(clip, ["label"])),
+    )
     if line.swap and not n_changed:
         raise Fault(f"styles.{key}.swap: clip {clip} shows nothing of {', '.join(line.swap)} that would change")
     if getattr(model, "from_nothing", False):
@@ -76,8 +84,16 @@ def restyle(params: Params, key: str, root: Path) -> Path:
     def made():
         for name, (seed, swap) in variants(line.seeds, line.swap).items():
             about = {field: store.clips[clip][field] for field in ("split", "licence", "origin")}
-            about |= {"id": f"{clip}-{name}", "of": clip, "real_sha256": store.clips[clip]["sha256"], "run": line.video, "given": given,
-                      "seed": seed, "swap": swap, "changed": int(n_changed) / n / math.prod(store.facts.size) if swap else 0}
+            about |= {
+                "id": f"{clip}-{name}",
+                "of": clip,
+                "real_sha256": store.clips[clip]["sha256"],
+                "run": line.video,
+                "given": given,
+                "seed": seed,
+                "swap": swap,
+                "changed": int(n_changed) / n / math.prod(store.facts.size) if swap else 0,
+            }
             yield about, {"fake": clips.Frames(n, frames(name, seed, swap)), "label": clips.Frames(n, labels(swap))}
 
     out = root / "runs" / key / "clips.zip"

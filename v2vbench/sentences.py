@@ -2,13 +2,14 @@
 
 That one method is better than another takes better primary metrics under both headings and worse ones under neither.
 """
+
 import numpy as np
 
 from v2vbench.intervals import Estimate, interval, ratio
 from v2vbench.params import Params
 
-SPELT_OUT = 5          # other methods, at most, between each two of which votes are held
-N_MAIN = 3             # sentences of a group that are not details
+SPELT_OUT = 5  # other methods, at most, between each two of which votes are held
+N_MAIN = 3  # sentences of a group that are not details
 HEADINGS = {"fidelity": "fidelity to the source", "realism": "realism in space and time"}
 UNCLEAR = "not distinguishable"
 TURNED = {"better": "worse", "worse": "better", UNCLEAR: UNCLEAR}
@@ -25,17 +26,26 @@ def write_sentences(table: dict, raw: dict, titles: dict, params: Params) -> lis
     main, details = _conclusions(table, titles, others), []
     if table["clusters_needed"]:
         n, word = table["n_clusters"], table["cluster"]
-        main.insert(0, f"With {_count(n, word)} no difference can be told, however large: it takes {table['clusters_needed']}.")
+        main.insert(
+            0, f"With {_count(n, word)} no difference can be told, however large: it takes {table['clusters_needed']}."
+        )
     for run in others:
         for heading, title in HEADINGS.items():
             details += _details(table, raw, titles, run, heading, title, params.protocol.confidence)
         details += _exploratory(table, titles, run)
-    if any(row["verdict"] and row["verdict"]["of"] == "weights" for metric in table["metrics"].values() for row in metric["rows"].values()):
-        details.append("Verdicts are of these weights, except where both methods were trained with several seeds: "
-                       "another training may differ more than other clips do.")
+    if any(
+        row["verdict"] and row["verdict"]["of"] == "weights"
+        for metric in table["metrics"].values()
+        for row in metric["rows"].values()
+    ):
+        details.append(
+            "Verdicts are of these weights, except where both methods were trained with several seeds: "
+            "another training may differ more than other clips do."
+        )
     details += _fooled(table) + _votes(table, titles)
-    return ([{"text": text, "detail": False} for text in main[:N_MAIN]]
-            + [{"text": text, "detail": True} for text in main[N_MAIN:] + details])
+    return [{"text": text, "detail": False} for text in main[:N_MAIN]] + [
+        {"text": text, "detail": True} for text in main[N_MAIN:] + details
+    ]
 
 
 def outcome(table: dict, run: str) -> dict[str, str]:
@@ -54,8 +64,11 @@ def outcome(table: dict, run: str) -> dict[str, str]:
 
 def _verdicts(table: dict, run: str, heading: str | None, primary: bool) -> dict[str, dict]:
     """{label: the verdict of a run} of the metrics that have one."""
-    return {label: metric["rows"][run]["verdict"] for label, metric in table["metrics"].items()
-            if metric["primary"] == primary and heading in (None, metric["heading"]) and metric["rows"][run]["verdict"]}
+    return {
+        label: metric["rows"][run]["verdict"]
+        for label, metric in table["metrics"].items()
+        if metric["primary"] == primary and heading in (None, metric["heading"]) and metric["rows"][run]["verdict"]
+    }
 
 
 def _conclusions(table: dict, titles: dict, others: list[str]) -> list[str]:
@@ -75,15 +88,21 @@ def _conclusions(table: dict, titles: dict, others: list[str]) -> list[str]:
             verb = "are" if len(alike[told]) > 1 else "is"
             texts.append(f"{names} {verb} better than {reference}, in {_list(list(HEADINGS.values()))}.")
         elif set(words.values()) == {UNCLEAR}:
-            texts.append(f"{reference} and {names} cannot be told apart by the primary metrics{'' if told in both else _only(words)}.")
+            texts.append(
+                f"{reference} and {names} cannot be told apart by the primary metrics{'' if told in both else _only(words)}."
+            )
         else:
-            texts.append(f"Against {names}, {reference} is {_list([_under(word, heading) for heading, word in told])}"
-                         f"{'' if told in both else _only(words)}.")
+            texts.append(
+                f"Against {names}, {reference} is {_list([_under(word, heading) for heading, word in told])}"
+                f"{'' if told in both else _only(words)}."
+            )
     return texts
 
 
 def _under(word: str, heading: str) -> str:
-    what = {UNCLEAR: "not distinguishable", "divided": "better by some primary metrics and worse by others"}.get(word, word)
+    what = {UNCLEAR: "not distinguishable", "divided": "better by some primary metrics and worse by others"}.get(
+        word, word
+    )
     return f"{what} in {HEADINGS[heading]}"
 
 
@@ -98,11 +117,16 @@ def _details(table: dict, raw: dict, titles: dict, run: str, heading: str, title
     parts = []
     for label, verdict in _verdicts(table, run, heading, primary=True).items():
         metric, word = table["metrics"][label], TURNED[verdict["word"]]
-        part = f"{metric['title']} {_apart(metric, raw[label][table['reference']], raw[label][run], confidence)}, {word}"
+        part = (
+            f"{metric['title']} {_apart(metric, raw[label][table['reference']], raw[label][run], confidence)}, {word}"
+        )
         if word == UNCLEAR:
             unit = f" {metric['unit']}" if metric["unit"] else ""
-            part += " (no difference, however large, could be)" if verdict["detectable"] is None else (
-                f" (these {table['cluster']}s would show one of {_number(verdict['detectable'])}{unit})")
+            part += (
+                " (no difference, however large, could be)"
+                if verdict["detectable"] is None
+                else (f" (these {table['cluster']}s would show one of {_number(verdict['detectable'])}{unit})")
+            )
         parts.append(part)
     return [f"{titles[table['reference']]} against {titles[run]}, {title}: {'; '.join(parts)}."] if parts else []
 
@@ -136,8 +160,14 @@ def _fooled(table: dict) -> list[str]:
     parts = []
     for metric in table["metrics"].values():
         if metric["fooled_by"]:
-            parts.append(f"{metric['title']} by {_list([table['controls'][key]['title'] for key in metric['fooled_by']])}")
-    return [f"Fooled on these clips, by what costs no more than a real video hardly damaged: {'; '.join(parts)}."] if parts else []
+            parts.append(
+                f"{metric['title']} by {_list([table['controls'][key]['title'] for key in metric['fooled_by']])}"
+            )
+    return (
+        [f"Fooled on these clips, by what costs no more than a real video hardly damaged: {'; '.join(parts)}."]
+        if parts
+        else []
+    )
 
 
 def _votes(table: dict, titles: dict) -> list[str]:
@@ -147,8 +177,10 @@ def _votes(table: dict, titles: dict) -> list[str]:
         if won < 0.5:
             a, b, won, low, high = b, a, 1 - won, 1 - high, 1 - low
         unsure = "" if low > 0.5 else ", too few clips to tell them apart"
-        texts.append(f"Votes of {voters} prefer {titles[a]} to {titles[b]} on {won:.2f} / {1 - won:.2f} of the clips "
-                     f"({low:.2f} to {high:.2f}{unsure}); metrics vote here, not people.")
+        texts.append(
+            f"Votes of {voters} prefer {titles[a]} to {titles[b]} on {won:.2f} / {1 - won:.2f} of the clips "
+            f"({low:.2f} to {high:.2f}{unsure}); metrics vote here, not people."
+        )
     return texts
 
 

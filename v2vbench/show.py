@@ -1,4 +1,5 @@
 """Pictures for the notebooks: strips of frames and curves, with words for those who cannot see them; equal input, equal bytes."""
+
 import io
 
 import numpy as np
@@ -24,7 +25,7 @@ def strip(rows: dict[str, np.ndarray], columns: list[str], about: str) -> Image:
     height, width = next(iter(rows.values())).shape[1:3]
     factor = max(1, round(1100 / width / len(columns)))
     cell = height * factor / DPI, width * factor / DPI
-    left = 0.2 + 0.08 * max(map(len, rows))                # inches, for the names
+    left = 0.2 + 0.08 * max(map(len, rows))  # inches, for the names
     figure = Figure(figsize=(left + len(columns) * (cell[1] + 0.05), 0.5 + len(rows) * (cell[0] + 0.05)))
     size = figure.get_size_inches()
     figure.text(left / size[0], 1 - 0.2 / size[1], about, va="baseline", size=10)
@@ -32,7 +33,12 @@ def strip(rows: dict[str, np.ndarray], columns: list[str], about: str) -> Image:
         top = size[1] - 0.5 - i * (cell[0] + 0.05)
         figure.text((left - 0.1) / size[0], (top - cell[0] / 2) / size[1], name, ha="right", va="center", size=9)
         for j, pixels in enumerate(pictures):
-            box = (left + j * (cell[1] + 0.05)) / size[0], (top - cell[0]) / size[1], cell[1] / size[0], cell[0] / size[1]
+            box = (
+                (left + j * (cell[1] + 0.05)) / size[0],
+                (top - cell[0]) / size[1],
+                cell[1] / size[0],
+                cell[0] / size[1],
+            )
             axes = figure.add_axes(box)
             axes.imshow(pixels, interpolation="nearest", aspect="auto")
             axes.set_axis_off()
@@ -47,7 +53,7 @@ def curves(panels: dict[str, dict[str, tuple]], x_label: str, about: str) -> Ima
     n_rows = -(-len(panels) // n_columns)
     figure = Figure(figsize=(3.7 * n_columns, 2.5 * n_rows + 0.3), layout="constrained")
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
-    for axes in grid.flat[len(panels):]:
+    for axes in grid.flat[len(panels) :]:
         axes.remove()
     names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
     handles = {}
@@ -56,19 +62,23 @@ def curves(panels: dict[str, dict[str, tuple]], x_label: str, about: str) -> Ima
             number = names.index(name)
             ink, dash = COLOURS[number % len(COLOURS)][0], DASHES[number % len(DASHES)]
             style = (0, tuple(map(int, dash.split()))) if dash else "-"
-            handles[name], = axes.plot(xs, ys, color=ink, linestyle=style, linewidth=1.6)
+            (handles[name],) = axes.plot(xs, ys, color=ink, linestyle=style, linewidth=1.6)
             if band and band[0] is not None:
                 axes.fill_between(xs, *band, color=ink, alpha=0.15, linewidth=0)
         axes.set_title(title, size=10, loc="left")
         axes.set_xlabel(x_label, size=8)
         axes.tick_params(labelsize=8)
-        axes.xaxis.get_major_locator().set_params(integer=True)          # frames and steps
+        axes.xaxis.get_major_locator().set_params(integer=True)  # frames and steps
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25, linewidth=0.6)
     if names != [""]:
         figure.legend(handles.values(), handles, loc="outside upper left", ncols=len(names), fontsize=9, frameon=False)
-    ends = [f"{title}{f', {name}' * bool(name)}: {ys[0]:.3g} to {ys[-1]:.3g}" for title, lines in panels.items()
-            for name, (_, ys, *_) in lines.items() if len(ys)]
+    ends = [
+        f"{title}{f', {name}' * bool(name)}: {ys[0]:.3g} to {ys[-1]:.3g}"
+        for title, lines in panels.items()
+        for name, (_, ys, *_) in lines.items()
+        if len(ys)
+    ]
     return picture(figure, f"{about}, by {x_label}. {'; '.join(ends)}.")
 
 
@@ -78,7 +88,9 @@ def motion(flow: np.ndarray) -> np.ndarray:
     length = np.hypot(flow[..., 0], flow[..., 1])
     hue = np.arctan2(flow[..., 1], flow[..., 0]) / (2 * np.pi) % 1
     full = max(np.percentile(length, 99), 1e-6)
-    return (hsv_to_rgb(np.stack([hue, (length / full).clip(0, 1), np.ones_like(hue)], -1)) * 255).round().astype(np.uint8)
+    return (
+        (hsv_to_rgb(np.stack([hue, (length / full).clip(0, 1), np.ones_like(hue)], -1)) * 255).round().astype(np.uint8)
+    )
 
 
 def times(first: int, last: int, n: int) -> list[int]:
@@ -90,7 +102,7 @@ def clip(store: clips.Store, key: str, n: int) -> Image:
     """A clip of a data set at `n` times: frames, source, and the motion from the frame before where the store has it."""
     arrays, facts = store.read(key), store.facts
     at = times(1, len(arrays["real"]) - 1, n)
-    before = [t - 1 for t in at]          # flow[t-1] leads from frame t back to t-1
+    before = [t - 1 for t in at]  # flow[t-1] leads from frame t back to t-1
     rows = {"real": arrays["real"][at], "source": colour(arrays, facts)[at]}
     if "flow" in arrays:
         rows["flow"] = motion(arrays["flow"][before])
@@ -99,7 +111,9 @@ def clip(store: clips.Store, key: str, n: int) -> Image:
     return strip(rows, [f"frame {t}" for t in at], f"{facts.title}, clip {key}")
 
 
-def variants(store: clips.Store, made: clips.Store, ids: list[str], n: int, first: int = 0, last: int | None = None) -> Image:
+def variants(
+    store: clips.Store, made: clips.Store, ids: list[str], n: int, first: int = 0, last: int | None = None
+) -> Image:
     """What was made of one clip, as restyle leaves it, at `n` times from frame `first` to `last`; an edited one under its source."""
     of, facts = made.clips[ids[0]]["of"], store.facts
     arrays = store.read(of, arrays=["real", "label"])
@@ -114,15 +128,27 @@ def variants(store: clips.Store, made: clips.Store, ids: list[str], n: int, firs
     return strip(rows, [f"frame {t}" for t in at], f"{made.facts.title}, clip {of}{told}")
 
 
-def beside(store: clips.Store, made: dict[str, clips.Store], key: str, n: int, first: int = 0, last: int | None = None,
-           about: str = "") -> Image:
+def beside(
+    store: clips.Store,
+    made: dict[str, clips.Store],
+    key: str,
+    n: int,
+    first: int = 0,
+    last: int | None = None,
+    about: str = "",
+) -> Image:
     """A clip at `n` times from frame `first` to `last`: source, real, and what each of `made` {title: store} has for it."""
-    arrays, facts = store.read(key, arrays=[a for a in store.clips[key]["arrays"] if a in ("real", "label", "maps")]), store.facts
+    arrays, facts = (
+        store.read(key, arrays=[a for a in store.clips[key]["arrays"] if a in ("real", "label", "maps")]),
+        store.facts,
+    )
     fakes = {}
     for title, other in made.items():
         own = other.read(key)
         fakes |= {f"{title} source": colour(own, facts)} if "label" in own else {}
         fakes[title] = own["fake"]
     at = times(first, min(map(len, fakes.values())) - 1 if last is None else last, n)
-    rows = {"source": colour(arrays, facts)[at], "real": arrays["real"][at]} | {title: fake[at] for title, fake in fakes.items()}
+    rows = {"source": colour(arrays, facts)[at], "real": arrays["real"][at]} | {
+        title: fake[at] for title, fake in fakes.items()
+    }
     return strip(rows, [f"frame {t}" for t in at], f"{facts.title}, clip {key}{about}")

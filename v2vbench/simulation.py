@@ -3,6 +3,7 @@
 Clusters are independent. Clips of one cluster may be alike, and the frames of one clip are alike by a correlation of 0 or 0.5.
 All is seeded by the generator that a function is given.
 """
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,21 +15,24 @@ from v2vbench.intervals import Estimate, interval, of_clips
 from v2vbench.metrics import frechet, kernel
 
 CONFIDENCE = 0.95
-N_FRAMES = 8            # a clip
-ALIKE = 0.5             # of the clips of a cluster, where there are several, on top of what frames of a clip share
-SIZES = (1, 2, 3, 6)    # clips of a cluster, in turn, where clusters are of several
+N_FRAMES = 8  # a clip
+ALIKE = 0.5  # of the clips of a cluster, where there are several, on top of what frames of a clip share
+SIZES = (1, 2, 3, 6)  # clips of a cluster, in turn, where clusters are of several
 N_FLIPS = 4096
-PAIRS = kernel.compute.__annotations__["pairs"].__args__[0]      # the blocked one
-SETTINGS = {"frechet": (frechet, {"features": "simulated", "divisor": "n-1"}),
-            "kernel": (kernel, {"features": "simulated", "pairs": PAIRS})}
+PAIRS = kernel.compute.__annotations__["pairs"].__args__[0]  # the blocked one
+SETTINGS = {
+    "frechet": (frechet, {"features": "simulated", "divisor": "n-1"}),
+    "kernel": (kernel, {"features": "simulated", "pairs": PAIRS}),
+}
 
 
 @dataclass(frozen=True)
 class Population:
     """Gaussian features, independent of one another, of which rows are drawn."""
-    scale: np.ndarray      # (D,), standard deviations of the real ones
-    shift: np.ndarray      # (D,), of the generated ones' means
-    wider: float = 1.2     # standard deviations of the generated ones over the real ones
+
+    scale: np.ndarray  # (D,), standard deviations of the real ones
+    shift: np.ndarray  # (D,), of the generated ones' means
+    wider: float = 1.2  # standard deviations of the generated ones over the real ones
 
 
 def population(n_features: int, power: float, shift: float, shifted: int) -> Population:
@@ -38,25 +42,36 @@ def population(n_features: int, power: float, shift: float, shifted: int) -> Pop
 
 POPULATIONS = {
     "4": population(4, 0.35, 0.3, 4),
-    "64": population(64, 0.35, 0.3, 64),      # count as 30 equal ones, (Tr S)^2 / Tr S^2; Lite0's 1280 on 20 real clips as 26
-    "64, one shifted": population(64, 0.5, 0.5, 1)}      # a few heavy features decide: count as 14
-NARROW = 0.8      # of the method whose video is too much alike, over the real one
+    "64": population(
+        64, 0.35, 0.3, 64
+    ),  # count as 30 equal ones, (Tr S)^2 / Tr S^2; Lite0's 1280 on 20 real clips as 26
+    "64, one shifted": population(64, 0.5, 0.5, 1),
+}  # a few heavy features decide: count as 14
+NARROW = 0.8  # of the method whose video is too much alike, over the real one
 
 
 def true_frechet(of: Population) -> float:
     """Between the two Gaussians themselves, whose covariances are diagonal."""
-    return float((of.shift ** 2 + ((of.wider - 1) * of.scale) ** 2).sum())
+    return float((of.shift**2 + ((of.wider - 1) * of.scale) ** 2).sum())
 
 
 def true_kernel(of: Population) -> float:
     """1000 times the squared kernel distance between the two Gaussians, from their moments up to the third."""
-    def moments(mean, scale):
-        product = np.einsum("i,jk->ijk", mean, np.diag(scale ** 2))
-        third = np.einsum("i,j,k->ijk", mean, mean, mean) + product + product.transpose(1, 0, 2) + product.transpose(1, 2, 0)
-        return mean, np.diag(scale ** 2) + np.outer(mean, mean), third
 
-    def expected(a, b):      # of (x.y / D + 1)^3
-        first, second, third = ((one * other).sum() / len(of.scale) ** order for order, (one, other) in enumerate(zip(a, b), 1))
+    def moments(mean, scale):
+        product = np.einsum("i,jk->ijk", mean, np.diag(scale**2))
+        third = (
+            np.einsum("i,j,k->ijk", mean, mean, mean)
+            + product
+            + product.transpose(1, 0, 2)
+            + product.transpose(1, 2, 0)
+        )
+        return mean, np.diag(scale**2) + np.outer(mean, mean), third
+
+    def expected(a, b):  # of (x.y / D + 1)^3
+        first, second, third = (
+            (one * other).sum() / len(of.scale) ** order for order, (one, other) in enumerate(zip(a, b), 1)
+        )
         return third + 3 * second + 3 * first + 1
 
     fake, real = moments(of.shift, of.wider * of.scale), moments(0 * of.shift, of.scale)
@@ -69,7 +84,9 @@ TRUE = {"frechet": true_frechet, "kernel": true_kernel}
 def unequal(name: str, of: Population) -> tuple[Population, Population]:
     """Two methods with the same true distance `name`: one too narrow by NARROW, the other as much too wide as that takes."""
     narrow = replace(of, wider=NARROW)
-    wide = optimize.brentq(lambda wider: TRUE[name](replace(of, wider=wider)) - TRUE[name](narrow), 1.0, 2.0, xtol=1e-12)
+    wide = optimize.brentq(
+        lambda wider: TRUE[name](replace(of, wider=wider)) - TRUE[name](narrow), 1.0, 2.0, xtol=1e-12
+    )
     return narrow, replace(of, wider=wide)
 
 
@@ -95,9 +112,18 @@ def rows(rng: np.random.Generator, methods: list[Population], cluster: np.ndarra
         return np.sqrt(share) * group[cluster] + np.sqrt(1 - share) * own
 
     source, part = of_a_clip(), np.sqrt(alike / 2)
-    real, *fakes = ((part * source + part * of_a_clip() + np.sqrt(1 - alike) * rng.normal(size=(n_clips, N_FRAMES, n_features)))
-                    .reshape(-1, n_features) * methods[0].scale for _ in range(1 + len(methods)))
-    return [of.wider * fake + of.shift for of, fake in zip(methods, fakes)], real, np.repeat(np.arange(n_clips), N_FRAMES)
+    real, *fakes = (
+        (
+            part * source + part * of_a_clip() + np.sqrt(1 - alike) * rng.normal(size=(n_clips, N_FRAMES, n_features))
+        ).reshape(-1, n_features)
+        * methods[0].scale
+        for _ in range(1 + len(methods))
+    )
+    return (
+        [of.wider * fake + of.shift for of, fake in zip(methods, fakes)],
+        real,
+        np.repeat(np.arange(n_clips), N_FRAMES),
+    )
 
 
 def estimate(name: str, fake: np.ndarray, real: np.ndarray, owner: np.ndarray) -> Estimate:
@@ -111,13 +137,20 @@ def covered(intervals: list[dict], truth: float) -> dict:
     """Share of the intervals that hold the truth; and the share that hold the mean estimate, which bias does not touch."""
     low, high, estimates = (np.array([one[key] for one in intervals]) for key in ("low", "high", "value"))
     plain = np.array([one.get("plain", one["value"]) for one in intervals])
-    return {"covered": float(((low <= truth) & (truth <= high)).mean()), "truth": truth, "estimate": float(estimates.mean()),
-            "covers_own_mean": float(((low <= estimates.mean()) & (estimates.mean() <= high)).mean()), "plain": float(plain.mean())}
+    return {
+        "covered": float(((low <= truth) & (truth <= high)).mean()),
+        "truth": truth,
+        "estimate": float(estimates.mean()),
+        "covers_own_mean": float(((low <= estimates.mean()) & (estimates.mean() <= high)).mean()),
+        "plain": float(plain.mean()),
+    }
 
 
 def coverage_of_mean(rng, n_clips: int, alike: float, skewed: bool, draws: int) -> dict:
     """Of the mean over clips of a metric that has a value a frame; skewed: its logarithm is what is normal."""
-    values = np.sqrt(alike) * rng.normal(size=(draws, n_clips, 1)) + np.sqrt(1 - alike) * rng.normal(size=(draws, n_clips, N_FRAMES))
+    values = np.sqrt(alike) * rng.normal(size=(draws, n_clips, 1)) + np.sqrt(1 - alike) * rng.normal(
+        size=(draws, n_clips, N_FRAMES)
+    )
     values, truth = (np.exp(values / 2), float(np.exp(1 / 8))) if skewed else (values, 0.0)
     return covered([interval(of_clips(clips, range(n_clips)), CONFIDENCE) for clips in values.mean(2)], truth)
 
@@ -155,22 +188,31 @@ def by_clip_and_cluster(rng, name: str, of: Population, n_clusters: int, draws: 
     cluster, found = clustered(n_clusters, True), {"clip": ([], []), "cluster": ([], [])}
     for _ in range(draws):
         if name == "mean":
-            values = [np.sqrt(ALIKE) * rng.normal(size=n_clusters)[cluster] + np.sqrt(1 - ALIKE) * rng.normal(size=len(cluster))
-                      for _ in range(2)]
+            values = [
+                np.sqrt(ALIKE) * rng.normal(size=n_clusters)[cluster]
+                + np.sqrt(1 - ALIKE) * rng.normal(size=len(cluster))
+                for _ in range(2)
+            ]
         else:
             fakes, real, clip = rows(rng, [of, of], cluster, 0.5)
         for by, (intervals, wrong) in found.items():
             unit = np.arange(len(cluster)) if by == "clip" else cluster
-            own = [of_clips(one, unit) for one in values] if name == "mean" else [estimate(name, fake, real, unit[clip]) for fake in fakes]
+            own = (
+                [of_clips(one, unit) for one in values]
+                if name == "mean"
+                else [estimate(name, fake, real, unit[clip]) for fake in fakes]
+            )
             intervals.append(interval(own[0], CONFIDENCE))
             wrong.append(_differ(rng, *own))
     truth = 0.0 if name == "mean" else TRUE[name](of)
-    return {by: {"covered": covered(intervals, truth)["covered"], "called": float(np.mean(wrong))}
-            for by, (intervals, wrong) in found.items()}
+    return {
+        by: {"covered": covered(intervals, truth)["covered"], "called": float(np.mean(wrong))}
+        for by, (intervals, wrong) in found.items()
+    }
 
 
 def _differ(rng, one: Estimate, two: Estimate) -> bool:
-    p = decide.sign_flip(decide.deltas(one, two, "lower"), n_flips=N_FLIPS, seed=int(rng.integers(2 ** 31)))
+    p = decide.sign_flip(decide.deltas(one, two, "lower"), n_flips=N_FLIPS, seed=int(rng.integers(2**31)))
     return p <= 1 - CONFIDENCE
 
 
@@ -185,8 +227,17 @@ def error_of_pair(rng, name: str, methods: tuple[Population, Population], n_clip
     return {"first": float(np.mean(np.array(better) == 1)), "second": float(np.mean(np.array(better) == 2))}
 
 
-def decisions(rng, n_clips: int, effect: float, correction: str, draws: int, n_metrics: int = 5, n_runs: int = 6, n_worse: int = 3,
-              tail: str = "normal") -> dict:
+def decisions(
+    rng,
+    n_clips: int,
+    effect: float,
+    correction: str,
+    draws: int,
+    n_metrics: int = 5,
+    n_runs: int = 6,
+    n_worse: int = 3,
+    tail: str = "normal",
+) -> dict:
     """How often tables of n_metrics x n_runs tests err, and find what is there.
 
     effect     of the first n_worse runs, in standard deviations of a delta over clips; metrics of a run correlate by 0.5
@@ -198,8 +249,14 @@ def decisions(rng, n_clips: int, effect: float, correction: str, draws: int, n_m
     for _ in range(draws):
         table = np.sqrt(0.5) * (noise(rng, (1, n_runs, n_clips)) + noise(rng, (n_metrics, n_runs, n_clips)))
         table[:, :n_worse] += effect
-        said = decide.verdicts({metric: dict(enumerate(runs)) for metric, runs in enumerate(table)}, alpha=1 - CONFIDENCE, power=0.8,
-                               correction=correction, n_flips=N_FLIPS, seed=int(rng.integers(2 ** 31)))
+        said = decide.verdicts(
+            {metric: dict(enumerate(runs)) for metric, runs in enumerate(table)},
+            alpha=1 - CONFIDENCE,
+            power=0.8,
+            correction=correction,
+            n_flips=N_FLIPS,
+            seed=int(rng.integers(2**31)),
+        )
         words = np.array([[cell["word"] for cell in runs.values()] for runs in said.values()])
         equal = words[:, n_worse:] if effect else words
         errors.append((equal != "not distinguishable").any() or (effect and (words[:, :n_worse] == "better").any()))
@@ -208,15 +265,21 @@ def decisions(rng, n_clips: int, effect: float, correction: str, draws: int, n_m
 
 
 def _log_normal(sigma: float) -> Callable:
-    return lambda rng, size: np.exp(sigma * rng.normal(size=size)) - np.exp(sigma ** 2 / 2)
+    return lambda rng, size: np.exp(sigma * rng.normal(size=size)) - np.exp(sigma**2 / 2)
 
 
-TAILS = {      # deltas of mean 0: symmetric with tails so heavy that they have no variance, and more and more to one side
-    "normal": lambda rng, size: rng.normal(size=size), "Student's t, 2 degrees": lambda rng, size: rng.standard_t(2, size=size),
-    "log-normal, sigma 1": _log_normal(1.0), "log-normal, sigma 2": _log_normal(2.0)}
+TAILS = {  # deltas of mean 0: symmetric with tails so heavy that they have no variance, and more and more to one side
+    "normal": lambda rng, size: rng.normal(size=size),
+    "Student's t, 2 degrees": lambda rng, size: rng.standard_t(2, size=size),
+    "log-normal, sigma 1": _log_normal(1.0),
+    "log-normal, sigma 2": _log_normal(2.0),
+}
 
 
 def error_of_tail(rng, tail: str, n_clips: int, draws: int) -> float:
     """How often a test at the level 1 - CONFIDENCE tells a mean from 0 that is 0."""
-    ps = [decide.sign_flip(TAILS[tail](rng, n_clips), n_flips=N_FLIPS, seed=int(rng.integers(2 ** 31))) for _ in range(draws)]
+    ps = [
+        decide.sign_flip(TAILS[tail](rng, n_clips), n_flips=N_FLIPS, seed=int(rng.integers(2**31)))
+        for _ in range(draws)
+    ]
     return float((np.array(ps) <= 1 - CONFIDENCE).mean())

@@ -3,6 +3,7 @@
 A region is a pair (label, instance); what makes no instances is one region a label.
 Source: vid2vid (Wang et al., NeurIPS 2018), section 3, "Multimodal synthesis"; pix2pixHD (Wang et al., CVPR 2018), section 3.4.
 """
+
 import warnings
 from collections.abc import Iterable
 from typing import Literal
@@ -13,8 +14,8 @@ import torch
 from v2vbench.models._blocks import IGNORE
 from v2vbench.params import Count, Fault, Natural, choose
 
-STRIDE = 65536              # region id = label * STRIDE + instance: instances are uint16 in the store
-LEAST_VARIANCE = 1e-6       # added to every covariance's diagonal; the features are in [-1, 1]
+STRIDE = 65536  # region id = label * STRIDE + instance: instances are uint16 in the store
+LEAST_VARIANCE = 1e-6  # added to every covariance's diagonal; the features are in [-1, 1]
 
 
 def regions(source: torch.Tensor, instance: torch.Tensor | None = None) -> torch.Tensor:
@@ -79,18 +80,29 @@ def collect(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], min_px: Count)
 
 def _gauss(x: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, ...]:
     from sklearn.mixture import GaussianMixture
-    x = np.concatenate([x, x]) if len(x) == 1 else x        # scikit-learn wants two
+
+    x = np.concatenate([x, x]) if len(x) == 1 else x  # scikit-learn wants two
     fitted = GaussianMixture(n, reg_covar=LEAST_VARIANCE, max_iter=500, n_init=3, random_state=seed).fit(x)
     return fitted.means_, np.linalg.cholesky(fitted.covariances_), fitted.weights_
 
 
 def _kmeans(x: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, ...]:
     from sklearn.cluster import KMeans
-    return KMeans(n, n_init=10, random_state=seed).fit(x).cluster_centers_, np.zeros((n, x.shape[1], x.shape[1])), np.full(n, 1 / n)
+
+    return (
+        KMeans(n, n_init=10, random_state=seed).fit(x).cluster_centers_,
+        np.zeros((n, x.shape[1], x.shape[1])),
+        np.full(n, 1 / n),
+    )
 
 
-def fit(vectors: dict[int, np.ndarray], kind: Literal["gauss", "kmeans"], n_components: Count, seed: Natural,
-        n_labels: Count) -> dict[str, torch.Tensor]:
+def fit(
+    vectors: dict[int, np.ndarray],
+    kind: Literal["gauss", "kmeans"],
+    n_components: Count,
+    seed: Natural,
+    n_labels: Count,
+) -> dict[str, torch.Tensor]:
     """What the vectors of each label look like: a mixture of Gaussians (vid2vid) or cluster centres (pix2pixHD).
 
     vectors         {label: (N, F)} as from `collect`
@@ -105,6 +117,7 @@ def fit(vectors: dict[int, np.ndarray], kind: Literal["gauss", "kmeans"], n_comp
     """
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
+
     vectors = {label: np.asarray(x, np.float64) for label, x in vectors.items() if len(x)}
     fitter = choose({"gauss": _gauss, "kmeans": _kmeans}, kind, "kind of mixture")
     if not vectors:
@@ -125,7 +138,9 @@ def fit(vectors: dict[int, np.ndarray], kind: Literal["gauss", "kmeans"], n_comp
     return {"means": means, "factors": factors, "weights": weights}
 
 
-def draw(mixture: dict[str, torch.Tensor], pairs: Iterable[tuple[int, int]], seed: Natural) -> dict[tuple[int, int], torch.Tensor]:
+def draw(
+    mixture: dict[str, torch.Tensor], pairs: Iterable[tuple[int, int]], seed: Natural
+) -> dict[tuple[int, int], torch.Tensor]:
     """A vector for each pair (label, instance), which depends on the seed and that pair alone.
 
     mixture    as from `fit`

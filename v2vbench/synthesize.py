@@ -1,4 +1,5 @@
 """Roll a trained model out over whole clips, frame by frame from its own past."""
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from v2vbench.passes import fixed_threads
 from v2vbench.progress import progress
 from v2vbench.train import trained
 
-STEERS = ("source", "instance")          # what every model is shown; a model's NEEDS are shown beside them
+STEERS = ("source", "instance")  # what every model is shown; a model's NEEDS are shown beside them
 
 
 @torch.inference_mode()
-def stream(model, read: Callable[[int, int], dict], n_frames: int, first: torch.Tensor, style_seed: int | None = None) -> Iterator:
+def stream(
+    model, read: Callable[[int, int], dict], n_frames: int, first: torch.Tensor, style_seed: int | None = None
+) -> Iterator:
     """Frames 0 .. n_frames-1 one after the other: those of `first`, then what the model makes of the source and its own past.
 
     read          (start, stop) to a clip (1, stop - start, ...) of those frames: source, instance and what else the model needs;
@@ -26,7 +29,7 @@ def stream(model, read: Callable[[int, int], dict], n_frames: int, first: torch.
                   is what was shown
     """
     memory, needs = {} if style_seed is None else {"style_seed": style_seed}, getattr(model, "NEEDS", ())
-    past = first[max(0, len(first) - model.n_past):]
+    past = first[max(0, len(first) - model.n_past) :]
     yield from first[:n_frames]
     for t in range(len(first), n_frames):
         start = t - len(past)
@@ -35,18 +38,20 @@ def stream(model, read: Callable[[int, int], dict], n_frames: int, first: torch.
         if needs and t:
             before = read(t - 1, t + 1)
             if missing := [name for name in needs if name not in before]:
-                raise Fault(f"{type(model).__module__.rsplit('.', 1)[-1]} is carried by the data's own {' and '.join(missing)}, "
-                            "which are not to be had here")
+                raise Fault(
+                    f"{type(model).__module__.rsplit('.', 1)[-1]} is carried by the data's own {' and '.join(missing)}, "
+                    "which are not to be had here"
+                )
             seen |= {name: before[name] for name in needs}
         frame = model.generate(seen, past[None], memory)[0]
         frame = frame.float().add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
-        past = torch.cat([past, frame[None]])[-model.n_past:] if model.n_past else past
+        past = torch.cat([past, frame[None]])[-model.n_past :] if model.n_past else past
         yield frame
 
 
 def part(clip: dict, start: int, stop: int) -> dict:
     """Frames start .. stop-1 of a clip (1, T, ...), tensors or arrays; of what stands between frames, one fewer."""
-    return {name: value[:, start:stop - (name in ("flow", "occluded"))] for name, value in clip.items()}
+    return {name: value[:, start : stop - (name in ("flow", "occluded"))] for name, value in clip.items()}
 
 
 def rollout(model, clip: dict, n_frames: int, first: torch.Tensor, style_seed: int | None = None) -> torch.Tensor:
@@ -56,17 +61,20 @@ def rollout(model, clip: dict, n_frames: int, first: torch.Tensor, style_seed: i
 
 def reader(store: clips.Store, clip: str, model, device: torch.device) -> Callable[[int, int], dict]:
     """What `stream` reads a clip of a store by; a few frames are in memory, however long it is."""
-    wanted = [a for a in store.clips[clip]["arrays"] if a in ("label", "maps", "instance", *getattr(model, "NEEDS", ()))]
+    wanted = [
+        a for a in store.clips[clip]["arrays"] if a in ("label", "maps", "instance", *getattr(model, "NEEDS", ()))
+    ]
     begins, ends, held = 0, 0, {}
 
     def read(start: int, stop: int) -> dict:
         nonlocal begins, ends, held
         if start < begins or stop > ends:
             begins, ends = start, min(max(stop, start + 2 * clips.CHUNK), store.clips[clip]["n_frames"])
-            held = {}                                     # gone before the next frames come
+            held = {}  # gone before the next frames come
             held = {name: array[None] for name, array in store.read(clip, begins, ends, wanted).items()}
         seen = {name: array[0] for name, array in part(held, start - begins, stop - begins).items()}
         return {name: value[None].to(device) for name, value in clips.tensors(seen).items()}
+
     return read
 
 
@@ -91,7 +99,10 @@ def starter(params: Params, key: str, root: Path, store: clips.Store, model) -> 
 
     def painted(clip: str, read: Callable, seed: int | None = None) -> torch.Tensor:
         device = read(0, 1)["source"].device
-        return torch.stack(list(stream(other.to(device), read, n, torch.empty(0, 3, *store.facts.size, device=device), seed)))
+        return torch.stack(
+            list(stream(other.to(device), read, n, torch.empty(0, 3, *store.facts.size, device=device), seed))
+        )
+
     return painted, 0
 
 

@@ -1,4 +1,5 @@
 """One written-out training loop for every model: resumable at any moment, and the same result as if never interrupted."""
+
 import csv
 import hashlib
 import inspect
@@ -23,8 +24,8 @@ from v2vbench.params import Fault, Params
 from v2vbench.passes import fixed_threads
 from v2vbench.progress import progress, say
 
-WAIT_S = 60          # for another process that trains the same run to end
-FURTHER = re.compile(r"seed\d+/")          # before the names of the weights of a run's further seeds
+WAIT_S = 60  # for another process that trains the same run to end
+FURTHER = re.compile(r"seed\d+/")  # before the names of the weights of a run's further seeds
 
 
 def build(params: Params, key: str, facts: clips.Facts) -> torch.nn.Module:
@@ -53,7 +54,7 @@ def trained(params: Params, key: str, root: Path, facts: clips.Facts, seed: int 
     model = build(params, key, facts)
     try:
         model.load_state_dict(of_seed(load_file(path), seed))
-    except Exception as error:          # safetensors and torch each raise kinds of their own
+    except Exception as error:  # safetensors and torch each raise kinds of their own
         raise Fault(f"{path}: does not fit runs.{key} ({str(error).splitlines()[0]}); run `dvc repro`") from error
     return model.to(memory_format=torch.channels_last)
 
@@ -65,21 +66,35 @@ def begin(model: torch.nn.Module, base: str, root: Path) -> str:
     """
     path = root / "runs" / base / "model.safetensors"
     if not path.is_file():
-        raise Fault(f"{path}: no such weights to start from; `dvc repro` trains them, `v2vbench import-checkpoint` brings others")
+        raise Fault(
+            f"{path}: no such weights to start from; `dvc repro` trains them, `v2vbench import-checkpoint` brings others"
+        )
     content = path.read_bytes()
     try:
         getattr(model, "begin", model.load_state_dict)(of_seed(load(content)))
-    except Exception as error:          # safetensors and torch each raise kinds of their own
+    except Exception as error:  # safetensors and torch each raise kinds of their own
         raise Fault(f"{path}: does not fit: {' '.join(str(error).split())[:300]}") from None
     return hashlib.sha256(content).hexdigest()
 
 
-def fingerprint(params: Params, key: str, store: clips.Store, model: torch.nn.Module, base_sha256: str | None, seed: int = 0) -> str:
+def fingerprint(
+    params: Params, key: str, store: clips.Store, model: torch.nn.Module, base_sha256: str | None, seed: int = 0
+) -> str:
     """Names the resumable state of a training: a hash of everything that determines its weights, `seed` of the run's `seeds` among them."""
     run, own = params.run(key), [inspect.getmodule(type(model)), inspect.getmodule(fingerprint)]
     code = [clips, flow, losses, styles, _blocks, _composite, _image, _source, _unet, *own]
-    content = [run.dataset, run.model, run.base, base_sha256, run.kwargs, vars(params.schedules[run.schedule]), seed, torch.__version__,
-               [clip["sha256"] for clip in store.clips.values()], [Path(module.__file__).read_text() for module in code]]
+    content = [
+        run.dataset,
+        run.model,
+        run.base,
+        base_sha256,
+        run.kwargs,
+        vars(params.schedules[run.schedule]),
+        seed,
+        torch.__version__,
+        [clip["sha256"] for clip in store.clips.values()],
+        [Path(module.__file__).read_text() for module in code],
+    ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -94,16 +109,25 @@ class Trainer:
 
     def __init__(self, model: torch.nn.Module, schedule: parameters.Schedule):
         import lightning_fabric  # 3 s, which a stage that trains nothing is spared
+
         self.fabric = lightning_fabric.Fabric(accelerator="auto", devices=1, precision=schedule.precision)
         self.schedule, self.step, self.rows, self.loss = schedule, 0, [], math.nan
         raw = model.to(memory_format=torch.channels_last)
         self.parts = raw.parts()
         self.lr = {name: schedule.lr if name == "G" else schedule.lr_d for name in self.parts}
-        optimisers = [torch.optim.Adam(part, lr=self.lr[name], betas=schedule.betas, fused=True) for name, part in self.parts.items()]
+        optimisers = [
+            torch.optim.Adam(part, lr=self.lr[name], betas=schedule.betas, fused=True)
+            for name, part in self.parts.items()
+        ]
         if schedule.compile:
             from torch._functorch import config
-            config.donated_buffer = False          # `update` goes through one graph once for each part
-            for network in (part for child in raw.children() for part in (child if isinstance(child, torch.nn.ModuleList) else [child])):
+
+            config.donated_buffer = False  # `update` goes through one graph once for each part
+            for network in (
+                part
+                for child in raw.children()
+                for part in (child if isinstance(child, torch.nn.ModuleList) else [child])
+            ):
                 network.compile()
         self.module = raw
         self.model, *optimisers = self.fabric.setup(raw, *optimisers)
@@ -113,7 +137,7 @@ class Trainer:
         """One step of every part on one batch; the parts' losses share one forward pass, so all are differentiated
         before any weight moves, each with respect to its own part alone."""
         share = lr_share(self.step, self.schedule.steps, self.schedule.constant_share)
-        with self.fabric.autocast():        # Fabric itself would see to it for `forward` alone
+        with self.fabric.autocast():  # Fabric itself would see to it for `forward` alone
             losses = self.module.losses(clip)
         for number, (name, part) in enumerate(self.parts.items()):
             self.optimisers[name].zero_grad()
@@ -128,8 +152,13 @@ class Trainer:
     def state(self) -> dict:
         """What a checkpoint holds; loads with weights_only=True."""
         rng = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-        return {"step": self.step, "rows": self.rows, "model": self.model.state_dict(), "rng": rng,
-                "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()}}
+        return {
+            "step": self.step,
+            "rows": self.rows,
+            "model": self.model.state_dict(),
+            "rng": rng,
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+        }
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint."""
@@ -162,12 +191,20 @@ def train(params: Params, key: str, root: Path) -> Path:
             try:
                 locks.enter_context(FileLock(state / "lock", timeout=WAIT_S))
             except Timeout:
-                raise Fault(f"runs.{key}: another process is training it (it holds {state / 'lock'}); wait for it or end it") from None
+                raise Fault(
+                    f"runs.{key}: another process is training it (it holds {state / 'lock'}); wait for it or end it"
+                ) from None
             trained_weights, curves = fit(model, schedule, store, key, state / "checkpoint.pt")
-            weights |= {f"seed{seed}/{name}" if number else name: value.contiguous() for name, value in trained_weights.items()}
+            weights |= {
+                f"seed{seed}/{name}" if number else name: value.contiguous() for name, value in trained_weights.items()
+            }
             for row in curves:
-                rows.setdefault(row["step"], {}).update({f"seed {seed}: {name}" if number and name != "step" else name: value
-                                                         for name, value in row.items()})
+                rows.setdefault(row["step"], {}).update(
+                    {
+                        f"seed {seed}: {name}" if number and name != "step" else name: value
+                        for name, value in row.items()
+                    }
+                )
         out = root / params.folder(key)
         write_whole(out / "curves.csv", table(list(rows.values())))
         write_whole(out / "model.safetensors", save(weights))
@@ -177,7 +214,9 @@ def train(params: Params, key: str, root: Path) -> Path:
 
 
 @fixed_threads()
-def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, checkpoint: Path) -> tuple[dict, list[dict]]:
+def fit(
+    model, schedule: parameters.Schedule, store: clips.Store, key: str, checkpoint: Path
+) -> tuple[dict, list[dict]]:
     """The loop; returns the weights and the rows of the learning curves."""
     if not model.parts():
         return {}, []
@@ -187,15 +226,30 @@ def fit(model, schedule: parameters.Schedule, store: clips.Store, key: str, chec
     if checkpoint.is_file():
         trainer.load(checkpoint)
         say(f"train {key}: going on from step {trainer.step} of {schedule.steps}")
-    windows = clips.Windows(store, n_frames=schedule.n_frames, n_warmup=schedule.n_warmup, batch_size=schedule.batch_size,
-                            seed=schedule.seed, double_every=schedule.double_every, drop_parts=schedule.drop_parts,
-                            arrays=getattr(model, "READS", None))
+    windows = clips.Windows(
+        store,
+        n_frames=schedule.n_frames,
+        n_warmup=schedule.n_warmup,
+        batch_size=schedule.batch_size,
+        seed=schedule.seed,
+        double_every=schedule.double_every,
+        drop_parts=schedule.drop_parts,
+        arrays=getattr(model, "READS", None),
+    )
     sums, n = {}, 0
-    for step in progress(range(trainer.step, schedule.steps), f"train {key}", unit="frame", start=trainer.step,
-                         scale=schedule.batch_size * schedule.n_frames, note=lambda: f"G {trainer.loss:.2f}"):
+    for step in progress(
+        range(trainer.step, schedule.steps),
+        f"train {key}",
+        unit="frame",
+        start=trainer.step,
+        scale=schedule.batch_size * schedule.n_frames,
+        note=lambda: f"G {trainer.loss:.2f}",
+    ):
         now = trainer.update(trainer.fabric.to_device(windows.batch(step)))
         if bad := [name for name, value in now.items() if not math.isfinite(value)]:
-            raise Fault(f"runs.{key}: loss {bad[0]} is {now[bad[0]]} at step {step}; lower schedules lr or use precision 32-true")
+            raise Fault(
+                f"runs.{key}: loss {bad[0]} is {now[bad[0]]} at step {step}; lower schedules lr or use precision 32-true"
+            )
         sums, n = {name: sums.get(name, 0.0) + value for name, value in now.items()}, n + 1
         if trainer.step % schedule.log_every == 0 or trainer.step == schedule.steps:
             trainer.rows.append({"step": trainer.step} | {name: total / n for name, total in sums.items()})

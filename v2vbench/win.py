@@ -1,4 +1,5 @@
 """The chance that a clip of one method is preferred to that of another, learned from pairs whose order is known (v2vbench.known)."""
+
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -12,17 +13,20 @@ from v2vbench.metrics import COST
 from v2vbench.params import Count, Range, Share
 from v2vbench.rank import share_of
 
-RIDGES = (0.1, 1, 10)            # times the ridge of params.yaml: the interval of a chance holds those at each of them
+RIDGES = (0.1, 1, 10)  # times the ridge of params.yaml: the interval of a chance holds those at each of them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Win:
     """How it is learned; `preference.win` of params.yaml."""
-    ridge: Annotated[float, Range(1e-6)]   # of the squared weights, beside the mean loss of a pair; see RIDGES
-    n_folds: Annotated[int, Range(2)]      # of clusters, at most, in cross-validation
-    n_bins: Count                          # of the calibration curve, from a chance of a half to 1
-    reach: Annotated[float, Range(0.5, 1)]         # quantile of the differences seen in training; beyond it there is no evidence
-    evidence: Share                        # share of the clips that must be within reach; below it two methods have no chance told
+
+    ridge: Annotated[float, Range(1e-6)]  # of the squared weights, beside the mean loss of a pair; see RIDGES
+    n_folds: Annotated[int, Range(2)]  # of clusters, at most, in cross-validation
+    n_bins: Count  # of the calibration curve, from a chance of a half to 1
+    reach: Annotated[
+        float, Range(0.5, 1)
+    ]  # quantile of the differences seen in training; beyond it there is no evidence
+    evidence: Share  # share of the clips that must be within reach; below it two methods have no chance told
 
 
 def learn(known: Known, settings: Win, confidence: float) -> dict | None:
@@ -50,15 +54,30 @@ def learn(known: Known, settings: Win, confidence: float) -> dict | None:
     apart, ridges = held_out[by], {}
     for ridge in (times * settings.ridge for times in RIDGES if times != 1):
         other = replace(settings, ridge=ridge)
-        ridges[f"{ridge:g}"] = {"weights": _fit(known, np.ones(len(known.outcome), bool), other)[0].tolist(), "without": {
-            name: _fit(known, ~out[by][name], other)[0].tolist() for name in apart["fits"]}}
-    by_label = {name: dict(zip(known.better, values.tolist())) for name, values in
-                {"weights": weights, "scales": scales, "reach": reach}.items()}
-    return {"learned_from": known.learned_from, "n_pairs": len(known.outcome), "n_adjacent": int(known.adjacent.sum()),
-            "n_clips": len(set(known.clip)), "n_clusters": len(at), "better": known.better, **by_label, "apart": by, "without": {
-                name: {"weights": own[0].tolist(), "scales": own[1].tolist()} for name, own in apart["fits"].items()}, "ridges": ridges,
-            "cross_validation": {by: _score(known, own, confidence) for by, own in held_out.items()},
-            "curve": _curve(known, apart, settings.n_bins, confidence)}
+        ridges[f"{ridge:g}"] = {
+            "weights": _fit(known, np.ones(len(known.outcome), bool), other)[0].tolist(),
+            "without": {name: _fit(known, ~out[by][name], other)[0].tolist() for name in apart["fits"]},
+        }
+    by_label = {
+        name: dict(zip(known.better, values.tolist()))
+        for name, values in {"weights": weights, "scales": scales, "reach": reach}.items()
+    }
+    return {
+        "learned_from": known.learned_from,
+        "n_pairs": len(known.outcome),
+        "n_adjacent": int(known.adjacent.sum()),
+        "n_clips": len(set(known.clip)),
+        "n_clusters": len(at),
+        "better": known.better,
+        **by_label,
+        "apart": by,
+        "without": {
+            name: {"weights": own[0].tolist(), "scales": own[1].tolist()} for name, own in apart["fits"].items()
+        },
+        "ridges": ridges,
+        "cross_validation": {by: _score(known, own, confidence) for by, own in held_out.items()},
+        "curve": _curve(known, apart, settings.n_bins, confidence),
+    }
 
 
 def probability(model: dict, differences: np.ndarray) -> list[float | None]:
@@ -81,8 +100,13 @@ def pairs(model: dict, a: dict, b: dict, settings: Win, confidence: float, clust
                 hangs on one of them. Low and high are the outermost of these: the ridge is a choice and no draw, and three of them have
                 no variance that could be added
     """
-    difference = np.stack([COST[how](np.array(b[label], float)) - COST[how](np.array(a[label], float))
-                           for label, how in model["better"].items()], -1)
+    difference = np.stack(
+        [
+            COST[how](np.array(b[label], float)) - COST[how](np.array(a[label], float))
+            for label, how in model["better"].items()
+        ],
+        -1,
+    )
     found, n = probability(model, difference), len(difference)
     near = np.array([p is not None for p in found])
     told = {"p": None, "low": None, "high": None, "p_ridges": None, "n_clips": n, "n_no_evidence": int(n - near.sum())}
@@ -95,27 +119,42 @@ def pairs(model: dict, a: dict, b: dict, settings: Win, confidence: float, clust
     means, ends = [], []
     for weights, others in rounds:
         chances = _chances(np.array(weights), scales, np.inf, difference[near])
-        again = np.array([_chances(np.array(own), np.array(without[name]["scales"]), np.inf, difference[near]).mean()
-                          for name, own in others.items()])
+        again = np.array(
+            [
+                _chances(np.array(own), np.array(without[name]["scales"]), np.inf, difference[near]).mean()
+                for name, own in others.items()
+            ]
+        )
         means.append(float(chances.mean()))
         if len(set(names)) > 1 and len(again) > 1:
-            error = np.hypot(spread(of_clips(chances, names))[1], spread(Estimate(means[-1], again, np.ones(len(again), int)))[1])
+            error = np.hypot(
+                spread(of_clips(chances, names))[1], spread(Estimate(means[-1], again, np.ones(len(again), int)))[1]
+            )
             half = stats.t.ppf((1 + confidence) / 2, min(len(set(names)), len(again)) - 1) * error
             ends.append((means[-1] - half, means[-1] + half))
     told |= {"p": means[0], "p_ridges": [min(means), max(means)]}
     if ends:
-        told |= {"low": max(0.0, float(min(low for low, _ in ends))), "high": min(1.0, float(max(high for _, high in ends)))}
+        told |= {
+            "low": max(0.0, float(min(low for low, _ in ends))),
+            "high": min(1.0, float(max(high for _, high in ends))),
+        }
     return told
 
 
 def _chances(weights: np.ndarray, scales: np.ndarray, reach: np.ndarray | float, difference: np.ndarray) -> np.ndarray:
     """(n,), NaN out of reach."""
-    return np.where((np.abs(difference) <= reach * (1 + 1e-9)).all(1), expit(np.tanh(difference / scales) @ weights), np.nan)
+    return np.where(
+        (np.abs(difference) <= reach * (1 + 1e-9)).all(1), expit(np.tanh(difference / scales) @ weights), np.nan
+    )
 
 
 def _fit(known: Known, rows: np.ndarray, settings: Win) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights, scales and reach (L,) from some of the rows; a metric that is the same in all of them has weight and reach 0."""
-    difference, outcome, weight = known.difference[rows], known.outcome[rows], known.weight[rows] / known.weight[rows].sum()
+    difference, outcome, weight = (
+        known.difference[rows],
+        known.outcome[rows],
+        known.weight[rows] / known.weight[rows].sum(),
+    )
     size = np.abs(difference)
     scales = np.array([np.median(own[own > 0]) if own.any() else 1.0 for own in size.T])
     z = np.tanh(difference / scales)
@@ -123,10 +162,17 @@ def _fit(known: Known, rows: np.ndarray, settings: Win) -> tuple[np.ndarray, np.
     def loss(w):
         logit = z @ w
         return weight @ (np.logaddexp(0, logit) - outcome * logit) + settings.ridge * w @ w / 2, (
-            (weight * (expit(logit) - outcome)) @ z + settings.ridge * w)
+            (weight * (expit(logit) - outcome)) @ z + settings.ridge * w
+        )
 
-    found = optimize.minimize(loss, np.zeros(len(scales)), jac=True, method="L-BFGS-B", bounds=len(scales) * [(0, None)],
-                              options={"ftol": 1e-12, "gtol": 1e-8, "maxiter": 1000})
+    found = optimize.minimize(
+        loss,
+        np.zeros(len(scales)),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=len(scales) * [(0, None)],
+        options={"ftol": 1e-12, "gtol": 1e-8, "maxiter": 1000},
+    )
     return found.x, scales, np.quantile(size, settings.reach, axis=0)
 
 
@@ -149,8 +195,10 @@ def _right(speaks: np.ndarray, outcome: np.ndarray) -> np.ndarray:
 
 def _share(known: Known, rows: np.ndarray, right: np.ndarray, confidence: float) -> dict | None:
     """`share_of` of what was right about some of the pairs, by cluster."""
-    votes = [{"clip": clip, "cluster": cluster, "rater": None, "outcome": outcome}
-             for clip, cluster, outcome in zip(known.clip[rows], known.cluster[rows], right)]
+    votes = [
+        {"clip": clip, "cluster": cluster, "rater": None, "outcome": outcome}
+        for clip, cluster, outcome in zip(known.clip[rows], known.cluster[rows], right)
+    ]
     return share_of(votes, confidence) if votes else None
 
 
@@ -174,11 +222,19 @@ def _score(known: Known, held: dict, confidence: float) -> dict | None:
 
     metrics = {label: both(signs[:, i]) for i, label in enumerate(known.better)}
     loss = -(outcome * np.log(safe) + (1 - outcome) * np.log1p(-safe)).mean()
-    return {"n_folds": len(held["fits"]), "n_pairs": len(held["p"]), "n_no_evidence": int((~seen).sum()),
-            "accuracy": _share(known, row, right, confidence), "log_loss": float(loss), "log_loss_of_a_coin": float(np.log(2)),
-            "adjacent": _share(known, row[near], right[near], confidence), "metrics": metrics, "majority": both(signs.sum(1)),
-            "best_metric": max(metrics, key=lambda label: metrics[label]["accuracy"]),
-            "folds": {name: float(right[fold == name].mean()) for name in held["fits"] if (fold == name).any()}}
+    return {
+        "n_folds": len(held["fits"]),
+        "n_pairs": len(held["p"]),
+        "n_no_evidence": int((~seen).sum()),
+        "accuracy": _share(known, row, right, confidence),
+        "log_loss": float(loss),
+        "log_loss_of_a_coin": float(np.log(2)),
+        "adjacent": _share(known, row[near], right[near], confidence),
+        "metrics": metrics,
+        "majority": both(signs.sum(1)),
+        "best_metric": max(metrics, key=lambda label: metrics[label]["accuracy"]),
+        "folds": {name: float(right[fold == name].mean()) for name in held["fits"] if (fold == name).any()},
+    }
 
 
 def _curve(known: Known, held: dict, n_bins: int, confidence: float) -> list[dict]:
@@ -188,5 +244,12 @@ def _curve(known: Known, held: dict, n_bins: int, confidence: float) -> list[dic
     favoured, right = np.maximum(p, 1 - p), np.where(p >= 0.5, known.outcome[row], 1 - known.outcome[row])
     edges = np.linspace(0.5, 1, n_bins + 1)
     of = np.minimum(((favoured - 0.5) * 2 * n_bins).astype(int), n_bins - 1)
-    return [{"from": float(edges[i]), "to": float(edges[i + 1]), "predicted": float(favoured[of == i].mean()) if (of == i).any() else None,
-             "observed": _share(known, row[of == i], right[of == i], confidence)} for i in range(n_bins)]
+    return [
+        {
+            "from": float(edges[i]),
+            "to": float(edges[i + 1]),
+            "predicted": float(favoured[of == i].mean()) if (of == i).any() else None,
+            "observed": _share(known, row[of == i], right[of == i], confidence),
+        }
+        for i in range(n_bins)
+    ]

@@ -1,4 +1,5 @@
 """One file, one data set: prepare(out, *, name, cache, ...) fetches or renders, verifies, and writes a clip store."""
+
 from pathlib import Path
 
 from v2vbench.params import Params, bind, choose, member

@@ -3,6 +3,7 @@
 World coordinates are the map's units, x east, y north, z up; angles are degrees counter-clockwise from east. A pose is
 (x, y, z, angle): the camera does not tilt, so walls stay upright, and one ray a column gives every pixel of it.
 """
+
 import struct
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,12 +13,24 @@ import numpy as np
 
 from v2vbench.params import Fault
 
-LABELS = ("floor", "ceiling", "sky", "wall", "step", "door", "liquid",
-          "monster", "item", "light", "decoration", "hazard")           # those of the map, those of sprites
+LABELS = (
+    "floor",
+    "ceiling",
+    "sky",
+    "wall",
+    "step",
+    "door",
+    "liquid",
+    "monster",
+    "item",
+    "light",
+    "decoration",
+    "hazard",
+)  # those of the map, those of sprites
 FLOOR, CEILING, SKY, WALL, STEP, DOOR, LIQUID = range(7)
-IGNORE = 255                 # behind a masked texture (a grate), or outside the map
-NEAR = 1e-3                  # units; what is less far ahead counts as behind the camera
-TALL = 56                    # units, the walker's height: a higher rise of the floor is a wall and not a step
+IGNORE = 255  # behind a masked texture (a grate), or outside the map
+NEAR = 1e-3  # units; what is less far ahead counts as behind the camera
+TALL = 56  # units, the walker's height: a higher rise of the floor is a wall and not a step
 LIQUIDS = ("NUKAGE", "FWATER", "LAVA", "BLOOD", "SLIME0", "SWATER", "WATER")
 # Specials of lines: those whose door is the sector behind the line, those whose doors are the sectors of its tag, and
 # those that take the walker elsewhere: teleporters and exits.
@@ -25,29 +38,40 @@ DOORS_BEHIND = (1, 26, 27, 28, 31, 32, 33, 34, 117, 118)
 DOORS_TAGGED = (2, 3, 4, 16, 29, 42, 46, 50, 61, 63, 75, 76, 86, 90, 99, 103, *range(105, 117), *range(133, 138))
 LEAVES = (39, 52, 97, 124, 125, 126, 195, 197, 198)
 SIDE = np.dtype([("offset", "<i2", 2), ("upper", "S8"), ("lower", "S8"), ("middle", "S8"), ("sector", "<u2")])
-SECTOR = np.dtype([("floor", "<i2"), ("ceiling", "<i2"), ("floor_flat", "S8"), ("ceiling_flat", "S8"), ("light", "<i2"),
-                   ("special", "<i2"), ("tag", "<i2")])
+SECTOR = np.dtype(
+    [
+        ("floor", "<i2"),
+        ("ceiling", "<i2"),
+        ("floor_flat", "S8"),
+        ("ceiling_flat", "S8"),
+        ("light", "<i2"),
+        ("special", "<i2"),
+        ("tag", "<i2"),
+    ]
+)
 
 
 @dataclass(frozen=True)
 class World:
     """One map. L lines, S sectors."""
-    a: np.ndarray            # (L, 2) units, start of each line
-    b: np.ndarray            # (L, 2) units, end
-    front: np.ndarray        # (L,) sector on the right of a -> b
-    back: np.ndarray         # (L,) sector on the left, -1 = none
-    grate: np.ndarray        # (L, 2) bool, a masked texture on the front, on the back
-    barrier: np.ndarray      # (L,) bool, must not be walked through: flagged impassable, a teleporter or an exit
-    floor: np.ndarray        # (S,) units, as the map starts
-    ceiling: np.ndarray      # (S,) units
-    liquid: np.ndarray       # (S,) bool
-    sky: np.ndarray          # (S,) bool, the ceiling is the sky
-    door: np.ndarray         # (S,) bool
+
+    a: np.ndarray  # (L, 2) units, start of each line
+    b: np.ndarray  # (L, 2) units, end
+    front: np.ndarray  # (L,) sector on the right of a -> b
+    back: np.ndarray  # (L,) sector on the left, -1 = none
+    grate: np.ndarray  # (L, 2) bool, a masked texture on the front, on the back
+    barrier: np.ndarray  # (L,) bool, must not be walked through: flagged impassable, a teleporter or an exit
+    floor: np.ndarray  # (S,) units, as the map starts
+    ceiling: np.ndarray  # (S,) units
+    liquid: np.ndarray  # (S,) bool
+    sky: np.ndarray  # (S,) bool, the ceiling is the sky
+    door: np.ndarray  # (S,) bool
 
 
 @dataclass(frozen=True)
 class Camera:
     """Pixel (x, y) looks along (1, (x + 0.5 - cx) / fx, (cy - y - 0.5) / fy): ahead, right, up."""
+
     height: int
     width: int
     fx: float
@@ -85,7 +109,7 @@ def load(path: Path, name: str) -> World:
         maps = [here for here, following in pairwise(names) if following == "THINGS"]
         raise Fault(f"{path}: no map {name!r}; there are {', '.join(maps) or 'none'}")
     first = names.index(name) + 1
-    raw = {lump: content[at:at + n] for lump, (at, n, _) in zip(names[first:first + 10], lumps[first:])}
+    raw = {lump: content[at : at + n] for lump, (at, n, _) in zip(names[first : first + 10], lumps[first:])}
     points = np.frombuffer(raw["VERTEXES"], "<i2").reshape(-1, 2).astype(float)
     start, end, flags, special, tag, right, left = np.frombuffer(raw["LINEDEFS"], "<u2").reshape(-1, 7).T
     sides, sectors = np.frombuffer(raw["SIDEDEFS"], SIDE), np.frombuffer(raw["SECTORS"], SECTOR)
@@ -96,12 +120,18 @@ def load(path: Path, name: str) -> World:
     door[back[np.isin(special, DOORS_BEHIND) & two]] = True
     middle = _text(sides["middle"])
     return World(
-        a=points[start], b=points[end], front=sides["sector"][right].astype(int), back=back,
+        a=points[start],
+        b=points[end],
+        front=sides["sector"][right].astype(int),
+        back=back,
         grate=two[:, None] & (np.stack([middle[right], middle[left]], 1) != "-"),
         barrier=(flags & 1 > 0) | np.isin(special, LEAVES),
-        floor=sectors["floor"].astype(float), ceiling=sectors["ceiling"].astype(float),
+        floor=sectors["floor"].astype(float),
+        ceiling=sectors["ceiling"].astype(float),
         liquid=np.array([flat.startswith(LIQUIDS) for flat in _text(sectors["floor_flat"])]),
-        sky=_text(sectors["ceiling_flat"]) == "F_SKY1", door=door)
+        sky=_text(sectors["ceiling_flat"]) == "F_SKY1",
+        door=door,
+    )
 
 
 def crossings(world: World, view: Camera, poses: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -114,14 +144,14 @@ def crossings(world: World, view: Camera, poses: np.ndarray) -> tuple[np.ndarray
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     ends = []
     for point in (world.a, world.b):
-        dx, dy = point[:, 0] - x, point[:, 1] - y                           # (T, L)
-        ends += [dx * cos + dy * sin, dx * sin - dy * cos]                  # ahead, right
+        dx, dy = point[:, 0] - x, point[:, 1] - y  # (T, L)
+        ends += [dx * cos + dy * sin, dx * sin - dy * cos]  # ahead, right
     da, ra, db, rb = ends
     matters = (world.front != world.back) | world.grate.any(1)
     t, line = np.nonzero(((da > NEAR) | (db > NEAR)) & matters)
     da, ra, db, rb = da[t, line], ra[t, line], db[t, line], rb[t, line]
     with np.errstate(divide="ignore", invalid="ignore"):
-        cut = (NEAR - da) / (db - da)                                       # where a line gets behind the camera
+        cut = (NEAR - da) / (db - da)  # where a line gets behind the camera
         r_cut = ra + cut * (rb - ra)
         xa = np.where(da > NEAR, ra / da, r_cut / NEAR) * view.fx + view.cx
         xb = np.where(db > NEAR, rb / db, r_cut / NEAR) * view.fx + view.cx
@@ -152,20 +182,20 @@ def cast(world: World, view: Camera, poses: np.ndarray, floors: np.ndarray, ceil
     n_frames, height, width = len(poses), view.height, view.width
     ray, line, depth, front = crossings(world, view, poses)
     near, far = np.where(front, (world.front[line], world.back[line]), (world.back[line], world.front[line]))
-    kept = near >= 0                                                        # no line seen from its empty side
+    kept = near >= 0  # no line seen from its empty side
     ray, line, depth, front, near, far = (v[kept] for v in (ray, line, depth, front, near, far))
     grate = world.grate[line, np.where(front, 0, 1)]
     n_rays = n_frames * width
     head, tail = np.searchsorted(ray, np.arange(n_rays + 1))[[np.arange(n_rays), np.arange(1, n_rays + 1)]]
     floor_rose, ceiling_rose = (np.diff(h, axis=0, prepend=h[:1]) for h in (floors, ceilings))
-    top, bottom = np.zeros(n_rays, int), np.full(n_rays, height)            # open: top <= row < bottom
-    veil = np.zeros((2, n_rays), int)                                       # rows seen through the ray's first grate
-    above, below = [], []                                                   # closed rows, downward and upward
+    top, bottom = np.zeros(n_rays, int), np.full(n_rays, height)  # open: top <= row < bottom
+    veil = np.zeros((2, n_rays), int)  # rows seen through the ray's first grate
+    above, below = [], []  # closed rows, downward and upward
 
-    def close(spans, n_rows, label, depth, plane, lift):                    # upright: a depth; flat: a height
+    def close(spans, n_rows, label, depth, plane, lift):  # upright: a depth; flat: a height
         spans.append([v[n_rows > 0] for v in np.broadcast_arrays(live, n_rows, label, depth, plane, lift)])
 
-    def rows_above(plane):                                                  # of where the line's face meets a height
+    def rows_above(plane):  # of where the line's face meets a height
         return np.ceil(np.clip(view.cy - view.fy * (plane - eye) / d, -1, height + 1) - 0.5).astype(int)
 
     live, step = np.arange(n_rays), 0
@@ -178,7 +208,7 @@ def cast(world: World, view: Camera, poses: np.ndarray, floors: np.ndarray, ceil
         floor = np.where(ground < eye, rows_above(ground), height).clip(ceiling, bottom[live])
         lintel = np.where(wall, floor, rows_above(ceilings[t, there])).clip(ceiling, floor)
         sill = np.where(wall, floor, rows_above(floors[t, there])).clip(lintel, floor)
-        hidden = world.sky[here] & world.sky[there] & ~wall                 # between two skies the lintel is sky too
+        hidden = world.sky[here] & world.sky[there] & ~wall  # between two skies the lintel is sky too
         upright = np.where(hidden, SKY, np.where(world.door[there] & ~wall, DOOR, WALL))
         rise = np.where(floors[t, there] - ground > TALL, WALL, STEP)
         above_is = np.where(world.sky[here], SKY, CEILING)
@@ -191,8 +221,8 @@ def cast(world: World, view: Camera, poses: np.ndarray, floors: np.ndarray, ceil
         veil[:, live[veiled]] = lintel[veiled], sill[veiled]
         top[live], bottom[live], step = lintel, sill, step + 1
     live = np.arange(n_rays)
-    close(above, bottom - top, IGNORE, np.inf, np.nan, 0)                   # rays that left the map
-    spans = above + [[v[::-1] for v in span] for span in below[::-1]]       # now all downward
+    close(above, bottom - top, IGNORE, np.inf, np.nan, 0)  # rays that left the map
+    spans = above + [[v[::-1] for v in span] for span in below[::-1]]  # now all downward
     rays, n_rows, label, depth, plane, lift = map(np.concatenate, zip(*spans))
     order = np.argsort(rays, kind="stable")
     span = np.repeat(order, n_rows[order]).reshape(n_frames, width, height).transpose(0, 2, 1)
@@ -201,5 +231,9 @@ def cast(world: World, view: Camera, poses: np.ndarray, floors: np.ndarray, ceil
     label, depth = label.astype(np.uint8)[span], depth[span]
     depth = np.where(label == SKY, np.inf, np.where(np.isnan(depth), plane[span] / up, depth))
     veil = veil.reshape(2, n_frames, 1, width)
-    return {"label": label, "depth": depth.astype(np.float32), "lift": lift[span].astype(np.float32),
-            "grate": (rows >= veil[0]) & (rows < veil[1])}
+    return {
+        "label": label,
+        "depth": depth.astype(np.float32),
+        "lift": lift[span].astype(np.float32),
+        "grate": (rows >= veil[0]) & (rows < veil[1]),
+    }

@@ -1,11 +1,12 @@
 """What the frames of a walk show, exactly: labels, instances and depth of every pixel, its motion and its occlusion."""
+
 import numpy as np
 
 from v2vbench.datasets._doom import CEILING, FLOOR, IGNORE, LABELS, LIQUID, NEAR, Camera, World, cast
 from v2vbench.datasets._doom_walk import SPRITES
 
-SAME = 0.5       # a pixel is not occluded when more than this share of what warping reads is of the same surface
-NEARLY = 0.05    # and its 1/depth is as expected but for this share
+SAME = 0.5  # a pixel is not occluded when more than this share of what warping reads is of the same surface
+NEARLY = 0.05  # and its 1/depth is as expected but for this share
 
 
 def of_map(view: Camera, poses: np.ndarray, depth: np.ndarray, lift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +62,7 @@ def occlusion(flow: np.ndarray, depth_there: np.ndarray, depth: np.ndarray, surf
         weight += w
         seen += w * inverse[tap]
     there = 1 / np.maximum(depth_there, NEAR)
-    same = abs(seen / np.maximum(weight, 1e-9) - there) <= NEARLY * there   # 1/depth is linear on a plane's picture
+    same = abs(seen / np.maximum(weight, 1e-9) - there) <= NEARLY * there  # 1/depth is linear on a plane's picture
     return ~(inside & (surface[1:] >= 0) & (weight > SAME) & same)
 
 
@@ -99,7 +100,7 @@ def annotate(world: World, view: Camera, frames: list[dict]) -> tuple[dict, dict
     poses, value, real = (np.stack([frame[key] for frame in frames]) for key in ("pose", "value", "real"))
     seen = cast(world, view, poses, *(np.stack([frame[key] for frame in frames]) for key in ("floor", "ceiling")))
     n, lut = len(frames), np.arange(len(frames))[:, None, None]
-    kinds, numbers = np.full((n, 256), -1), np.zeros((n, 256), np.uint16)   # of each value of each frame
+    kinds, numbers = np.full((n, 256), -1), np.zeros((n, 256), np.uint16)  # of each value of each frame
     places, places_before = np.full((2, n, 256, 3), np.nan)
     for t, frame in enumerate(frames):
         before = {number: place for number, _, place in frames[t - 1]["sprites"].values()} if t else {}
@@ -113,7 +114,7 @@ def annotate(world: World, view: Camera, frames: list[dict]) -> tuple[dict, dict
     moved, far, far_before = of_sprites(view, poses, places[lut, value], places_before[lut, value])
     flow, depth_before = of_map(view, poses, seen["depth"], seen["lift"])
     flow = np.where(sprite[1:, ..., None], moved, flow)
-    new = np.isnan(flow).any(-1)                                # a sprite that the frame before does not show
+    new = np.isnan(flow).any(-1)  # a sprite that the frame before does not show
     flow = np.nan_to_num(flow).clip(-view.width, view.width).astype(np.float16)
     depth = np.where(sprite, far, seen["depth"])
     depth_before = np.where(sprite[1:], far_before[1:], depth_before)
@@ -125,11 +126,21 @@ def annotate(world: World, view: Camera, frames: list[dict]) -> tuple[dict, dict
     warped = sum(weight[..., None] * bright[tap] for weight, tap in taps(flow))
     flat = np.isin(label, (FLOOR, CEILING, LIQUID))
     figures = {
-        "luma": real.mean(), "sprites": sprite.mean(), "unknown": (label == IGNORE).mean(),
+        "luma": real.mean(),
+        "sprites": sprite.mean(),
+        "unknown": (label == IGNORE).mean(),
         "occluded": occluded.mean(),
         "flow": np.median(np.hypot(*flow[shown].T.astype(np.float32))) * 256 / view.width,
-        "agreement": (flat == (value == 1))[sure].mean(), "warp_error": ((warped - bright[1:])[shown] ** 2).mean(),
-        "still_error": ((bright[:-1] - bright[1:])[shown] ** 2).mean()}
-    arrays = {"real": real, "label": label, "instance": instance, "depth": depth.astype(np.float16), "flow": flow,
-              "occluded": occluded.astype(np.uint8)}
+        "agreement": (flat == (value == 1))[sure].mean(),
+        "warp_error": ((warped - bright[1:])[shown] ** 2).mean(),
+        "still_error": ((bright[:-1] - bright[1:])[shown] ** 2).mean(),
+    }
+    arrays = {
+        "real": real,
+        "label": label,
+        "instance": instance,
+        "depth": depth.astype(np.float16),
+        "flow": flow,
+        "occluded": occluded.astype(np.uint8),
+    }
     return arrays, {name: float(f"{figure:.6g}") for name, figure in figures.items()}

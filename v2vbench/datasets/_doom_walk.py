@@ -1,4 +1,5 @@
 """Seeded walks through a Doom map: the engine (ViZDoom), and a walker that keeps to where there is room."""
+
 import os
 import signal
 import threading
@@ -15,21 +16,29 @@ from v2vbench.params import Range, Size
 # What the engine draws for a width: 4 x 4 samples a pixel, 3.75 x 3.75 for the widest, which is its largest mode.
 ENGINE = {64: "RES_256X144", 128: "RES_512X288", 256: "RES_1024X576", 512: "RES_1920X1080"}
 ITEMS = ("Ammo", "Weapon", "Health", "Armor", "Key", "Powerup")
-SPRITES = {"Monster": "monster", "LightSource": "light", "Decoration": "decoration", "Vegetation": "decoration",
-           "Gore": "decoration", "Gibs": "decoration", "Hazard": "hazard"} | dict.fromkeys(ITEMS, "item")
+SPRITES = {
+    "Monster": "monster",
+    "LightSource": "light",
+    "Decoration": "decoration",
+    "Vegetation": "decoration",
+    "Gore": "decoration",
+    "Gibs": "decoration",
+    "Hazard": "hazard",
+} | dict.fromkeys(ITEMS, "item")
 SOLID = ("Monster", "LightSource", "Decoration", "Vegetation", "Hazard")
-TICS = 2                                           # of the game's clock, 35 a second, from frame to frame
-N_STARTING = 4                                     # frames until the walker is up to speed; not kept
-WIDE = 40                                          # units that the walker keeps free, a little more than the game's 32
-HEADINGS = np.linspace(-60, 60, 25)                # degrees to the left that the walker considers
+TICS = 2  # of the game's clock, 35 a second, from frame to frame
+N_STARTING = 4  # frames until the walker is up to speed; not kept
+WIDE = 40  # units that the walker keeps free, a little more than the game's 32
+HEADINGS = np.linspace(-60, 60, 25)  # degrees to the left that the walker considers
 BRIGHT = (255 * (np.arange(256) / 255) ** (1 / 1.6) + 0.5).astype(np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
     """How the walker moves."""
-    speed: Annotated[float, Range(1, 50)]          # forward, of the game's 50
-    turn: Annotated[float, Range(0, 5)]            # degrees a tic, at most
+
+    speed: Annotated[float, Range(1, 50)]  # forward, of the game's 50
+    turn: Annotated[float, Range(0, 5)]  # degrees a tic, at most
 
 
 def follow_parent(folder: str) -> None:
@@ -46,6 +55,7 @@ def follow_parent(folder: str) -> None:
     def wait():
         connection.wait([parent_process().sentinel])
         end()
+
     own = Path(folder) / str(os.getpid())
     own.mkdir()
     os.chdir(own)
@@ -56,6 +66,7 @@ def follow_parent(folder: str) -> None:
 def start_engine(wad: Path, level: str, size: Size):
     """The game, one map loaded, drawing 16:9 frames without a window. It leaves files in the working folder."""
     import vizdoom
+
     game, button, variable = vizdoom.DoomGame(), vizdoom.Button, vizdoom.GameVariable
     game.set_doom_config_path("engine.ini")
     game.set_doom_game_path(str(wad))
@@ -73,8 +84,9 @@ def start_engine(wad: Path, level: str, size: Size):
     game.set_objects_info_enabled(True)
     game.set_sectors_info_enabled(True)
     game.set_available_buttons([button.MOVE_FORWARD_BACKWARD_DELTA, button.TURN_LEFT_RIGHT_DELTA])
-    game.set_available_game_variables([variable.CAMERA_POSITION_X, variable.CAMERA_POSITION_Y,
-                                       variable.CAMERA_POSITION_Z, variable.CAMERA_ANGLE])
+    game.set_available_game_variables(
+        [variable.CAMERA_POSITION_X, variable.CAMERA_POSITION_Y, variable.CAMERA_POSITION_Z, variable.CAMERA_ANGLE]
+    )
     game.add_game_args("+sv_cheats 1")
     game.init()
     return game
@@ -117,7 +129,7 @@ def reach(lines, posts: np.ndarray, place: np.ndarray, angles: np.ndarray, limit
 def begin(game, world: World, rng) -> tuple | str:
     """Start the map anew, at an item, facing room and things to see. Returns lines and posts, or why it cannot be."""
     game.new_episode()
-    for command in ("god", "notarget", "movebob 0", "r_visibility 200"):    # nobody dies or sways; dark is less dark
+    for command in ("god", "notarget", "movebob 0", "r_visibility 200"):  # nobody dies or sways; dark is less dark
         game.send_game_command(command)
     state = game.get_state()
     items, things = _places(state, ITEMS), _places(state, SPRITES)
@@ -136,7 +148,7 @@ def begin(game, world: World, rng) -> tuple | str:
         return "no room"
     game.send_game_command(f"warp {int(place[0])} {int(place[1])}")
     game.make_action([0, 0], 1)
-    game.make_action([0, (game.get_state().game_variables[3] - angle + 180) % 360 - 180], 1)     # positive turns right
+    game.make_action([0, (game.get_state().game_variables[3] - angle + 180) % 360 - 180], 1)  # positive turns right
     game.make_action([0, 0], 10)
     return blocked
 
@@ -148,6 +160,7 @@ def look(state, size: Size) -> dict:
                sprites {value: (object, category, (x, y, z))}; pose (4,); floor, ceiling (S,) heights
     """
     import cv2
+
     height, width = size
     whole = width * 9 // 16
     rows, columns = (whole - height) // 2 + np.arange(height), np.arange(width)
@@ -156,12 +169,23 @@ def look(state, size: Size) -> dict:
     floor, ceiling = _heights(state)
     # With more than some 120 sprites in view the engine gives the first of them the values of walls and floors.
     sprites = {
-        sprite.value: (sprite.object_id, sprite.object_category,
-                       (sprite.object_position_x, sprite.object_position_y, sprite.object_position_z))
-        for sprite in state.labels if sprite.value > 1}
+        sprite.value: (
+            sprite.object_id,
+            sprite.object_category,
+            (sprite.object_position_x, sprite.object_position_y, sprite.object_position_z),
+        )
+        for sprite in state.labels
+        if sprite.value > 1
+    }
     real = cv2.resize(cv2.LUT(state.screen_buffer, BRIGHT), (width, whole), interpolation=cv2.INTER_AREA)[rows]
-    return {"real": real, "value": state.labels_buffer[middle], "sprites": sprites, "floor": floor, "ceiling": ceiling,
-            "pose": np.array(state.game_variables, float)}
+    return {
+        "real": real,
+        "value": state.labels_buffer[middle],
+        "sprites": sprites,
+        "floor": floor,
+        "ceiling": ceiling,
+        "pose": np.array(state.game_variables, float),
+    }
 
 
 def walk(game, world: World, size: Size, n_frames: int, seed: int, manner: Walk, luma: float) -> list[dict] | str:
@@ -171,7 +195,7 @@ def walk(game, world: World, size: Size, n_frames: int, seed: int, manner: Walk,
     blocked = begin(game, world, rng)
     if isinstance(blocked, str):
         return blocked
-    frames, turn, n_slow, wish = [], 0.0, 0, rng.uniform(-40, 40)           # degrees to the left that this walker likes
+    frames, turn, n_slow, wish = [], 0.0, 0, rng.uniform(-40, 40)  # degrees to the left that this walker likes
     for number in range(N_STARTING + n_frames):
         if game.is_episode_finished() or game.is_player_dead():
             return "ended"

@@ -1,4 +1,5 @@
 """A face's 68 landmarks: found in frames, and drawn as the edges and distances that a talking head is made from."""
+
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,13 +11,22 @@ from v2vbench.progress import progress
 
 # Edges through the points: 0..67 are the landmarks, 68..82 the mirror images of 15..1 that `close` adds.
 PARTS = {
-    "outline": (*range(17), *range(68, 83), 0), "right brow": range(17, 22), "left brow": range(22, 27),
-    "nose right": (28, 31), "nostrils": range(31, 36), "nose left": (35, 28),
-    "right eye above": (36, 37, 38, 39), "right eye below": (39, 40, 41, 36),
-    "left eye above": (42, 43, 44, 45), "left eye below": (45, 46, 47, 42),
-    "lips above": range(48, 55), "lips below": (54, 55, 56, 57, 58, 59, 48),
-    "mouth above": range(60, 65), "mouth below": (64, 65, 66, 67, 60)}
-FINE = 4           # edges are drawn this much larger, then averaged: a lid moves by less than a pixel
+    "outline": (*range(17), *range(68, 83), 0),
+    "right brow": range(17, 22),
+    "left brow": range(22, 27),
+    "nose right": (28, 31),
+    "nostrils": range(31, 36),
+    "nose left": (35, 28),
+    "right eye above": (36, 37, 38, 39),
+    "right eye below": (39, 40, 41, 36),
+    "left eye above": (42, 43, 44, 45),
+    "left eye below": (45, 46, 47, 42),
+    "lips above": range(48, 55),
+    "lips below": (54, 55, 56, 57, 58, 59, 48),
+    "mouth above": range(60, 65),
+    "mouth below": (64, 65, 66, 67, 60),
+}
+FINE = 4  # edges are drawn this much larger, then averaged: a lid moves by less than a pixel
 
 
 def landmarks(frames: np.ndarray, *, enlarge: int) -> tuple[np.ndarray, np.ndarray]:
@@ -35,6 +45,7 @@ def landmarks(frames: np.ndarray, *, enlarge: int) -> tuple[np.ndarray, np.ndarr
     if not find_spec("dlib") or not home:
         raise Fault("landmarks need dlib and its models, 100 MB: pip install 'v2vbench[faces]'")
     import dlib
+
     models = Path(home.submodule_search_locations[0], "models")
     detect = dlib.get_frontal_face_detector()
     predict = dlib.shape_predictor(str(models / "shape_predictor_68_face_landmarks.dat"))
@@ -51,14 +62,14 @@ def landmarks(frames: np.ndarray, *, enlarge: int) -> tuple[np.ndarray, np.ndarr
     known = np.flatnonzero(found)
     boxes = boxes[known[np.abs(np.arange(T)[:, None] - known).argmin(1)]]
     around = np.pad(boxes, ((2, 2), (0, 0)), mode="edge")
-    boxes = np.median([around[i:i + T] for i in range(5)], axis=0).astype(int)
+    boxes = np.median([around[i : i + T] for i in range(5)], axis=0).astype(int)
     points = np.zeros((T, 68, 2))
     for t, box in enumerate(boxes):
         step = (box[2] - box[0]) // 20
         shifts = [(dx, dy) for dx in (-step, 0, step) for dy in (-step, 0, step)]
         shapes = [predict(large[t], dlib.rectangle(*map(int, box + (dx, dy, dx, dy)))) for dx, dy in shifts]
         points[t] = np.mean([[(p.x, p.y) for p in shape.parts()] for shape in shapes], axis=0)
-    return (points + 0.5) / enlarge - 0.5, found                               # pixel centres of the small frame
+    return (points + 0.5) / enlarge - 0.5, found  # pixel centres of the small frame
 
 
 def close(points: np.ndarray, upper: float) -> np.ndarray:
@@ -82,7 +93,7 @@ def curve(points: np.ndarray) -> np.ndarray:
     """
     pieces = []
     for first in range(0, max(len(points) - 1, 1), 2):
-        piece = points[first:first + 3]
+        piece = points[first : first + 3]
         n = 2 + int(8 * np.abs(np.diff(piece, axis=0)).sum())
         t = np.linspace(0, len(piece) - 1, n)[:, None]
         if len(piece) == 3:
@@ -93,8 +104,15 @@ def curve(points: np.ndarray) -> np.ndarray:
     return np.concatenate(pieces)
 
 
-def draw(frame: np.ndarray, points: np.ndarray, *, line_width: float, distance_clip: float, upper: float,
-         canny: tuple[float, float]) -> np.ndarray:
+def draw(
+    frame: np.ndarray,
+    points: np.ndarray,
+    *,
+    line_width: float,
+    distance_clip: float,
+    upper: float,
+    canny: tuple[float, float],
+) -> np.ndarray:
     """The maps of a frame: its edges, then for each edge of the face how far every pixel is from it.
 
     frame            (H, W, 3) uint8
@@ -107,7 +125,7 @@ def draw(frame: np.ndarray, points: np.ndarray, *, line_width: float, distance_c
     """
     H, W, _ = frame.shape
     points = close(points, upper)
-    face, maps = np.ones((FINE * H, FINE * W), np.uint8), []                  # 0 on the edges
+    face, maps = np.ones((FINE * H, FINE * W), np.uint8), []  # 0 on the edges
     for part in PARTS.values():
         pen = np.ones((FINE * H, FINE * W), np.uint8)
         x, y = np.rint((curve(points[list(part)]) + 0.5) * FINE - 0.5).astype(int).T

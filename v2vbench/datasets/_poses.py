@@ -1,4 +1,5 @@
 """A person's pose: OpenPose's keypoints read from its files, and the maps that a video of the person is made from."""
+
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -9,29 +10,55 @@ from v2vbench.params import Fault
 
 # A pose is (137, 3): x, y in px and confidence, of the body (BODY_25), the face, the left hand and the right hand.
 ARRAYS = {"pose_keypoints_2d": 25, "face_keypoints_2d": 70, "hand_left_keypoints_2d": 21, "hand_right_keypoints_2d": 21}
-N_BODY, FACE, LEFT_HAND, RIGHT_HAND = 25, 25, 95, 116          # points of the body, and where the others begin
+N_BODY, FACE, LEFT_HAND, RIGHT_HAND = 25, 25, 95, 116  # points of the body, and where the others begin
 N_POINTS = sum(ARRAYS.values())
-FARTHEST = 1e5                                                 # px; nothing is drawn at what is farther
+FARTHEST = 1e5  # px; nothing is drawn at what is farther
 
 
 def _from(first: int, *lines: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(first + i for i in line) for line in lines)
 
 
-FINGERS = tuple((0, *range(i, i + 4)) for i in range(1, 21, 4))                       # from the wrist to each tip
-PARTS = {                                                      # lines through points; one channel of the maps each
+FINGERS = tuple((0, *range(i, i + 4)) for i in range(1, 21, 4))  # from the wrist to each tip
+PARTS = {  # lines through points; one channel of the maps each
     "head": ((1, 0, 15, 17), (0, 16, 18)),
     "torso": ((2, 1, 5), (1, 8), (9, 8, 12)),
-    "right arm": ((2, 3, 4),), "left arm": ((5, 6, 7),),
-    "right leg": ((9, 10, 11, 22, 23), (11, 24)), "left leg": ((12, 13, 14, 19, 20), (14, 21)),
-    "right hand": _from(RIGHT_HAND, *FINGERS), "left hand": _from(LEFT_HAND, *FINGERS),
-    "face": _from(FACE, tuple(range(17)), tuple(range(17, 22)), tuple(range(22, 27)), tuple(range(27, 31)), tuple(range(31, 36)),
-                  (*range(36, 42), 36), (*range(42, 48), 42), (*range(48, 60), 48), (*range(60, 68), 60))}
+    "right arm": ((2, 3, 4),),
+    "left arm": ((5, 6, 7),),
+    "right leg": ((9, 10, 11, 22, 23), (11, 24)),
+    "left leg": ((12, 13, 14, 19, 20), (14, 21)),
+    "right hand": _from(RIGHT_HAND, *FINGERS),
+    "left hand": _from(LEFT_HAND, *FINGERS),
+    "face": _from(
+        FACE,
+        tuple(range(17)),
+        tuple(range(17, 22)),
+        tuple(range(22, 27)),
+        tuple(range(27, 31)),
+        tuple(range(31, 36)),
+        (*range(36, 42), 36),
+        (*range(42, 48), 42),
+        (*range(48, 60), 48),
+        (*range(60, 68), 60),
+    ),
+}
 CHANNELS = ("part", "u", "v", *PARTS)
-COLOURS = ((70, 70, 80), (60, 60, 110), (60, 100, 60), (240, 240, 240), (240, 228, 66), (213, 94, 0), (86, 180, 233),
-           (230, 159, 0), (0, 158, 115), (230, 159, 0), (0, 158, 115), (204, 121, 167))
-N_SURFACES = 24    # DensePose's parts of the body's surface are 1 to 24; 0 is what is no person
-FINE = 4           # lines are drawn this much larger, then averaged: a limb moves by less than a pixel
+COLOURS = (
+    (70, 70, 80),
+    (60, 60, 110),
+    (60, 100, 60),
+    (240, 240, 240),
+    (240, 228, 66),
+    (213, 94, 0),
+    (86, 180, 233),
+    (230, 159, 0),
+    (0, 158, 115),
+    (230, 159, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+)
+N_SURFACES = 24  # DensePose's parts of the body's surface are 1 to 24; 0 is what is no person
+FINE = 4  # lines are drawn this much larger, then averaged: a limb moves by less than a pixel
 
 
 def read(path: Path) -> np.ndarray:
@@ -74,7 +101,7 @@ def draw(pose: np.ndarray, *, size: tuple[int, int], line_width: float, threshol
     returns       (H, W, len(PARTS)) uint8: the share of a pixel that lines cover, 255 = all
     """
     (H, W), channels = size, []
-    sure = pose[:, 2] >= max(threshold, 1e-6)                      # 0: OpenPose did not find it
+    sure = pose[:, 2] >= max(threshold, 1e-6)  # 0: OpenPose did not find it
     for lines in PARTS.values():
         pen = np.zeros((FINE * H, FINE * W), np.float32)
         for a, b in (pair for line in lines for pair in pairwise(line)):
@@ -90,7 +117,7 @@ def _line(pen: np.ndarray, a: np.ndarray, b: np.ndarray, radius: float) -> None:
     (left, top), (right, bottom) = (end.clip(0, pen.shape[::-1]).astype(int) for end in (low, high))
     away = np.stack(np.meshgrid(np.arange(left, right), np.arange(top, bottom)), -1) - a
     share = (away @ (b - a) / max(((b - a) ** 2).sum(), 1e-12)).clip(0, 1)
-    pen[top:bottom, left:right][((away - share[..., None] * (b - a)) ** 2).sum(-1) <= radius ** 2] = 1
+    pen[top:bottom, left:right][((away - share[..., None] * (b - a)) ** 2).sum(-1) <= radius**2] = 1
 
 
 def encode(surface: np.ndarray, pose: np.ndarray, *, line_width: float, threshold: float) -> np.ndarray:

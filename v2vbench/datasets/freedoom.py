@@ -1,5 +1,6 @@
 """Walks through the maps of Freedoom. An engine draws the frames; a ray caster in the same maps gives labels, depth,
 motion and occlusion of every pixel. Source: ViZDoom 1.3.2, whose package carries the engine and both WAD files."""
+
 import hashlib
 import os
 from collections import Counter
@@ -18,27 +19,42 @@ import numpy as np
 from v2vbench.datasets import _doom, _doom_truth, _doom_walk
 from v2vbench.params import Count, Fault, Natural, Range, Share, Size, Weight
 
-WADS = {"freedoom1": "7323bcc168c5a45ff10749b339960e98314740a734c30d4b9f3337001f9e703d",
-        "freedoom2": "a8772e088847032510d97ba2312406a6998f21cbab44d4ff10696faa9c0ecd4b"}
+WADS = {
+    "freedoom1": "7323bcc168c5a45ff10749b339960e98314740a734c30d4b9f3337001f9e703d",
+    "freedoom2": "a8772e088847032510d97ba2312406a6998f21cbab44d4ff10696faa9c0ecd4b",
+}
 MAPS = [f"freedoom1:E{e}M{m}" for e in range(1, 5) for m in range(1, 10)]
 MAPS += [f"freedoom2:MAP{m:02d}" for m in range(1, 33)]
-HELD = {"all": (2, 8, 14), "validation": (5, 11)}        # which of each 17 maps in order; training has the other 12
+HELD = {"all": (2, 8, 14), "validation": (5, 11)}  # which of each 17 maps in order; training has the other 12
 # One a label; any two differ by 15 or more (CIEDE2000), also for people without red, green or blue cones.
-COLOURS = ((114, 102, 85), (43, 82, 88), (148, 206, 255), (147, 140, 167), (249, 211, 168), (70, 0, 150), (0, 106, 220),
-           (198, 10, 0), (255, 255, 20), (233, 255, 247), (3, 167, 125), (233, 117, 4))
+COLOURS = (
+    (114, 102, 85),
+    (43, 82, 88),
+    (148, 206, 255),
+    (147, 140, 167),
+    (249, 211, 168),
+    (70, 0, 150),
+    (0, 106, 220),
+    (198, 10, 0),
+    (255, 255, 20),
+    (233, 255, 247),
+    (3, 167, 125),
+    (233, 117, 4),
+)
 SOURCE = {"origin": "Freedoom, rendered by ViZDoom 1.3.2", "licence": "BSD-3-Clause"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accept:
     """What a walk has to show to become a clip."""
-    luma: Annotated[float, Range(0, 255)]          # mean brightness, at least
-    sprites: Share                                 # share of pixels that are sprites, at least
-    flow: tuple[Weight, Weight]                    # median length, px at a width of 256, from and to
-    agreement: Share                               # of ray caster and engine about flat or upright, at least
-    unknown: Share                                 # share of pixels behind grates or outside the map, at most
-    warp_error: Annotated[float, Range(0, 1)]      # of the real frames where not occluded, at most: lights flicker
-    overlap: Share                                 # share of frames that stand and look as in another clip, at most
+
+    luma: Annotated[float, Range(0, 255)]  # mean brightness, at least
+    sprites: Share  # share of pixels that are sprites, at least
+    flow: tuple[Weight, Weight]  # median length, px at a width of 256, from and to
+    agreement: Share  # of ray caster and engine about flat or upright, at least
+    unknown: Share  # share of pixels behind grates or outside the map, at most
+    warp_error: Annotated[float, Range(0, 1)]  # of the real frames where not occluded, at most: lights flicker
+    overlap: Share  # share of frames that stand and look as in another clip, at most
 
 
 def wad_file(wad: str) -> Path:
@@ -48,8 +64,10 @@ def wad_file(wad: str) -> Path:
         raise Fault("freedoom: the package vizdoom, which renders the data set, is missing: pip install vizdoom==1.3.2")
     path = Path(package.submodule_search_locations[0], f"{wad}.wad")
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != WADS[wad]:
-        raise Fault(f"{path}: {'altered' if path.is_file() else 'missing'}: "
-                    "pip install --force-reinstall --no-deps vizdoom==1.3.2")
+        raise Fault(
+            f"{path}: {'altered' if path.is_file() else 'missing'}: "
+            "pip install --force-reinstall --no-deps vizdoom==1.3.2"
+        )
     return path
 
 
@@ -61,15 +79,29 @@ def overlap(poses: np.ndarray, others: list[np.ndarray]) -> float:
 
 
 def verdict(figures: dict, accept: Accept) -> str:
-    """"accepted", or what is wrong with a walk."""
-    wrong = {"bare": figures["sprites"] < accept.sprites, "unknown": figures["unknown"] > accept.unknown,
-             "disagrees": figures["agreement"] < accept.agreement, "slow": figures["flow"] < accept.flow[0],
-             "fast": figures["flow"] > accept.flow[1], "flickers": figures["warp_error"] > accept.warp_error}
+    """ "accepted", or what is wrong with a walk."""
+    wrong = {
+        "bare": figures["sprites"] < accept.sprites,
+        "unknown": figures["unknown"] > accept.unknown,
+        "disagrees": figures["agreement"] < accept.agreement,
+        "slow": figures["flow"] < accept.flow[0],
+        "fast": figures["flow"] > accept.flow[1],
+        "flickers": figures["warp_error"] > accept.warp_error,
+    }
     return next((what for what, so in wrong.items() if so), "accepted")
 
 
-def draw_clips(where: str, splits: list[str], folder: str, size: Size, n_frames: int, seed: int, n_draws: int,
-               manner: _doom_walk.Walk, accept: Accept) -> tuple[list[tuple[dict, Path]], dict[str, int]]:
+def draw_clips(
+    where: str,
+    splits: list[str],
+    folder: str,
+    size: Size,
+    n_frames: int,
+    seed: int,
+    n_draws: int,
+    manner: _doom_walk.Walk,
+    accept: Accept,
+) -> tuple[list[tuple[dict, Path]], dict[str, int]]:
     """Walk through one map until there is a clip for each of `splits`, or n_draws walks were made.
 
     returns    [(clip, file of its arrays in folder)], and of the walks after the last clip, why refused: how many
@@ -104,10 +136,23 @@ def draw_clips(where: str, splits: list[str], folder: str, size: Size, n_frames:
     return done, refused
 
 
-def prepare(out: Path, *, name: str, cache: Path, size: Size, train_maps: list[str] | Literal["all"],
-            unseen_maps: list[str] | Literal["all", "validation"], n_train_clips: Count, n_test_clips: Count,
-            n_unseen_clips: Count, n_frames: Annotated[int, Range(2)], seed: Natural, n_draws: Count,
-            walk: _doom_walk.Walk, accept: Accept) -> None:
+def prepare(
+    out: Path,
+    *,
+    name: str,
+    cache: Path,
+    size: Size,
+    train_maps: list[str] | Literal["all"],
+    unseen_maps: list[str] | Literal["all", "validation"],
+    n_train_clips: Count,
+    n_test_clips: Count,
+    n_unseen_clips: Count,
+    n_frames: Annotated[int, Range(2)],
+    seed: Natural,
+    n_draws: Count,
+    walk: _doom_walk.Walk,
+    accept: Accept,
+) -> None:
     """Render and write the clip store. The same parameters give the same bytes on one kind of machine.
 
     cache                  not used: nothing is downloaded
@@ -121,6 +166,7 @@ def prepare(out: Path, *, name: str, cache: Path, size: Size, train_maps: list[s
     """
     from v2vbench import clips
     from v2vbench.progress import progress, say
+
     where = f"datasets.{name}"
     if size[1] not in _doom_walk.ENGINE or size[1] != 2 * size[0]:
         sizes = ", ".join(str([width // 2, width]) for width in _doom_walk.ENGINE)
@@ -148,8 +194,10 @@ def prepare(out: Path, *, name: str, cache: Path, size: Size, train_maps: list[s
             n = min(len(maps), len(cores))
             pool = ProcessPoolExecutor(n, get_context("spawn"), _doom_walk.follow_parent, (folder,))
             try:
-                drawn = [pool.submit(draw_clips, m, splits[m], folder, size, n_frames, seed, n_draws, walk, accept)
-                         for m in maps]
+                drawn = [
+                    pool.submit(draw_clips, m, splits[m], folder, size, n_frames, seed, n_draws, walk, accept)
+                    for m in maps
+                ]
                 for m, future in zip(maps, drawn):
                     done, left = future.result()
                     refused.update(left)
@@ -175,10 +223,19 @@ def prepare(out: Path, *, name: str, cache: Path, size: Size, train_maps: list[s
         say(f"prepare {name}: {walks}")
 
     facts = clips.Facts(
-        name=name, title="Freedoom", about="Walks through the maps of a game; labels, motion and occlusion are exact.",
-        standing="benchmark", fps=35 / _doom_walk.TICS, source="labels", label_names=_doom.LABELS, cluster="map",
-        label_colours=COLOURS, size=size, **SOURCE,
-        groups={"seen": "new walks through the training maps", "unseen": "maps never trained on"})
+        name=name,
+        title="Freedoom",
+        about="Walks through the maps of a game; labels, motion and occlusion are exact.",
+        standing="benchmark",
+        fps=35 / _doom_walk.TICS,
+        source="labels",
+        label_names=_doom.LABELS,
+        cluster="map",
+        label_colours=COLOURS,
+        size=size,
+        **SOURCE,
+        groups={"seen": "new walks through the training maps", "unseen": "maps never trained on"},
+    )
     total = sum(map(len, splits.values()))
     with closing(render()) as rendered:
         clips.write(out, facts, progress(rendered, f"prepare {name}", unit="clip", total=total))

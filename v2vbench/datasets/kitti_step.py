@@ -1,4 +1,5 @@
 """Label maps to street video: KITTI-STEP (Weber et al. 2021), 21 drives with labels of every frame, 15 GB."""
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +11,28 @@ from v2vbench import clips, fetch, flow
 from v2vbench.params import Count, Fault, Natural, Size
 from v2vbench.progress import progress
 
-LABELS = {      # name: colour, at the place of its id; other ids are 255, void
-    "road": (128, 64, 128), "sidewalk": (244, 35, 232), "building": (70, 70, 70), "wall": (102, 102, 156),
-    "fence": (190, 153, 153), "pole": (153, 153, 153), "traffic light": (250, 170, 30), "traffic sign": (220, 220, 0),
-    "vegetation": (107, 142, 35), "terrain": (152, 251, 152), "sky": (70, 130, 180), "person": (220, 20, 60),
-    "rider": (255, 0, 0), "car": (0, 0, 142), "truck": (0, 0, 70), "bus": (0, 60, 100), "train": (0, 80, 100),
-    "motorcycle": (0, 0, 230), "bicycle": (119, 11, 32)}
-WITH_INSTANCES = 11, 13                        # person, car
+LABELS = {  # name: colour, at the place of its id; other ids are 255, void
+    "road": (128, 64, 128),
+    "sidewalk": (244, 35, 232),
+    "building": (70, 70, 70),
+    "wall": (102, 102, 156),
+    "fence": (190, 153, 153),
+    "pole": (153, 153, 153),
+    "traffic light": (250, 170, 30),
+    "traffic sign": (220, 220, 0),
+    "vegetation": (107, 142, 35),
+    "terrain": (152, 251, 152),
+    "sky": (70, 130, 180),
+    "person": (220, 20, 60),
+    "rider": (255, 0, 0),
+    "car": (0, 0, 142),
+    "truck": (0, 0, 70),
+    "bus": (0, 60, 100),
+    "train": (0, 80, 100),
+    "motorcycle": (0, 0, 230),
+    "bicycle": (119, 11, 32),
+}
+WITH_INSTANCES = 11, 13  # person, car
 LICENCE = "CC BY-NC-SA 3.0 (KITTI)"
 
 
@@ -48,7 +64,7 @@ def pixels(path: Path) -> np.ndarray:
             if file.mode != "RGB":
                 raise Fault(f"{path}: is {file.mode}, expected RGB; unpack the archive again")
             return np.asarray(file)
-    except (OSError, SyntaxError) as error:                        # PIL's name for a broken chunk
+    except (OSError, SyntaxError) as error:  # PIL's name for a broken chunk
         raise Fault(f"{path}: {error}; unpack the archive again") from None
 
 
@@ -65,7 +81,7 @@ def read(image: Path, label: Path, size: Size) -> tuple[np.ndarray, np.ndarray, 
     scale = max(size[0] / H, size[1] / W)
     cut = round(size[0] / scale), round(size[1] / scale)
     top, left = (H - cut[0]) // 2, (W - cut[1]) // 2
-    real, panoptic = (array[top:top + cut[0], left:left + cut[1]] for array in (real, panoptic))
+    real, panoptic = (array[top : top + cut[0], left : left + cut[1]] for array in (real, panoptic))
     real = cv2.resize(real, size[::-1], interpolation=cv2.INTER_AREA)
     panoptic = cv2.resize(panoptic, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     ids, high, low = np.moveaxis(panoptic, -1, 0)
@@ -75,8 +91,18 @@ def read(image: Path, label: Path, size: Size) -> tuple[np.ndarray, np.ndarray, 
     return real, ids.copy(), np.where(np.isin(ids, WITH_INSTANCES), instance, 0).astype(np.uint16)
 
 
-def prepare(out: Path, *, name: str, cache: Path, size: Size, n_frames: Count, images: fetch.Archive,
-            labels: fetch.Archive, train: tuple[Natural, ...], val: tuple[Natural, ...]) -> None:
+def prepare(
+    out: Path,
+    *,
+    name: str,
+    cache: Path,
+    size: Size,
+    n_frames: Count,
+    images: fetch.Archive,
+    labels: fetch.Archive,
+    train: tuple[Natural, ...],
+    val: tuple[Natural, ...],
+) -> None:
     """Download both archives, or take the copy that V2VBENCH_DATA names, and write the clip store.
 
     n_frames         a clip; drives are cut into clips end to end, and what is left at a drive's end is not used
@@ -90,33 +116,63 @@ def prepare(out: Path, *, name: str, cache: Path, size: Size, n_frames: Count, i
     if own := fetch.own_copy():
         roots, hashes = (own, own), ("own copy", "own copy")
     else:
-        roots, hashes = zip(fetch.archive(images, cache, only="training/image_02/"),
-                            fetch.archive(labels, cache, only="panoptic_maps/"))
-    starts = []                                                    # (split, drive, first frame, its files)
+        roots, hashes = zip(
+            fetch.archive(images, cache, only="training/image_02/"), fetch.archive(labels, cache, only="panoptic_maps/")
+        )
+    starts = []  # (split, drive, first frame, its files)
     for split, drives in (("train", train), ("val", val)):
         for drive in drives:
-            files = frames(folder(roots[0], f"training/image_02/{drive:04d}", f"images/{split}/{drive:04d}"),
-                           folder(roots[1], f"panoptic_maps/{split}/{drive:04d}"))
-            starts += [(split, drive, first, files[first:first + n_frames])
-                       for first in range(0, len(files) - n_frames + 1, n_frames)]
+            files = frames(
+                folder(roots[0], f"training/image_02/{drive:04d}", f"images/{split}/{drive:04d}"),
+                folder(roots[1], f"panoptic_maps/{split}/{drive:04d}"),
+            )
+            starts += [
+                (split, drive, first, files[first : first + n_frames])
+                for first in range(0, len(files) - n_frames + 1, n_frames)
+            ]
         if not any(start[0] == split for start in starts):
             raise Fault(f"datasets.{name}: no drive of {split} has {n_frames} frames")
 
     def cut() -> Iterator[tuple[dict, dict]]:
         for split, drive, first, files in progress(starts, f"prepare {name}", unit="frame", scale=n_frames):
             real, label, instance = map(np.stack, zip(*(read(*pair, size) for pair in files)))
-            motion, occluded = map(np.stack, zip(*(flow.estimate_checked(*real[t - 1:t + 1]) for t in range(1, n_frames))))
-            clip = {"id": f"{drive:04d}-{first:06d}", "split": split, "cluster": f"{drive:04d}", "licence": LICENCE,
-                    "images_sha256": hashes[0], "labels_sha256": hashes[1],
-                    "origin": f"KITTI-STEP, drive {drive:04d}, frames {first} to {first + n_frames - 1}"}
-            yield clip, {"real": real, "label": label, "instance": instance, "flow": motion.astype(np.float16),
-                         "occluded": occluded}
+            motion, occluded = map(
+                np.stack, zip(*(flow.estimate_checked(*real[t - 1 : t + 1]) for t in range(1, n_frames)))
+            )
+            clip = {
+                "id": f"{drive:04d}-{first:06d}",
+                "split": split,
+                "cluster": f"{drive:04d}",
+                "licence": LICENCE,
+                "images_sha256": hashes[0],
+                "labels_sha256": hashes[1],
+                "origin": f"KITTI-STEP, drive {drive:04d}, frames {first} to {first + n_frames - 1}",
+            }
+            yield (
+                clip,
+                {
+                    "real": real,
+                    "label": label,
+                    "instance": instance,
+                    "flow": motion.astype(np.float16),
+                    "occluded": occluded,
+                },
+            )
 
     facts = clips.Facts(
-        name=name, title="KITTI-STEP", standing="benchmark", cluster="video", fps=10.0, source="labels", size=size,
+        name=name,
+        title="KITTI-STEP",
+        standing="benchmark",
+        cluster="video",
+        fps=10.0,
+        source="labels",
+        size=size,
         about="Drives through Karlsruhe seen from a car: 19 classes in every frame, people and cars told apart. Flow "
-              "and occlusion are estimated.",
-        label_names=tuple(LABELS), label_colours=tuple(LABELS.values()),
+        "and occlusion are estimated.",
+        label_names=tuple(LABELS),
+        label_colours=tuple(LABELS.values()),
         groups={"val": "drives never seen in training"},
-        origin=f"{images.url} and {labels.url}", licence=LICENCE)
+        origin=f"{images.url} and {labels.url}",
+        licence=LICENCE,
+    )
     clips.write(out, facts, cut())

@@ -1,4 +1,5 @@
 """CLIP's image tower, ViT-L/14 at 336 px: what a network sees that learned to tell which words a picture goes with, for CMMD."""
+
 import functools
 import warnings
 
@@ -11,7 +12,7 @@ from v2vbench.passes import passes
 
 PX, PATCH, BATCH = 336, 14, 1
 SIZES = dict(width=1024, n_blocks=24, n_heads=16, n_out=768)
-MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)      # OpenAI's, on 0..1
+MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # OpenAI's, on 0..1
 
 
 class QuickGELU(nn.Module):
@@ -29,7 +30,11 @@ class Block(nn.Module):
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attn = nn.MultiheadAttention(width, n_heads, batch_first=True)
         self.mlp = nn.Sequential()
-        for name, layer in (("c_fc", nn.Linear(width, 4 * width)), ("gelu", QuickGELU()), ("c_proj", nn.Linear(4 * width, width))):
+        for name, layer in (
+            ("c_fc", nn.Linear(width, 4 * width)),
+            ("gelu", QuickGELU()),
+            ("c_proj", nn.Linear(4 * width, width)),
+        ):
             self.mlp.add_module(name, layer)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,12 +53,14 @@ class Network(nn.Module):
         self.class_embedding = nn.Parameter(torch.zeros(width))
         self.positional_embedding = nn.Parameter(torch.zeros(1 + (PX // PATCH) ** 2, width))
         self.ln_pre, self.ln_post = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.transformer = nn.ModuleDict({"resblocks": nn.Sequential(*(Block(width, n_heads) for _ in range(n_blocks)))})
+        self.transformer = nn.ModuleDict(
+            {"resblocks": nn.Sequential(*(Block(width, n_heads) for _ in range(n_blocks)))}
+        )
         self.proj = nn.Parameter(torch.zeros(width, n_out))
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, 3, 336, 336) less MEAN, by DEVIATION; returns the class token's embedding (n, n_out), of any length."""
-        x = self.conv1(images).flatten(2).transpose(1, 2)                                            # (n, 576, width)
+        x = self.conv1(images).flatten(2).transpose(1, 2)  # (n, 576, width)
         x = torch.cat([self.class_embedding.expand(len(x), 1, -1), x], 1) + self.positional_embedding
         return self.ln_post(self.transformer["resblocks"](self.ln_pre(x))[:, 0]) @ self.proj
 
@@ -66,17 +73,19 @@ def network(sha256: str) -> Network:
     raises    Fault where the file holds others
     """
     path, prefix = files.path("clip_l14_336"), "visual."
-    with torch.device("meta"):                                                                       # nothing drawn at random
+    with torch.device("meta"):  # nothing drawn at random
         net = Network(**SIZES)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")      # PyTorch would have another format by now
+            warnings.simplefilter("ignore")  # PyTorch would have another format by now
             whole = torch.jit.load(str(path), map_location="cpu").state_dict()
         tower = {name.removeprefix(prefix): value.float() for name, value in whole.items() if name.startswith(prefix)}
         net.load_state_dict(tower, assign=True)
     except RuntimeError as error:
-        raise Fault(f"{path}: not the weights of CLIP's ViT-L/14 at 336 px ({str(error).splitlines()[-1].strip()}); delete it and run "
-                    f"{files.FETCH}") from None
+        raise Fault(
+            f"{path}: not the weights of CLIP's ViT-L/14 at 336 px ({str(error).splitlines()[-1].strip()}); delete it and run "
+            f"{files.FETCH}"
+        ) from None
     return net.eval().requires_grad_(False)
 
 
@@ -86,6 +95,7 @@ class Extractor:
     Frames are squashed to 336 x 336 with PyTorch's bicubic, no antialias and nothing clipped, as cmmd-pytorch does.
     source    Radford et al. 2021 (CLIP); Jayasumana et al. 2024 (CMMD)
     """
+
     VERSION = 1
 
     def __init__(self):

@@ -1,4 +1,5 @@
 """DINOv2's ViT-S/14: what a network sees that learned from 142 million pictures without a label, for FD-DINOv2."""
+
 import functools
 
 import torch
@@ -10,8 +11,8 @@ from v2vbench.params import Fault
 from v2vbench.passes import passes
 
 PX, PATCH, BATCH = 224, 14, 4
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)      # ImageNet's, on 0..1
-OFFSET = 0.1      # that the published code adds to the number of patches where it resizes positions: it moves them a little
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, on 0..1
+OFFSET = 0.1  # that the published code adds to the number of patches where it resizes positions: it moves them a little
 
 
 class Block(nn.Module):
@@ -27,7 +28,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, tokens, width) to the same."""
-        q, k, v = self.attn["qkv"](self.norm1(x)).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)     # (n, heads, tokens, 64)
+        q, k, v = (
+            self.attn["qkv"](self.norm1(x)).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+        )  # (n, heads, tokens, 64)
         seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x = x + self.ls1["gamma"] * self.attn["proj"](seen)
         return x + self.ls2["gamma"] * self.mlp["fc2"](F.gelu(self.mlp["fc1"](self.norm2(x))))
@@ -39,7 +42,7 @@ class Network(nn.Module):
     def __init__(self, width: int = 384, n_blocks: int = 12, n_heads: int = 6, n_patches: int = 37):
         super().__init__()
         self.cls_token, self.mask_token = nn.Parameter(torch.zeros(1, 1, width)), nn.Parameter(torch.zeros(1, width))
-        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + n_patches ** 2, width))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + n_patches**2, width))
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, PATCH, PATCH)})
         self.blocks = nn.ModuleList(Block(width, n_heads) for _ in range(n_blocks))
         self.norm, self.n_patches = nn.LayerNorm(width, eps=1e-6), n_patches
@@ -53,7 +56,7 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, 3, px, px) less MEAN, by DEVIATION, px a multiple of 14; returns the normalised class token (n, width)."""
-        x = self.patch_embed["proj"](images).flatten(2).transpose(1, 2)                                           # (n, patches, width)
+        x = self.patch_embed["proj"](images).flatten(2).transpose(1, 2)  # (n, patches, width)
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.positions(images.shape[-1] // PATCH)
         for block in self.blocks:
             x = block(x)
@@ -63,13 +66,15 @@ class Network(nn.Module):
 @functools.cache
 def network(sha256: str) -> Network:
     """ViT-S/14 with its weights, made once for each content of its file; raises Fault where the file holds others."""
-    with torch.device("meta"):                                                                                    # nothing drawn at random
+    with torch.device("meta"):  # nothing drawn at random
         net = Network()
     try:
         net.load_state_dict(files.load("dinov2_vits14"), assign=True)
     except RuntimeError as error:
-        raise Fault(f"{files.path('dinov2_vits14')}: not the weights of DINOv2's ViT-S/14 ({str(error).splitlines()[-1].strip()}); "
-                    f"delete it and run {files.FETCH}") from None
+        raise Fault(
+            f"{files.path('dinov2_vits14')}: not the weights of DINOv2's ViT-S/14 ({str(error).splitlines()[-1].strip()}); "
+            f"delete it and run {files.FETCH}"
+        ) from None
     return net.eval().requires_grad_(False)
 
 
@@ -79,6 +84,7 @@ class Extractor:
     Frames are squashed to 224 x 224 with Pillow's bicubic of floats, dgm-eval's `clean_resize`.
     source    Oquab et al. 2023 (DINOv2); Stein et al. 2023 (FD-DINOv2, dgm-eval)
     """
+
     VERSION = 1
 
     def __init__(self):

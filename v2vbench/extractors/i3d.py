@@ -1,4 +1,5 @@
 """Inception-I3D, the network of FVD and of the video FID of vid2vid's heirs."""
+
 import functools
 import warnings
 from collections.abc import Callable
@@ -12,18 +13,25 @@ from v2vbench import weights as files
 from v2vbench.params import Count, Fault, Range
 from v2vbench.passes import passes
 
-N_CLASSES = 400                                # of Kinetics-400
-MIXED = {                                      # channels of the branches: 1x1; 1x1, 3x3; 1x1, 3x3; 1x1 after the pool
-    "3b": (64, 96, 128, 16, 32, 32), "3c": (128, 128, 192, 32, 96, 64), "4b": (192, 96, 208, 16, 48, 64),
-    "4c": (160, 112, 224, 24, 64, 64), "4d": (128, 128, 256, 24, 64, 64), "4e": (112, 144, 288, 32, 64, 64),
-    "4f": (256, 160, 320, 32, 128, 128), "5b": (256, 160, 320, 32, 128, 128), "5c": (384, 192, 384, 48, 128, 128)}
-EPS = {"videogpt": 1e-5, "piergiaj": 1e-3}     # of batch norm, as each port's own code has it
+N_CLASSES = 400  # of Kinetics-400
+MIXED = {  # channels of the branches: 1x1; 1x1, 3x3; 1x1, 3x3; 1x1 after the pool
+    "3b": (64, 96, 128, 16, 32, 32),
+    "3c": (128, 128, 192, 32, 96, 64),
+    "4b": (192, 96, 208, 16, 48, 64),
+    "4c": (160, 112, 224, 24, 64, 64),
+    "4d": (128, 128, 256, 24, 64, 64),
+    "4e": (112, 144, 288, 32, 64, 64),
+    "4f": (256, 160, 320, 32, 128, 128),
+    "5b": (256, 160, 320, 32, 128, 128),
+    "5c": (384, 192, 384, 48, 128, 128),
+}
+EPS = {"videogpt": 1e-5, "piergiaj": 1e-3}  # of batch norm, as each port's own code has it
 
 
 def same(x: Tensor, kernel: tuple, stride: tuple) -> Tensor:
     """Pad (n, C, T, H, W) with zeros as TensorFlow's 'same': ceil(size / stride) results, an odd pixel at the end."""
     pads = []
-    for size, k, s in zip(x.shape[:1:-1], kernel[::-1], stride[::-1]):           # F.pad counts from the last axis
+    for size, k, s in zip(x.shape[:1:-1], kernel[::-1], stride[::-1]):  # F.pad counts from the last axis
         total = max((-(-size // s) - 1) * s + k - size, 0)
         pads += [total // 2, total - total // 2]
     return F.pad(x, pads)
@@ -90,10 +98,10 @@ class Network(nn.Module):
         self.logits = Unit(n, N_CLASSES, 1, eps=None)
 
     def forward(self, x: Tensor, output: Literal["logits", "pool"]) -> Tensor:
-        *trunk, logits = self.children()                                          # in the order above
+        *trunk, logits = self.children()  # in the order above
         for layer in trunk:
             x = layer(x)
-        x = F.avg_pool3d(x, (2, *x.shape[3:]), stride=1)                          # (n, 1024, T / 8 - 1, 1, 1)
+        x = F.avg_pool3d(x, (2, *x.shape[3:]), stride=1)  # (n, 1024, T / 8 - 1, 1, 1)
         return (logits(x) if output == "logits" else x).mean((2, 3, 4))
 
 
@@ -102,7 +110,7 @@ def from_state(state: dict[str, Tensor], eps: float) -> Network:
 
     The older file was written before PyTorch counted the batches that a batch norm has seen; nothing here reads that number.
     """
-    with torch.device("meta"):                                                    # nothing drawn at random
+    with torch.device("meta"):  # nothing drawn at random
         net = Network(eps)
     counters = {name: torch.tensor(0) for name in net.state_dict() if name.endswith("num_batches_tracked")}
     net.load_state_dict(counters | dict(state), assign=True)
@@ -117,10 +125,12 @@ def network(name: str, sha256: str) -> nn.Module:
         if name != "tfhub":
             return from_state(files.load(f"i3d_{name}"), EPS[name])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)                        # PyTorch would have another format by now
+            warnings.simplefilter("ignore", FutureWarning)  # PyTorch would have another format by now
             return torch.jit.load(str(path), map_location="cpu").eval()
     except RuntimeError as error:
-        raise Fault(f"{path}: not the weights of I3D ({str(error).splitlines()[-1].strip()}); delete it and run {files.FETCH}") from None
+        raise Fault(
+            f"{path}: not the weights of I3D ({str(error).splitlines()[-1].strip()}); delete it and run {files.FETCH}"
+        ) from None
 
 
 class Extractor:
@@ -138,35 +148,68 @@ class Extractor:
     source      Unterthiner et al. 2018 (FVD); Carreira and Zisserman 2017 (I3D)
     raises      Fault for settings that do not go together
     """
+
     VERSION = 1
 
-    def __init__(self, *, weights: Literal["tfhub", "stylegan-v", "videogpt", "piergiaj"], output: Literal["logits", "pool"],
-                 n_frames: Annotated[int, Range(10)], stride: Count, resize: Literal["torch-bilinear", "short-side-crop"],
-                 px: Annotated[int, Range(32)]):
+    def __init__(
+        self,
+        *,
+        weights: Literal["tfhub", "stylegan-v", "videogpt", "piergiaj"],
+        output: Literal["logits", "pool"],
+        n_frames: Annotated[int, Range(10)],
+        stride: Count,
+        resize: Literal["torch-bilinear", "short-side-crop"],
+        px: Annotated[int, Range(32)],
+    ):
         whole = weights in ("tfhub", "stylegan-v")
         if whole and (output, px) != ("logits", 224):
-            raise Fault(f"i3d: weights {weights} give logits of 224 px alone; write output: logits and px: 224, or take videogpt")
+            raise Fault(
+                f"i3d: weights {weights} give logits of 224 px alone; write output: logits and px: 224, or take videogpt"
+            )
         if weights == "stylegan-v" and (n_frames, resize) != (16, "torch-bilinear"):
-            raise Fault("i3d: weights stylegan-v are its protocol; write n_frames: 16 and resize: torch-bilinear, or take tfhub")
-        video_fid = {"frechet": "video FID (I3D)", "kernel": "video KID (I3D)"}, {"frechet": "vfid-i3d", "kernel": "vkid-i3d"}
-        whose, slug = {"tfhub": ("", "i3d"), "stylegan-v": (" (StyleGAN-V)", "stylegan-v"), "videogpt": (" (VideoGPT)", "videogpt"),
-                       "piergiaj": (" (I3D, DeepMind's weights)", "i3d-piergiaj")}[weights]
+            raise Fault(
+                "i3d: weights stylegan-v are its protocol; write n_frames: 16 and resize: torch-bilinear, or take tfhub"
+            )
+        video_fid = (
+            {"frechet": "video FID (I3D)", "kernel": "video KID (I3D)"},
+            {"frechet": "vfid-i3d", "kernel": "vkid-i3d"},
+        )
+        whose, slug = {
+            "tfhub": ("", "i3d"),
+            "stylegan-v": (" (StyleGAN-V)", "stylegan-v"),
+            "videogpt": (" (VideoGPT)", "videogpt"),
+            "piergiaj": (" (I3D, DeepMind's weights)", "i3d-piergiaj"),
+        }[weights]
         fvd = {"frechet": f"FVD{whose}", "kernel": f"KVD{whose}"}, {"frechet": f"fvd-{slug}", "kernel": f"kvd-{slug}"}
         self.titles, self.ids = fvd if output == "logits" else video_fid
         self.name = "tfhub" if whole else weights
-        self.rows = f"{self.name}:{px}-{resize}:{n_frames}f-stride{stride}:{output}{400 if output == 'logits' else 1024}"
-        self.weights, self.resize, self.snippet, self.output = (f"i3d_{self.name}",), (resize, px), (n_frames, stride), output
+        self.rows = (
+            f"{self.name}:{px}-{resize}:{n_frames}f-stride{stride}:{output}{400 if output == 'logits' else 1024}"
+        )
+        self.weights, self.resize, self.snippet, self.output = (
+            (f"i3d_{self.name}",),
+            (resize, px),
+            (n_frames, stride),
+            output,
+        )
 
     def extract(self, images: Tensor) -> Tensor:
         """images (n, n_frames, 3, px, px) on 0..255; returns (n, 400) or (n, 1024); raises Fault where there are no weights."""
         net = network(self.name, files.sha256(self.weights[0]))
-        return passes(self._torchscript(net) if self.name == "tfhub" else lambda part: net(
-            part.transpose(1, 2) / 127.5 - 1, self.output), images, 1)
+        return passes(
+            self._torchscript(net)
+            if self.name == "tfhub"
+            else lambda part: net(part.transpose(1, 2) / 127.5 - 1, self.output),
+            images,
+            1,
+        )
 
     @staticmethod
     def _torchscript(net: Callable) -> Callable:
         """The file's own preprocessing is part of it: 0..255 to [-1, 1], and a resize that leaves 224 px as they are."""
+
         def rows(part: Tensor) -> Tensor:
-            with torch.jit.optimized_execution(False):                            # else the second call is compiled to other last digits
+            with torch.jit.optimized_execution(False):  # else the second call is compiled to other last digits
                 return net(part.transpose(1, 2).contiguous(), rescale=True, resize=True, return_features=True)
+
         return rows

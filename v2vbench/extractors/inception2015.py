@@ -1,4 +1,5 @@
 """The network of FID: Inception as Google gave it away on 5 December 2015, not torchvision's."""
+
 import functools
 from pathlib import Path
 from typing import Literal
@@ -12,11 +13,12 @@ from v2vbench.passes import passes
 
 PX, BATCH = 299, 4
 
-PROTOCOLS = {      # by resize: who measures so, rows, and what 0..255 becomes: (x - middle) / half
+PROTOCOLS = {  # by resize: who measures so, rows, and what 0..255 becomes: (x - middle) / half
     "tf": ("", "299-tf-bilinear:pool2048", 128, 128),
     "torch-bilinear": ("pytorch-fid", "299-torch-bilinear:pool2048", 127.5, 127.5),
     "pil-bicubic": ("clean-fid", "299-pil-bicubic:pool2048", 128, 128),
-    "torch-antialias": ("torchmetrics1.8", "299-torch-bilinear-antialias:pool2048", 128, 128)}
+    "torch-antialias": ("torchmetrics1.8", "299-torch-bilinear-antialias:pool2048", 128, 128),
+}
 
 
 class Network:
@@ -32,7 +34,8 @@ class Network:
 
     def __init__(self, state: dict[str, Tensor], dtype: torch.dtype):
         from torchvision.models import inception_v3
-        with torch.device("meta"):                                     # names and shapes, nothing drawn at random
+
+        with torch.device("meta"):  # names and shapes, nothing drawn at random
             plan = inception_v3(num_classes=1008, aux_logits=False, init_weights=False, transform_input=False)
         plan.load_state_dict(state, assign=True)
         self.layers, self.dtype = {}, dtype
@@ -41,34 +44,77 @@ class Network:
                 scale = layer.bn.weight.double() / (layer.bn.running_var.double() + layer.bn.eps).sqrt()
                 weight = layer.conv.weight.double() * scale[:, None, None, None]
                 bias = layer.bn.bias.double() - layer.bn.running_mean.double() * scale
-                self.layers[name] = (weight.to(dtype, memory_format=torch.channels_last), bias.to(dtype),
-                                     layer.conv.padding, layer.conv.stride, (1, 1), 1)
+                self.layers[name] = (
+                    weight.to(dtype, memory_format=torch.channels_last),
+                    bias.to(dtype),
+                    layer.conv.padding,
+                    layer.conv.stride,
+                    (1, 1),
+                    1,
+                )
         # oneDNN wherever there is it: on one thread conv2d hands 1x1 convolutions to the matrix product, at less than half the speed
         onednn = torch.backends.mkldnn.is_available() and dtype == torch.float32
-        self.convolution = torch.mkldnn_convolution if onednn else lambda x, weight, bias, padding, stride, *rest: F.conv2d(
-            x, weight, bias, stride, padding, *rest)
+        self.convolution = (
+            torch.mkldnn_convolution
+            if onednn
+            else lambda x, weight, bias, padding, stride, *rest: F.conv2d(x, weight, bias, stride, padding, *rest)
+        )
 
     def __call__(self, x: Tensor) -> Tensor:
         """(n, 3, 299, 299) to (n, 2048)."""
         x = x.to(self.dtype, memory_format=torch.channels_last)
-        x = F.max_pool2d(self._chain(x, "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"), 3, 2)       # (n, 64, 73, 73)
-        x = F.max_pool2d(self._chain(x, "Conv2d_3b_1x1", "Conv2d_4a_3x3"), 3, 2)                        # (n, 192, 35, 35)
+        x = F.max_pool2d(self._chain(x, "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"), 3, 2)  # (n, 64, 73, 73)
+        x = F.max_pool2d(self._chain(x, "Conv2d_3b_1x1", "Conv2d_4a_3x3"), 3, 2)  # (n, 192, 35, 35)
         for block in ("Mixed_5b.", "Mixed_5c.", "Mixed_5d."):
-            x = torch.cat([self._chain(x, block + "branch1x1"), self._branch(x, block + "branch5x5_", 2),
-                           self._branch(x, block + "branch3x3dbl_", 3), self._pooled(x, block)], 1)     # 256, 288, 288 channels
-        x = torch.cat([self._chain(x, "Mixed_6a.branch3x3"), self._branch(x, "Mixed_6a.branch3x3dbl_", 3),
-                       F.max_pool2d(x, 3, 2)], 1)                                                       # (n, 768, 17, 17)
+            x = torch.cat(
+                [
+                    self._chain(x, block + "branch1x1"),
+                    self._branch(x, block + "branch5x5_", 2),
+                    self._branch(x, block + "branch3x3dbl_", 3),
+                    self._pooled(x, block),
+                ],
+                1,
+            )  # 256, 288, 288 channels
+        x = torch.cat(
+            [self._chain(x, "Mixed_6a.branch3x3"), self._branch(x, "Mixed_6a.branch3x3dbl_", 3), F.max_pool2d(x, 3, 2)],
+            1,
+        )  # (n, 768, 17, 17)
         for block in ("Mixed_6b.", "Mixed_6c.", "Mixed_6d.", "Mixed_6e."):
-            x = torch.cat([self._chain(x, block + "branch1x1"), self._branch(x, block + "branch7x7_", 3),
-                           self._branch(x, block + "branch7x7dbl_", 5), self._pooled(x, block)], 1)
-        x = torch.cat([self._branch(x, "Mixed_7a.branch3x3_", 2), self._branch(x, "Mixed_7a.branch7x7x3_", 4),
-                       F.max_pool2d(x, 3, 2)], 1)                                                       # (n, 1280, 8, 8)
+            x = torch.cat(
+                [
+                    self._chain(x, block + "branch1x1"),
+                    self._branch(x, block + "branch7x7_", 3),
+                    self._branch(x, block + "branch7x7dbl_", 5),
+                    self._pooled(x, block),
+                ],
+                1,
+            )
+        x = torch.cat(
+            [
+                self._branch(x, "Mixed_7a.branch3x3_", 2),
+                self._branch(x, "Mixed_7a.branch7x7x3_", 4),
+                F.max_pool2d(x, 3, 2),
+            ],
+            1,
+        )  # (n, 1280, 8, 8)
         for block in ("Mixed_7b.", "Mixed_7c."):
             one, two = self._branch(x, block + "branch3x3_", 1), self._branch(x, block + "branch3x3dbl_", 2)
-            pooled = self._pooled(x, block) if block == "Mixed_7b." else self._chain(F.max_pool2d(x, 3, 1, 1), block + "branch_pool")
-            x = torch.cat([self._chain(x, block + "branch1x1"),
-                           self._chain(one, block + "branch3x3_2a"), self._chain(one, block + "branch3x3_2b"),
-                           self._chain(two, block + "branch3x3dbl_3a"), self._chain(two, block + "branch3x3dbl_3b"), pooled], 1)
+            pooled = (
+                self._pooled(x, block)
+                if block == "Mixed_7b."
+                else self._chain(F.max_pool2d(x, 3, 1, 1), block + "branch_pool")
+            )
+            x = torch.cat(
+                [
+                    self._chain(x, block + "branch1x1"),
+                    self._chain(one, block + "branch3x3_2a"),
+                    self._chain(one, block + "branch3x3_2b"),
+                    self._chain(two, block + "branch3x3dbl_3a"),
+                    self._chain(two, block + "branch3x3dbl_3b"),
+                    pooled,
+                ],
+                1,
+            )
         return x.mean((2, 3))
 
     def _chain(self, x: Tensor, *names: str) -> Tensor:
@@ -97,6 +143,7 @@ class Extractor:
               pil-bicubic clean-fid's, torch-antialias torchmetrics' since 1.8
     source    Heusel et al. 2017; the graph inception-2015-12-05, its weights ported by pytorch-fid and torch-fidelity
     """
+
     VERSION = 1
 
     def __init__(self, *, resize: Literal["tf", "torch-bilinear", "pil-bicubic", "torch-antialias"]):

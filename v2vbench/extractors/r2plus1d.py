@@ -1,4 +1,5 @@
 """R(2+1)D-18 of Kinetics-400 as torchvision trained it: convolutions in space and in time by turns, a second opinion on FVD."""
+
 import functools
 from typing import Annotated, Literal
 
@@ -9,7 +10,7 @@ from v2vbench.extractors.s3d import middle, normalised
 from v2vbench.params import Count, Fault, Range
 from v2vbench.passes import passes
 
-CROPPED = 112 / 128                            # of the resized frame's side, the middle
+CROPPED = 112 / 128  # of the resized frame's side, the middle
 
 
 @functools.cache
@@ -19,12 +20,15 @@ def network(sha256: str) -> nn.Module:
     raises    Fault where the file holds others
     """
     from torchvision.models.video import r2plus1d_18
+
     net = r2plus1d_18(weights=None)
     try:
         net.load_state_dict(files.load("r2plus1d"))
     except RuntimeError as error:
-        raise Fault(f"{files.path('r2plus1d')}: not the weights of R(2+1)D-18 ({str(error).splitlines()[-1].strip()}); "
-                    f"delete it and run {files.FETCH}") from None
+        raise Fault(
+            f"{files.path('r2plus1d')}: not the weights of R(2+1)D-18 ({str(error).splitlines()[-1].strip()}); "
+            f"delete it and run {files.FETCH}"
+        ) from None
     net.fc = nn.Identity()
     return net.eval().requires_grad_(False)
 
@@ -39,10 +43,17 @@ class Extractor:
     px          side of the resized frame, of whose middle the network sees 7/8; torchvision: 128, then 112
     source      Tran et al. 2018 (R(2+1)D); torchvision's R2Plus1D_18_Weights.KINETICS400_V1
     """
+
     VERSION = 1
 
-    def __init__(self, *, n_frames: Annotated[int, Range(2)], stride: Count, px: Annotated[int, Range(32)],
-                 resize: Literal["torch-bilinear", "short-side-crop"]):
+    def __init__(
+        self,
+        *,
+        n_frames: Annotated[int, Range(2)],
+        stride: Count,
+        px: Annotated[int, Range(32)],
+        resize: Literal["torch-bilinear", "short-side-crop"],
+    ):
         self.titles = {"frechet": "FVD (R(2+1)D)", "kernel": "KVD (R(2+1)D)"}
         self.ids = {"frechet": "fvd-r2plus1d", "kernel": "kvd-r2plus1d"}
         self.rows = f"{px}-{resize}-crop{round(px * CROPPED)}:{n_frames}f-stride{stride}:pool512"

@@ -1,4 +1,5 @@
 """3-D ResNeXt-101 of Kinetics-400: the other network of the video FID of vid2vid's heirs."""
+
 import functools
 from typing import Annotated, Literal
 
@@ -11,8 +12,8 @@ from v2vbench.params import Count, Fault, Range
 from v2vbench.passes import passes
 
 CARDINALITY, N_CLASSES = 32, 400
-STAGES = ((128, 3), (256, 4), (512, 23), (1024, 3))        # channels inside the blocks, blocks; twice the channels come out
-MEAN = (114.7748, 107.7354, 99.4750)                       # R, G, B of ActivityNet on 0..255, which the network was trained with
+STAGES = ((128, 3), (256, 4), (512, 23), (1024, 3))  # channels inside the blocks, blocks; twice the channels come out
+MEAN = (114.7748, 107.7354, 99.4750)  # R, G, B of ActivityNet on 0..255, which the network was trained with
 
 
 class Block(nn.Module):
@@ -24,7 +25,9 @@ class Block(nn.Module):
         self.conv2, self.bn2 = nn.Conv3d(n, n, 3, stride, 1, groups=CARDINALITY, bias=False), nn.BatchNorm3d(n)
         self.conv3, self.bn3 = nn.Conv3d(n, 2 * n, 1, bias=False), nn.BatchNorm3d(2 * n)
         same = stride == 1 and n_in == 2 * n
-        self.downsample = None if same else nn.Sequential(nn.Conv3d(n_in, 2 * n, 1, stride, bias=False), nn.BatchNorm3d(2 * n))
+        self.downsample = (
+            None if same else nn.Sequential(nn.Conv3d(n_in, 2 * n, 1, stride, bias=False), nn.BatchNorm3d(2 * n))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu_(self.bn1(self.conv1(x)))
@@ -47,7 +50,7 @@ class Network(nn.Module):
             blocks = [Block(n_in if i == 0 else 2 * n, n, 2 if i == 0 and number > 1 else 1) for i in range(n_blocks)]
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
             n_in = 2 * n
-        self.fc = nn.Linear(n_in, N_CLASSES)               # in the file, and after the rows
+        self.fc = nn.Linear(n_in, N_CLASSES)  # in the file, and after the rows
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool3d(F.relu_(self.bn1(self.conv1(x))), 3, 2, 1)
@@ -62,9 +65,11 @@ def from_state(content: dict) -> Network:
     raises    RuntimeError where a name or a shape is another one
     """
     state = {name.removeprefix("module."): value for name, value in content.get("state_dict", content).items()}
-    with torch.device("meta"):                             # nothing drawn at random
+    with torch.device("meta"):  # nothing drawn at random
         net = Network()
-    counters = {name: torch.tensor(0) for name in net.state_dict() if name.endswith("num_batches_tracked")}   # older than these
+    counters = {
+        name: torch.tensor(0) for name in net.state_dict() if name.endswith("num_batches_tracked")
+    }  # older than these
     net.load_state_dict(counters | state, assign=True)
     return net.eval().requires_grad_(False)
 
@@ -75,8 +80,10 @@ def network(sha256: str) -> Network:
     try:
         return from_state(files.load("resnext101"))
     except RuntimeError as error:
-        raise Fault(f"{files.path('resnext101')}: not the weights of ResNeXt-101 ({str(error).splitlines()[-1].strip()}); "
-                    f"delete it and run {files.FETCH}") from None
+        raise Fault(
+            f"{files.path('resnext101')}: not the weights of ResNeXt-101 ({str(error).splitlines()[-1].strip()}); "
+            f"delete it and run {files.FETCH}"
+        ) from None
 
 
 class Extractor:
@@ -89,10 +96,18 @@ class Extractor:
     input       hara: 0..255 less the mean of its training; vfid-metrics: -1..1, which the network never saw and whose tables it translates
     source      Hara et al. 2018; the metric: vid2vid (Wang et al. 2018), as github.com/ZaiqiangWu/vfid-metrics has it
     """
+
     VERSION = 1
 
-    def __init__(self, *, n_frames: Annotated[int, Range(2)], stride: Count, px: Annotated[int, Range(32)],
-                 resize: Literal["torch-bilinear", "short-side-crop"], input: Literal["hara", "vfid-metrics"]):
+    def __init__(
+        self,
+        *,
+        n_frames: Annotated[int, Range(2)],
+        stride: Count,
+        px: Annotated[int, Range(32)],
+        resize: Literal["torch-bilinear", "short-side-crop"],
+        input: Literal["hara", "vfid-metrics"],
+    ):
         whose, slug = ("", "") if input == "hara" else (", vfid-metrics", "-vfid-metrics")
         self.titles = {"frechet": f"video FID (ResNeXt-101{whose})", "kernel": f"video KID (ResNeXt-101{whose})"}
         self.ids = {"frechet": f"vfid-resnext101{slug}", "kernel": f"vkid-resnext101{slug}"}
@@ -102,4 +117,6 @@ class Extractor:
     def extract(self, images: Tensor) -> Tensor:
         """images (n, n_frames, 3, px, px) on 0..255; returns (n, 2048); raises Fault where there are no weights."""
         net, mean = network(files.sha256("resnext101")), torch.tensor(MEAN)[:, None, None]
-        return passes(lambda part: net((part - mean if self.input == "hara" else part / 127.5 - 1).transpose(1, 2)), images, 1)
+        return passes(
+            lambda part: net((part - mean if self.input == "hara" else part / 127.5 - 1).transpose(1, 2)), images, 1
+        )

@@ -1,4 +1,5 @@
 """S3D of Kinetics-400 as torchvision trained it: a small network of actions, for a second opinion on FVD."""
+
 import functools
 from typing import Annotated, Literal
 
@@ -10,15 +11,15 @@ from v2vbench import weights as files
 from v2vbench.params import Count, Fault, Range
 from v2vbench.passes import passes
 
-MEAN, STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)           # torchvision's, of Kinetics on 0..1, R, G, B
-CROPPED = 224 / 256                            # of the resized frame's side, the middle
+MEAN, STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)  # torchvision's, of Kinetics on 0..1, R, G, B
+CROPPED = 224 / 256  # of the resized frame's side, the middle
 
 
 def middle(images: Tensor, share: float) -> Tensor:
     """The middle of (..., H, W), `share` of each side."""
     height, width = (round(size * share) for size in images.shape[-2:])
     top, left = (round((size - part) / 2) for size, part in zip(images.shape[-2:], (height, width)))
-    return images[..., top:top + height, left:left + width]
+    return images[..., top : top + height, left : left + width]
 
 
 def normalised(images: Tensor) -> Tensor:
@@ -36,12 +37,15 @@ def pooled(maps: Tensor) -> Tensor:
 def network(sha256: str) -> nn.Module:
     """torchvision's S3D, made once for each content of its file; raises Fault where the file holds others."""
     from torchvision.models.video import s3d
+
     net = s3d(weights=None)
     try:
         net.load_state_dict(files.load("s3d"))
     except RuntimeError as error:
-        raise Fault(f"{files.path('s3d')}: not the weights of S3D ({str(error).splitlines()[-1].strip()}); "
-                    f"delete it and run {files.FETCH}") from None
+        raise Fault(
+            f"{files.path('s3d')}: not the weights of S3D ({str(error).splitlines()[-1].strip()}); "
+            f"delete it and run {files.FETCH}"
+        ) from None
     return net.eval().requires_grad_(False)
 
 
@@ -54,10 +58,17 @@ class Extractor:
     px          side of the resized frame, of whose middle the network sees 7/8; torchvision: 256, then 224
     source      Xie et al. 2018 (S3D); torchvision's S3D_Weights.KINETICS400_V1, whose resize also rounds to whole grey levels
     """
+
     VERSION = 1
 
-    def __init__(self, *, n_frames: Annotated[int, Range(14)], stride: Count, px: Annotated[int, Range(64)],
-                 resize: Literal["torch-bilinear", "short-side-crop"]):
+    def __init__(
+        self,
+        *,
+        n_frames: Annotated[int, Range(14)],
+        stride: Count,
+        px: Annotated[int, Range(64)],
+        resize: Literal["torch-bilinear", "short-side-crop"],
+    ):
         self.titles = {"frechet": "FVD (S3D)", "kernel": "KVD (S3D)"}
         self.ids = {"frechet": "fvd-s3d", "kernel": "kvd-s3d"}
         self.rows = f"{px}-{resize}-crop{round(px * CROPPED)}:{n_frames}f-stride{stride}:pool1024"

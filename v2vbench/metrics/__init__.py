@@ -1,4 +1,5 @@
 """The registry of metrics: one file, one metric; lines of params.yaml bound to them."""
+
 import inspect
 from dataclasses import dataclass
 
@@ -7,20 +8,24 @@ import torch
 
 from v2vbench.params import Fault, Forecast, Params, brief, check, choose, member
 
-COST = {"lower": lambda v: v, "higher": lambda v: -v,      # BETTER: what is less in a better video
-        "one": lambda v: np.abs(np.log(np.maximum(v, 1e-9)))}
+COST = {
+    "lower": lambda v: v,
+    "higher": lambda v: -v,  # BETTER: what is less in a better video
+    "one": lambda v: np.abs(np.log(np.maximum(v, 1e-9))),
+}
 SET_INPUTS = ("fake_features", "real_features", "clusters")
 
 
 @dataclass(frozen=True)
 class Metric:
     """One line of `metrics`, resolved."""
+
     label: str
     module: object
-    inputs: tuple[str, ...]      # of compute: those of a clip, or SET_INPUTS
-    settings: dict               # compute's keyword-only arguments
-    on: list[str] | None         # data sets that have what it needs; None: all
-    judge: str | None            # the line of `judges` that it asks, whose data set is then the only one
+    inputs: tuple[str, ...]  # of compute: those of a clip, or SET_INPUTS
+    settings: dict  # compute's keyword-only arguments
+    on: list[str] | None  # data sets that have what it needs; None: all
+    judge: str | None  # the line of `judges` that it asks, whose data set is then the only one
 
     @property
     def kind(self) -> str:
@@ -32,10 +37,18 @@ class Metric:
 
         names     what the id holds beside the line's own numbers: `names` of its features, `judge` with its hash
         """
-        words = {f"{name}_word": words[self.settings[name]] for name, words in getattr(self.module, "WORDS", {}).items()}
+        words = {
+            f"{name}_word": words[self.settings[name]] for name, words in getattr(self.module, "WORDS", {}).items()
+        }
         names = self.settings | words | names
-        return {"kind": self.kind, "title": self.module.TITLE.format(**names), "unit": self.module.UNIT, "better": self.module.BETTER,
-                "heading": self.module.HEADING, "protocol": self.module.PROTOCOL.format(**names)}
+        return {
+            "kind": self.kind,
+            "title": self.module.TITLE.format(**names),
+            "unit": self.module.UNIT,
+            "better": self.module.BETTER,
+            "heading": self.module.HEADING,
+            "protocol": self.module.PROTOCOL.format(**names),
+        }
 
     def compute(self, clip: dict, where: str, function: str = "compute") -> torch.Tensor:
         """Its values on one clip, (T,) or (T-1,), of a pooled metric counts (T, ...).
@@ -45,15 +58,19 @@ class Metric:
         function = getattr(self.module, function)
         takes = inputs(function)
         if missing := [name for name in takes if name not in clip]:
-            raise Fault(f"metrics.{self.label}: {where} has no {' and no '.join(missing)}; take the metric out, or name the data sets "
-                        "that have what it needs with `on`")
+            raise Fault(
+                f"metrics.{self.label}: {where} has no {' and no '.join(missing)}; take the metric out, or name the data sets "
+                "that have what it needs with `on`"
+            )
         try:
             values = function(**{name: clip[name] for name in takes}, **self.settings)
         except ValueError as error:
             raise Fault(f"metrics.{self.label}: {where}: {error}") from None
         if bad := (~values.isfinite().reshape(len(values), -1).all(1)).nonzero().flatten().tolist():
-            raise Fault(f"metrics.{self.label}: {where}: {values[bad[0]].tolist()} as value {bad[0]} of {len(values)}; "
-                        "docs/protocols.md says what the metric needs")
+            raise Fault(
+                f"metrics.{self.label}: {where}: {values[bad[0]].tolist()} as value {bad[0]} of {len(values)}; "
+                "docs/protocols.md says what the metric needs"
+            )
         return values
 
 

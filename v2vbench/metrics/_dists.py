@@ -1,4 +1,5 @@
 """The parts of DISTS that are not VGG16's: pooling without aliasing, the two likenesses of a feature map, and what they count."""
+
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,13 +8,15 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-SMALL = 1e-6      # keeps a likeness of nothing with nothing at 1
+SMALL = 1e-6  # keeps a likeness of nothing with nothing at 1
 
 
 @cache
 def counts() -> tuple[torch.Tensor, torch.Tensor]:
     """What texture and structure of each channel count, (1475,) each, together 1: the authors', in the package torchmetrics."""
-    path = Path(find_spec("torchmetrics").submodule_search_locations[0], "functional", "image", "dists_models", "weights.pt")
+    path = Path(
+        find_spec("torchmetrics").submodule_search_locations[0], "functional", "image", "dists_models", "weights.pt"
+    )
     alpha, beta = (value.flatten() for value in torch.load(path, map_location="cpu", weights_only=True).values())
     return alpha / (alpha.sum() + beta.sum()), beta / (alpha.sum() + beta.sum())
 

@@ -1,4 +1,5 @@
 """LPIPS between two frames, which `lpips` and `tlp` report in their own ways."""
+
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,7 +9,7 @@ import torch
 from v2vbench.metrics._networks import large_enough, stages
 from v2vbench.passes import passes
 
-SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)     # of the input: ImageNet's mean and deviation on [-1, 1]
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of the input: ImageNet's mean and deviation on [-1, 1]
 
 
 @cache
@@ -33,7 +34,7 @@ def distance(first: torch.Tensor, second: torch.Tensor, name: str) -> torch.Tens
     shift, scale = (torch.tensor(values)[:, None, None] for values in (SHIFT, SCALE))
 
     def one(at: torch.Tensor) -> torch.Tensor:
-        x, total = (torch.cat([first[at], second[at]]).float() - shift) / scale, 0.0               # (2, 3, H, W)
+        x, total = (torch.cat([first[at], second[at]]).float() - shift) / scale, 0.0  # (2, 3, H, W)
         for part, weight in zip(parts, weights):
             x = part(x)
             unit = x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)

@@ -1,4 +1,5 @@
 """Pretrained image networks that compare two frames by what their layers see: AlexNet and VGG16, of torchvision."""
+
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
@@ -10,9 +11,12 @@ from torch import nn
 from v2vbench import weights
 from v2vbench.params import Fault
 
-NAMES = {"alex": "alexnet", "vgg": "vgg16"}                        # in v2vbench.weights and in torchvision
-STAGES = {"alex": (2, 5, 8, 10, 12), "vgg": (4, 9, 16, 23, 30)}    # layers of `features` up to the ReLU that ends each stage
-SMALLEST = {"alex": 31, "vgg": 16}                                 # px of a side: below, a pooling has nothing left
+NAMES = {"alex": "alexnet", "vgg": "vgg16"}  # in v2vbench.weights and in torchvision
+STAGES = {
+    "alex": (2, 5, 8, 10, 12),
+    "vgg": (4, 9, 16, 23, 30),
+}  # layers of `features` up to the ReLU that ends each stage
+SMALLEST = {"alex": 31, "vgg": 16}  # px of a side: below, a pooling has nothing left
 
 
 def backbone(name: str) -> nn.Sequential:
@@ -27,13 +31,20 @@ def backbone(name: str) -> nn.Sequential:
 @cache
 def _built(name: str, file: Path) -> nn.Sequential:
     from torchvision import models
-    with torch.device("meta"):                                     # no random numbers for 60 to 140 million weights
+
+    with torch.device("meta"):  # no random numbers for 60 to 140 million weights
         net = getattr(models, NAMES[name])(weights=None).features
-    own = {key.removeprefix("features."): value for key, value in weights.load(NAMES[name]).items() if key.startswith("features.")}
+    own = {
+        key.removeprefix("features."): value
+        for key, value in weights.load(NAMES[name]).items()
+        if key.startswith("features.")
+    }
     try:
         net.load_state_dict(own, assign=True)
     except RuntimeError as error:
-        raise Fault(f"{file}: not torchvision's {NAMES[name]} ({' '.join(str(error).split())[:200]}); fetch it again") from None
+        raise Fault(
+            f"{file}: not torchvision's {NAMES[name]} ({' '.join(str(error).split())[:200]}); fetch it again"
+        ) from None
     return net.eval().requires_grad_(False)
 
 
@@ -46,4 +57,6 @@ def stages(name: str) -> Iterator[nn.Sequential]:
 def large_enough(frames: torch.Tensor, name: str) -> None:
     """Raises ValueError where frames (T, 3, H, W) are too small for the network."""
     if min(frames.shape[-2:]) < SMALLEST[name]:
-        raise ValueError(f"frames of {tuple(frames.shape[-2:])} px are smaller than the {SMALLEST[name]} px that {NAMES[name]} takes")
+        raise ValueError(
+            f"frames of {tuple(frames.shape[-2:])} px are smaller than the {SMALLEST[name]} px that {NAMES[name]} takes"
+        )

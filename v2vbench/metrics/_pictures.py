@@ -1,4 +1,5 @@
 """Frames as the 8-bit pictures that OpenCV and dlib take."""
+
 import numpy as np
 import torch
 

@@ -1,4 +1,5 @@
 """Metrics of a set whose clips have counts that add up, of whose sum the score is made: mean IoU of one confusion matrix."""
+
 from collections.abc import Callable
 
 import numpy as np
@@ -17,7 +18,10 @@ def pooled(pool: Callable[[np.ndarray], float], counts: list[np.ndarray], cluste
     of_frame = np.zeros((max(map(len, counts)), *counts[0].shape[1:]))
     for cluster, clip in zip(clusters, counts):
         of_cluster[names.index(cluster)] += clip.sum(0)
-        of_frame[:len(clip)] += clip
+        of_frame[: len(clip)] += clip
     total = of_cluster.sum(0)
-    return {"value": pool(total), "leave_one_out": [pool(total - own) for own in of_cluster] if len(names) > 1 else [],
-            "curve": [pool(frame) for frame in of_frame]}
+    return {
+        "value": pool(total),
+        "leave_one_out": [pool(total - own) for own in of_cluster] if len(names) > 1 else [],
+        "curve": [pool(frame) for frame in of_frame],
+    }

@@ -1,4 +1,5 @@
 """The real side of a clip, made once where many videos are scored against the same one."""
+
 import hashlib
 from collections.abc import Callable, Iterator
 
@@ -16,7 +17,7 @@ def of_real(function: Callable, real: torch.Tensor, *settings):
     held = getattr(real, "remembered", None)
     if held is None:
         return function(real, *settings)
-    key = function, settings, real._version                     # another after any change in place
+    key = function, settings, real._version  # another after any change in place
     if key not in held:
         result = function(real, *settings)
         held[key] = tuple(result) if isinstance(result, Iterator) else result

@@ -1,4 +1,5 @@
 """What the distances between sets of rows share: checked inputs, the Fréchet distance of any choice of clips, block sums."""
+
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
@@ -7,27 +8,39 @@ import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
-ROUND_OFF = 1e-12       # of a distance's terms: what is left below it is 0
-PAIRS = 2 ** 23         # of rows whose kernel is in memory at once
-SINGULAR = 1e-8         # ratio of squared pivots below which a covariance is taken as singular
-one_thread = ThreadpoolController().wrap(limits=1, user_api="blas")     # no bit depends on the number of cores
+ROUND_OFF = 1e-12  # of a distance's terms: what is left below it is 0
+PAIRS = 2**23  # of rows whose kernel is in memory at once
+SINGULAR = 1e-8  # ratio of squared pivots below which a covariance is taken as singular
+one_thread = ThreadpoolController().wrap(limits=1, user_api="blas")  # no bit depends on the number of cores
 
 
-def checked(fake_features, real_features, clusters, min_clips: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def checked(
+    fake_features, real_features, clusters, min_clips: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rows as float64, the clusters there are, in order, and the place of each row's cluster among them, (n,).
 
     raises    ValueError saying what is wrong: shapes, rows of one side alone, a number that is not finite, too few rows or clusters
     """
-    fake, real, clusters = np.asarray(fake_features, np.float64), np.asarray(real_features, np.float64), np.asarray(clusters)
+    fake, real, clusters = (
+        np.asarray(fake_features, np.float64),
+        np.asarray(real_features, np.float64),
+        np.asarray(clusters),
+    )
     if fake.ndim != 2 or fake.shape != real.shape or clusters.shape != fake.shape[:1] or fake.shape[1] < 1:
-        raise ValueError(f"features of shape {fake.shape} and {real.shape} for {clusters.shape} owners; it takes (n, D) twice and (n,)")
+        raise ValueError(
+            f"features of shape {fake.shape} and {real.shape} for {clusters.shape} owners; it takes (n, D) twice and (n,)"
+        )
     for name, rows in (("generated", fake), ("real", real)):
         bad = np.flatnonzero(~np.isfinite(rows).all(1))
         if len(bad):
-            raise ValueError(f"the {name} features of cluster {clusters[bad[0]]} are not finite, in row {bad[0]} of {len(rows)}")
+            raise ValueError(
+                f"the {name} features of cluster {clusters[bad[0]]} are not finite, in row {bad[0]} of {len(rows)}"
+            )
     names, owner = np.unique(clusters, return_inverse=True)
     if len(fake) < 2 or len(names) < min_clips:
-        raise ValueError(f"{len(fake)} rows of {len(names)} clusters; it takes 2 rows of {min_clips} cluster{'s' * (min_clips > 1)}")
+        raise ValueError(
+            f"{len(fake)} rows of {len(names)} clusters; it takes 2 rows of {min_clips} cluster{'s' * (min_clips > 1)}"
+        )
     return fake, real, names, owner
 
 
@@ -48,14 +61,17 @@ class Frechet:
 
     def __init__(self, fake: np.ndarray, real: np.ndarray, owner: np.ndarray, divisor: Literal["n-1", "n"]):
         means, self.owner, self.less = (fake.mean(0), real.mean(0)), owner, {"n-1": 1, "n": 0}[divisor]
-        self.rows, self.shift = (fake - means[0], real - means[1]), means[0] - means[1]       # sums of squares keep their digits
+        self.rows, self.shift = (
+            (fake - means[0], real - means[1]),
+            means[0] - means[1],
+        )  # sums of squares keep their digits
         self.n_clusters = int(owner.max()) + 1
         self.n_rows, by_cluster, (n, d) = np.bincount(owner), np.argsort(owner, kind="stable"), fake.shape
         starts = np.cumsum(self.n_rows) - self.n_rows
-        self.sums = [np.add.reduceat(rows[by_cluster], starts) for rows in self.rows]                                      # (n_clusters, D)
-        self.squares = [np.bincount(owner, (rows ** 2).sum(1)) for rows in self.rows]                                   # (n_clusters,)
-        self.gram = self.rows[0] @ self.rows[1].T if n <= d else None                                                   # (n, n)
-        self.products = [rows.T @ rows for rows in self.rows] if n > d else None                                        # (D, D)
+        self.sums = [np.add.reduceat(rows[by_cluster], starts) for rows in self.rows]  # (n_clusters, D)
+        self.squares = [np.bincount(owner, (rows**2).sum(1)) for rows in self.rows]  # (n_clusters,)
+        self.gram = self.rows[0] @ self.rows[1].T if n <= d else None  # (n, n)
+        self.products = [rows.T @ rows for rows in self.rows] if n > d else None  # (D, D)
 
     def distance(self, chosen: np.ndarray | None = None) -> float:
         """Between the rows of the clusters for which `chosen`, (n_clusters,) bool, holds, or of all; 0.0 where it is below round-off.
@@ -67,7 +83,9 @@ class Frechet:
         if n < 2:
             raise ValueError(f"{n} rows are left of {int(chosen.sum())} clusters; it takes 2")
         means = [sums[chosen].sum(0) / n for sums in self.sums]
-        total = sum(squares[chosen].sum() - n * mean @ mean for squares, mean in zip(self.squares, means)) / (n - self.less)
+        total = sum(squares[chosen].sum() - n * mean @ mean for squares, mean in zip(self.squares, means)) / (
+            n - self.less
+        )
         if self.gram is not None:
             keep = chosen[self.owner]
             block = self.gram[np.ix_(keep, keep)] / (n - self.less)
@@ -121,8 +139,14 @@ class Blocks:
     pairs        which: of other clusters alone; all but a row with itself, which of a generated and a real row stays; or every one
     """
 
-    def __init__(self, kernel: Callable, fake: np.ndarray, real: np.ndarray, owner: np.ndarray,
-                 pairs: Literal["other-clusters", "all", "every"]):
+    def __init__(
+        self,
+        kernel: Callable,
+        fake: np.ndarray,
+        real: np.ndarray,
+        owner: np.ndarray,
+        pairs: Literal["other-clusters", "all", "every"],
+    ):
         order = np.argsort(owner, kind="stable")
         fake, real, owner = fake[order], real[order], owner[order]
         starts, some = np.flatnonzero(np.diff(owner, prepend=-1)), max(1, PAIRS // len(owner))
@@ -149,10 +173,10 @@ class Blocks:
         """`which` of: all clusters, and without each in turn, (1 + n_clusters,); 0.0 where below round-off."""
         n = self._without(self.n_rows)
         if self.pairs == "other-clusters":
-            n_within = n_cross = n ** 2 - self._without(self.n_rows ** 2)
+            n_within = n_cross = n**2 - self._without(self.n_rows**2)
             within, cross, size = (self._apart(block - np.diag(np.diag(block))) for block in self.blocks.values())
         else:
-            n_within, n_cross = n * (n - 1) if self.pairs == "all" else n ** 2, n ** 2
+            n_within, n_cross = n * (n - 1) if self.pairs == "all" else n**2, n**2
             within, cross, size = (self._apart(block) for block in self.blocks.values())
             within = within - self._without(self.diagonal)
         within, n_within, cross, n_cross, size = (sums[which] for sums in (within, n_within, cross, n_cross, size))

@@ -1,9 +1,10 @@
 """Structural similarity of two frames in its two factors, which SSIM and MS-SSIM put together differently."""
+
 import cv2
 import numpy as np
 import torch
 
-C1, C2 = 0.01 ** 2, 0.03 ** 2      # (K1 L)^2 and (K2 L)^2 of intensities from 0 to L = 1
+C1, C2 = 0.01**2, 0.03**2  # (K1 L)^2 and (K2 L)^2 of intensities from 0 to L = 1
 
 
 def radius(sigma: float) -> int:
@@ -31,6 +32,6 @@ def similarity(x: torch.Tensor, y: torch.Tensor, sigma: float) -> tuple[np.ndarr
 
     x, y = x.numpy(), y.numpy()
     mean_x, mean_y = smooth(x), smooth(y)
-    var_x, var_y, cov = smooth(x * x) - mean_x ** 2, smooth(y * y) - mean_y ** 2, smooth(x * y) - mean_x * mean_y
+    var_x, var_y, cov = smooth(x * x) - mean_x**2, smooth(y * y) - mean_y**2, smooth(x * y) - mean_x * mean_y
     contrast = (2 * cov + C2) / (var_x + var_y + C2)
-    return ((2 * mean_x * mean_y + C1) / (mean_x ** 2 + mean_y ** 2 + C1) * contrast).mean((1, 2)), contrast.mean((1, 2))
+    return ((2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1) * contrast).mean((1, 2)), contrast.mean((1, 2))

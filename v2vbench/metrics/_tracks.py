@@ -1,4 +1,5 @@
 """Points of a grid, followed back in time along a flow: what `track_error` and `track_drift` measure on."""
+
 from collections.abc import Iterator
 
 import torch
@@ -20,12 +21,14 @@ def sample(images: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     low, which, total = points.floor(), torch.arange(len(images))[:, None], 0.0
     for step in ((0, 0), (0, 1), (1, 0), (1, 1)):
         corner = low + points.new_tensor(step)
-        x, y = torch.minimum(corner, last).long().unbind(-1)                                        # (S, P) each
+        x, y = torch.minimum(corner, last).long().unbind(-1)  # (S, P) each
         total = total + (1 - (corner - points).abs()).prod(-1, keepdim=True) * images[which, :, y, x]
     return total
 
 
-def follow(flow: torch.Tensor, occluded: torch.Tensor | None, n_frames: int, stride_px: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def follow(
+    flow: torch.Tensor, occluded: torch.Tensor | None, n_frames: int, stride_px: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Where the grid's points of every frame stood in the frames before: yields, for k = 1 to n_frames - 1, frames t = k to T - 1.
 
     flow          (T-1, 2, H, W) px, from frame t back to t-1, sampled bilinearly where a point has come to lie between pixels
@@ -39,10 +42,10 @@ def follow(flow: torch.Tensor, occluded: torch.Tensor | None, n_frames: int, str
     points, visible = start.expand(n, -1, -1), torch.ones(n, len(start), dtype=torch.bool)
     for k in range(1, min(n_frames, n)):
         points, visible = points[1:], visible[1:]
-        moved = points + sample(flow[:n - k], points)
+        moved = points + sample(flow[: n - k], points)
         if occluded is not None:
             inside = ((moved >= 0) & (moved <= moved.new_tensor([W - 1, H - 1]))).all(-1)
-            visible = visible & inside & (sample(occluded[:n - k], points)[..., 0] == 0)
+            visible = visible & inside & (sample(occluded[: n - k], points)[..., 0] == 0)
         points = moved
         yield points, visible
 

@@ -1,4 +1,5 @@
 """Distance of each frame to the real one in structure and texture: grass that is other grass costs little."""
+
 import torch
 
 from v2vbench.metrics._dists import alike, counts, pool
@@ -7,7 +8,7 @@ from v2vbench.passes import passes
 
 TITLE, UNIT, BETTER, HEADING = "DISTS", "", "lower", "fidelity"
 PROTOCOL = "dists/1:vgg16:rgb:range0to1:no-resize:mean-of-frames"
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)      # ImageNet's, of the input
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of the input
 
 
 def weights() -> tuple[str, ...]:
@@ -28,11 +29,11 @@ def compute(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     mean, deviation = (torch.tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
 
     def one(at: torch.Tensor) -> torch.Tensor:
-        x = (torch.cat([fake[at], real[at]]).float() + 1) / 2                                      # (2, 3, H, W)
+        x = (torch.cat([fake[at], real[at]]).float() + 1) / 2  # (2, 3, H, W)
         seen = [alike(x)]
         x = (x - mean) / deviation
         for number, part in enumerate(parts):
-            x = part[1:](pool(x)) if number else part(x)                                           # pool for VGG's maximum
+            x = part[1:](pool(x)) if number else part(x)  # pool for VGG's maximum
             seen.append(alike(x))
         same_mean, same_shape = torch.cat(seen, 1)
         return (texture * (1 - same_mean) + structure * (1 - same_shape)).sum()[None]

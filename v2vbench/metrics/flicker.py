@@ -1,4 +1,5 @@
 """Brightness that jumps from frame to frame where the real video's does not."""
+
 import torch
 from torch.nn import functional as F
 
@@ -8,13 +9,13 @@ from v2vbench.params import Count
 TITLE, UNIT, BETTER, HEADING = "flicker", "levels of 255", "lower", "realism"
 PROTOCOL = "flicker/1:luma601:block{block_px}px:change-beyond-real:mean-abs:mean-of-pairs"
 
-LADDERS = ("flicker",)      # of damage, in whose levels its scores are told first
-LUMA = (0.299, 0.587, 0.114)      # ITU-R BT.601's weights of R, G and B
+LADDERS = ("flicker",)  # of damage, in whose levels its scores are told first
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601's weights of R, G and B
 
 
 def change(frames: torch.Tensor, block_px: int) -> torch.Tensor:
     """Frame-to-frame change of the mean luma of each block, (T-1, h, w), in grey levels."""
-    luma = sum(weight * frames[:, c].double() for c, weight in enumerate(LUMA)) * 127.5      # [-1, 1] is 255 levels
+    luma = sum(weight * frames[:, c].double() for c, weight in enumerate(LUMA)) * 127.5  # [-1, 1] is 255 levels
     return F.avg_pool2d(luma[:, None], block_px, ceil_mode=True)[:, 0].diff(dim=0)
 
 

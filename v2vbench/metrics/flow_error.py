@@ -1,4 +1,5 @@
 """How far the motion seen in generated frames is from the motion that the data set knows."""
+
 import numpy as np
 import torch
 
@@ -8,7 +9,7 @@ from v2vbench.metrics._pictures import pictures
 TITLE, UNIT, BETTER, HEADING = "flow error", "px", "lower", "fidelity"
 PROTOCOL = "flow-error/1:dis-medium-at-2x:store-flow:store-occlusion:endpoint:mean-of-pairs"
 
-LADDERS = ("slow", "freeze", "noise")      # of damage, in whose levels its scores are told first
+LADDERS = ("slow", "freeze", "noise")  # of damage, in whose levels its scores are told first
 
 
 def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor) -> torch.Tensor:
@@ -21,7 +22,9 @@ def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor) -> t
     raises      ValueError for a single frame, a value that is not finite, or a pair without a visible pixel
     """
     values = []
-    for t, (seen, truth, hidden) in enumerate(zip(estimated(pictures(fake, at_least=2)), flow.double(), occluded[:, 0])):
+    for t, (seen, truth, hidden) in enumerate(
+        zip(estimated(pictures(fake, at_least=2)), flow.double(), occluded[:, 0])
+    ):
         apart = np.linalg.norm(seen - truth.permute(1, 2, 0).numpy(), axis=-1)
         visible = (hidden == 0).numpy()
         if not visible.any():

@@ -1,4 +1,5 @@
 """Fréchet distance between two sets of features: FID where they are Inception's, a video FID where they are a video network's."""
+
 from typing import Literal
 
 import numpy as np
@@ -7,13 +8,19 @@ from v2vbench.metrics._sets import Frechet, checked, one_thread
 
 TITLE, UNIT, BETTER, HEADING = "{frechet}", "", "lower", "realism"
 PROTOCOL = "{frechet_id}/1:{rows}:cov({divisor}):rank-safe"
-MIN_CLIPS, MIN_ROWS = 1, 2      # below which there is no value
-VERDICTS = False      # its bias depends on the width of a method's video: see docs/protocols.md, Verdicts
+MIN_CLIPS, MIN_ROWS = 1, 2  # below which there is no value
+VERDICTS = False  # its bias depends on the width of a method's video: see docs/protocols.md, Verdicts
 
 
 @one_thread
-def compute(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.ndarray, *,
-            features: str, divisor: Literal["n-1", "n"]) -> float:
+def compute(
+    fake_features: np.ndarray,
+    real_features: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    features: str,
+    divisor: Literal["n-1", "n"],
+) -> float:
     """|mx - my|^2 + Tr Sx + Tr Sy - 2 Tr (Sx Sy)^(1/2), exact at any rank.
 
     fake_features, real_features    (n, D), row for row of the same clips
@@ -28,8 +35,14 @@ def compute(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.n
 
 
 @one_thread
-def leave_one_out(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.ndarray, *,
-                  features: str, divisor: Literal["n-1", "n"]) -> np.ndarray:
+def leave_one_out(
+    fake_features: np.ndarray,
+    real_features: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    features: str,
+    divisor: Literal["n-1", "n"],
+) -> np.ndarray:
     """What `compute` gives without each cluster in turn, in the order of their numbers, (n_clusters,)."""
     return _prepared(fake_features, real_features, clusters, divisor).without_each()
 

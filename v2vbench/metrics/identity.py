@@ -1,4 +1,5 @@
 """Whether the face is still the same person's: the distance of its descriptor from the real frame's."""
+
 from functools import cache
 from threading import Lock
 from typing import Annotated
@@ -13,7 +14,7 @@ from v2vbench.params import Count, Range
 
 TITLE, UNIT, BETTER, HEADING = "identity", "", "lower", "fidelity"
 PROTOCOL = "identity/1:dlib-resnet-v1:real-face:landmarks68:enlarge{enlarge}:threshold{threshold:g}:L2:mean-of-frames"
-ONE_AT_A_TIME = Lock()      # clips are scored side by side, and dlib's networks keep what they see in themselves
+ONE_AT_A_TIME = Lock()  # clips are scored side by side, and dlib's networks keep what they see in themselves
 
 
 def weights(*, enlarge: Count, threshold: Annotated[float, Range(-1, 1)]) -> tuple[str, ...]:
@@ -26,11 +27,17 @@ def _networks() -> tuple:
     """What finds faces, what finds 68 landmarks in one, and what describes it by 128 numbers; Fault where they are missing."""
     folder = table.path("dlib_faces") / "models"
     import dlib
-    return (dlib.get_frontal_face_detector(), dlib.shape_predictor(str(folder / "shape_predictor_68_face_landmarks.dat")),
-            dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat")))
+
+    return (
+        dlib.get_frontal_face_detector(),
+        dlib.shape_predictor(str(folder / "shape_predictor_68_face_landmarks.dat")),
+        dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat")),
+    )
 
 
-def compute(fake: torch.Tensor, real: torch.Tensor, *, enlarge: Count, threshold: Annotated[float, Range(-1, 1)]) -> torch.Tensor:
+def compute(
+    fake: torch.Tensor, real: torch.Tensor, *, enlarge: Count, threshold: Annotated[float, Range(-1, 1)]
+) -> torch.Tensor:
     """Euclidean distance of dlib's descriptors of the real frame's most certain face and of the same place of the generated frame.
 
     The face is looked for in the real frame alone, so that a ruined one cannot drop out: it is described as it is.
@@ -49,7 +56,9 @@ def compute(fake: torch.Tensor, real: torch.Tensor, *, enlarge: Count, threshold
 
 def _apart(t: int, made: np.ndarray, true: np.ndarray, enlarge: int, threshold: float) -> float:
     detect, predict, describe = _networks()
-    made, true = (cv2.resize(frame, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_CUBIC) for frame in (made, true))
+    made, true = (
+        cv2.resize(frame, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_CUBIC) for frame in (made, true)
+    )
     faces, certainty, _ = detect.run(true, 0, threshold)
     if not faces:
         raise ValueError(f"no face in real frame {t}; lower the threshold, {threshold:g}, or raise enlarge, {enlarge}")

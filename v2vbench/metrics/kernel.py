@@ -1,4 +1,5 @@
 """Kernel distance between two sets of features: KID where they are Inception's, KVD where they are I3D's. Unbiased."""
+
 from typing import Literal
 
 import numpy as np
@@ -7,13 +8,19 @@ from v2vbench.metrics._sets import Blocks, checked, one_thread
 
 TITLE, UNIT, BETTER, HEADING = "{pairs_word}{kernel}", "×10⁻³", "lower", "realism"
 PROTOCOL = "{kernel_id}/1:{rows}:(x.y/D+1)^3:pairs-{pairs}"
-WORDS = {"pairs": {"other-clusters": "cluster-blocked ", "all": ""}}      # the plain name is the published statistic's
-MIN_CLIPS, MIN_ROWS = 2, 2      # below which there is no value
+WORDS = {"pairs": {"other-clusters": "cluster-blocked ", "all": ""}}  # the plain name is the published statistic's
+MIN_CLIPS, MIN_ROWS = 2, 2  # below which there is no value
 
 
 @one_thread
-def compute(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.ndarray, *,
-            features: str, pairs: Literal["other-clusters", "all"]) -> float:
+def compute(
+    fake_features: np.ndarray,
+    real_features: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    features: str,
+    pairs: Literal["other-clusters", "all"],
+) -> float:
     """1000 times the mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), k(a, b) = (a.b / D + 1)^3.
 
     Frames of one cluster are alike, so a pair of them says little about the spread of the set: with `other-clusters` all pairs of
@@ -33,8 +40,14 @@ def compute(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.n
 
 
 @one_thread
-def leave_one_out(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.ndarray, *,
-                  features: str, pairs: Literal["other-clusters", "all"]) -> np.ndarray:
+def leave_one_out(
+    fake_features: np.ndarray,
+    real_features: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    features: str,
+    pairs: Literal["other-clusters", "all"],
+) -> np.ndarray:
     """What `compute` gives without each cluster in turn, in the order of their numbers, (n_clusters,)."""
     return 1000 * _blocks(fake_features, real_features, clusters, pairs).without_each()
 
@@ -44,6 +57,6 @@ def _blocks(fake_features, real_features, clusters, pairs: str) -> Blocks:
 
     def kernel(a, b):
         base = a @ b.T / a.shape[1] + 1
-        return base * base * base      # a tenth of the time of base ** 3
+        return base * base * base  # a tenth of the time of base ** 3
 
     return Blocks(kernel, x, y, owner, pairs)

@@ -1,4 +1,5 @@
 """How far keypoints are from where the source has them, as a network trained on real frames finds them."""
+
 from typing import Literal
 
 import torch
@@ -7,7 +8,7 @@ from v2vbench.models.locator import known
 
 TITLE, UNIT, BETTER, HEADING = "keypoint error, {unit}", "", "lower", "fidelity"
 PROTOCOL = "keypoint-error/1:{judge}:{unit}:known-points:mean-of-points:mean-of-frames"
-EYES = 36, 45      # the outer corners among a face's 68 landmarks
+EYES = 36, 45  # the outer corners among a face's 68 landmarks
 
 
 def distance(found: torch.Tensor, keypoints: torch.Tensor, unit: str) -> torch.Tensor:
@@ -23,7 +24,9 @@ def distance(found: torch.Tensor, keypoints: torch.Tensor, unit: str) -> torch.T
     return apart if unit == "px" else apart / (points[:, EYES[0]] - points[:, EYES[1]]).norm(dim=-1)
 
 
-def compute(fake: torch.Tensor, keypoints: torch.Tensor, judge: torch.nn.Module, *, unit: Literal["px", "inter-ocular"]) -> torch.Tensor:
+def compute(
+    fake: torch.Tensor, keypoints: torch.Tensor, judge: torch.nn.Module, *, unit: Literal["px", "inter-ocular"]
+) -> torch.Tensor:
     """Mean distance between the points that the judge finds in the generated frame and those that the frame was made from.
 
     fake         (T, 3, H, W) in [-1, 1]

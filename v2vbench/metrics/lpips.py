@@ -1,4 +1,5 @@
 """Perceptual distance of each frame to the real one, in the layers of a network that learned to recognise things."""
+
 from typing import Literal
 
 import torch

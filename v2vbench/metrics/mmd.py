@@ -1,4 +1,5 @@
 """Maximum mean discrepancy with a Gaussian kernel between two sets of features of unit length: CMMD where they are CLIP's."""
+
 from typing import Annotated, Literal
 
 import numpy as np
@@ -9,12 +10,19 @@ from v2vbench.params import Range
 TITLE, UNIT, BETTER, HEADING = "{statistic_word}{mmd}, σ {sigma:g}", "×10⁻³", "lower", "realism"
 PROTOCOL = "{mmd_id}/2:{rows}:unit-length:sigma{sigma:g}:{statistic}"
 WORDS = {"statistic": {"u": "cluster-blocked ", "v": ""}}
-MIN_CLIPS, MIN_ROWS = 2, 2      # below which there is no value
+MIN_CLIPS, MIN_ROWS = 2, 2  # below which there is no value
 
 
 @one_thread
-def compute(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.ndarray, *,
-            features: str, sigma: Annotated[float, Range(1e-3)], statistic: Literal["u", "v"]) -> float:
+def compute(
+    fake_features: np.ndarray,
+    real_features: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    features: str,
+    sigma: Annotated[float, Range(1e-3)],
+    statistic: Literal["u", "v"],
+) -> float:
     """1000 times the mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), k(a, b) = exp(-|a - b|^2 / 2 sigma^2).
 
     fake_features, real_features    (n, D), row for row of the same clips; each is divided by its length
@@ -31,8 +39,15 @@ def compute(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.n
 
 
 @one_thread
-def leave_one_out(fake_features: np.ndarray, real_features: np.ndarray, clusters: np.ndarray, *,
-                  features: str, sigma: Annotated[float, Range(1e-3)], statistic: Literal["u", "v"]) -> np.ndarray:
+def leave_one_out(
+    fake_features: np.ndarray,
+    real_features: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    features: str,
+    sigma: Annotated[float, Range(1e-3)],
+    statistic: Literal["u", "v"],
+) -> np.ndarray:
     """What `compute` gives without each cluster in turn, in the order of their numbers, (n_clusters,)."""
     return 1000 * _blocks(fake_features, real_features, clusters, sigma, statistic).without_each()
 
@@ -41,11 +56,13 @@ def _blocks(fake_features, real_features, clusters, sigma: float, statistic: str
     *sets, names, owner = checked(fake_features, real_features, clusters, MIN_CLIPS)
     lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in sets]
     if len(bad := np.flatnonzero((lengths[0] == 0) | (lengths[1] == 0))):
-        raise ValueError(f"features of cluster {names[owner[bad[0]]]} are all 0, in row {bad[0]} of {len(owner)}: they have no direction")
+        raise ValueError(
+            f"features of cluster {names[owner[bad[0]]]} are all 0, in row {bad[0]} of {len(owner)}: they have no direction"
+        )
     x, y = (rows / length for rows, length in zip(sets, lengths))
 
-    def kernel(a, b):      # less 1, which drops out of the distance: with a wide kernel it would take the digits
-        squares = (a ** 2).sum(1)[:, None] + (b ** 2).sum(1) - 2 * a @ b.T
-        return np.expm1(-squares.clip(0) / (2 * sigma ** 2))
+    def kernel(a, b):  # less 1, which drops out of the distance: with a wide kernel it would take the digits
+        squares = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
+        return np.expm1(-squares.clip(0) / (2 * sigma**2))
 
     return Blocks(kernel, x, y, owner, {"u": "other-clusters", "v": "every"}[statistic])

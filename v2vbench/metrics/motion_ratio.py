@@ -1,4 +1,5 @@
 """How much the video changes from frame to frame, as a share of the real one: frozen is 0, flicker is above 1."""
+
 import torch
 from torch.nn import functional as F
 
@@ -8,7 +9,7 @@ from v2vbench.params import Count
 TITLE, UNIT, BETTER, HEADING = "motion ratio", "", "one", "realism"
 PROTOCOL = "motion-ratio/1:rgb:block{block_px}px:mean-abs-difference:over-clip-mean:mean-of-pairs"
 
-LADDERS = ("slow", "freeze", "flicker")      # of damage, in whose levels its scores are told first
+LADDERS = ("slow", "freeze", "flicker")  # of damage, in whose levels its scores are told first
 
 
 def change(frames: torch.Tensor, block_px: int) -> torch.Tensor:

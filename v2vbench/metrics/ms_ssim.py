@@ -1,4 +1,5 @@
 """Structural similarity at several scales: detail and layout in one number."""
+
 from typing import Annotated
 
 import numpy as np
@@ -9,12 +10,15 @@ from v2vbench.metrics._ssim import intensities, radius, similarity
 from v2vbench.params import Range, Share
 
 TITLE, UNIT, BETTER, HEADING = "MS-SSIM", "", "higher", "fidelity"
-PROTOCOL = ("ms-ssim/2:mean-of-rgb:range1:gauss{sigma:g}:K.01,.03:population-cov:inner-pixels:mean2x2:"
-            "betas{betas}-scaled-to-sum-1:mean-of-frames")
+PROTOCOL = (
+    "ms-ssim/2:mean-of-rgb:range1:gauss{sigma:g}:K.01,.03:population-cov:inner-pixels:mean2x2:"
+    "betas{betas}-scaled-to-sum-1:mean-of-frames"
+)
 
 
-def compute(fake: torch.Tensor, real: torch.Tensor, *, sigma: Annotated[float, Range(0.3)],
-            betas: list[Share]) -> torch.Tensor:
+def compute(
+    fake: torch.Tensor, real: torch.Tensor, *, sigma: Annotated[float, Range(0.3)], betas: list[Share]
+) -> torch.Tensor:
     """Product over scales of contrast-and-structure ^ beta, at the last of SSIM ^ beta; the mean over the three channels.
 
     Each scale is the one before averaged over 2 x 2 px. A mean contrast below 0, which has no power, counts as 0. The betas are divided
@@ -31,8 +35,10 @@ def compute(fake: torch.Tensor, real: torch.Tensor, *, sigma: Annotated[float, R
     while sides[-1] >= window:
         sides.append((sides[-1] + 1) // 2)
     if len(betas) >= len(sides):
-        raise ValueError(f"frames of {tuple(fake.shape[-2:])} px hold {len(sides) - 1} scales of a window of {window}, "
-                         f"and there are {len(betas)} betas")
+        raise ValueError(
+            f"frames of {tuple(fake.shape[-2:])} px hold {len(sides) - 1} scales of a window of {window}, "
+            f"and there are {len(betas)} betas"
+        )
     if not sum(betas):
         raise ValueError("all betas are 0: no scale counts")
     powers = [beta / sum(betas) for beta in betas]
@@ -43,7 +49,7 @@ def _frame(x: torch.Tensor, y: torch.Tensor, sigma: float, powers: list[float]) 
     product = np.ones(3)
     for scale, power in enumerate(powers):
         if scale:
-            x, y = (F.avg_pool2d(image, 2, ceil_mode=True) for image in (x, y))      # a last odd row is averaged alone
+            x, y = (F.avg_pool2d(image, 2, ceil_mode=True) for image in (x, y))  # a last odd row is averaged alone
         whole, contrast = similarity(x, y, sigma)
         product = product * (whole if scale + 1 == len(powers) else contrast).clip(0) ** power
     return product.mean()

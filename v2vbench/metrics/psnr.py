@@ -1,4 +1,5 @@
 """Peak signal-to-noise ratio of each frame against the real one."""
+
 from typing import Annotated
 
 import torch
@@ -9,8 +10,13 @@ TITLE, UNIT, BETTER, HEADING = "PSNR", "dB", "higher", "fidelity"
 PROTOCOL = "psnr/1:rgb:range{data_range:g}:mse-of-frame:cap{cap_db:g}dB:mean-of-frames"
 
 
-def compute(fake: torch.Tensor, real: torch.Tensor, *, data_range: Annotated[float, Range(0.001)],
-            cap_db: Annotated[float, Range(1)]) -> torch.Tensor:
+def compute(
+    fake: torch.Tensor,
+    real: torch.Tensor,
+    *,
+    data_range: Annotated[float, Range(0.001)],
+    cap_db: Annotated[float, Range(1)],
+) -> torch.Tensor:
     """10 log10(data_range^2 / mean squared error), at most `cap_db`.
 
     fake, real    (T, 3, H, W) in [-1, 1]
@@ -19,4 +25,4 @@ def compute(fake: torch.Tensor, real: torch.Tensor, *, data_range: Annotated[flo
     returns       (T,) dB
     """
     mse = (fake.double() - real.double()).square().mean((1, 2, 3))
-    return (10 * torch.log10(data_range ** 2 / mse)).clamp(max=cap_db)
+    return (10 * torch.log10(data_range**2 / mse)).clamp(max=cap_db)

@@ -1,4 +1,5 @@
 """Whether the frames show what their labels asked for, as a network trained on real frames reads them."""
+
 import numpy as np
 import torch
 
@@ -21,7 +22,9 @@ def confusion(seen: torch.Tensor, source: torch.Tensor, n_labels: int) -> torch.
         raise ValueError(f"a pixel has label {highest}, and the judge knows {n_labels}")
     frame = torch.arange(len(source))[:, None, None].expand_as(source)
     cells = (frame * n_labels + source) * (n_labels + 1) + seen.clamp(max=n_labels)
-    return torch.bincount(cells[known], minlength=len(source) * n_labels * (n_labels + 1)).view(-1, n_labels, n_labels + 1)
+    return torch.bincount(cells[known], minlength=len(source) * n_labels * (n_labels + 1)).view(
+        -1, n_labels, n_labels + 1
+    )
 
 
 def compute(fake: torch.Tensor, source: torch.Tensor, judge: torch.nn.Module) -> torch.Tensor:
@@ -47,6 +50,6 @@ def pool(counts: np.ndarray) -> float:
     The real video's own value, below 1 by what the judge cannot read, is the ceiling.
     source    Isola et al. 2017, section 4.1 (FCN score), with Long et al. 2015's mean IU; the judge is one that the suite trains
     """
-    hits, true, seen = np.diag(counts), counts.sum(1), counts.sum(0)[:len(counts)]
+    hits, true, seen = np.diag(counts), counts.sum(1), counts.sum(0)[: len(counts)]
     there = true > 0
     return float((hits[there] / (true + seen - hits)[there]).mean())

@@ -1,4 +1,5 @@
 """How sharp each frame is, as a share of the real video: blur is below 1, noise above."""
+
 import torch
 
 from v2vbench.metrics._real import of_real

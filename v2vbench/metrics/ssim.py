@@ -1,4 +1,5 @@
 """Structural similarity of each frame to the real one."""
+
 from typing import Annotated
 
 import torch
@@ -21,4 +22,6 @@ def compute(fake: torch.Tensor, real: torch.Tensor, *, sigma: Annotated[float, R
     """
     if min(fake.shape[-2:]) <= 2 * radius(sigma):
         raise ValueError(f"frames of {tuple(fake.shape[-2:])} px are smaller than a window of {2 * radius(sigma) + 1}")
-    return torch.tensor([similarity(intensities(x), intensities(y), sigma)[0].mean() for x, y in zip(fake, real)]).double()
+    return torch.tensor(
+        [similarity(intensities(x), intensities(y), sigma)[0].mean() for x, y in zip(fake, real)]
+    ).double()

@@ -1,4 +1,5 @@
 """How much each frame differs from the one before, to the eye, where the real video differs more or less: tLP."""
+
 import torch
 
 from v2vbench.metrics._lpips import distance
@@ -6,7 +7,7 @@ from v2vbench.metrics._lpips import distance
 TITLE, UNIT, BETTER, HEADING = "tLP", "×10⁻²", "lower", "realism"
 PROTOCOL = "tlp/1:lpips-v0.1-alex:range-1to1:no-resize:abs-difference:mean-of-pairs"
 
-LADDERS = ("freeze", "noise")      # of damage, in whose levels its scores are told first
+LADDERS = ("freeze", "noise")  # of damage, in whose levels its scores are told first
 
 
 def weights() -> tuple[str, ...]:

@@ -1,4 +1,5 @@
 """How far the motion between generated frames is from that between the real ones: tOF."""
+
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -12,8 +13,8 @@ from v2vbench.metrics._real import of_real
 TITLE, UNIT, BETTER, HEADING = "tOF", "px", "lower", "fidelity"
 PROTOCOL = "tof/1:farneback0.5,3,15,3,5,1.2,0:grey8bit:L2-of-difference:no-crop:mean-of-pairs"
 
-LADDERS = ("slow", "freeze", "late")      # of damage, in whose levels its scores are told first
-FARNEBACK = dict(pyr_scale=0.5, levels=3, winsize=15, iterations=3, poly_n=5, poly_sigma=1.2, flags=0)      # TecoGAN's
+LADDERS = ("slow", "freeze", "late")  # of damage, in whose levels its scores are told first
+FARNEBACK = dict(pyr_scale=0.5, levels=3, winsize=15, iterations=3, poly_n=5, poly_sigma=1.2, flags=0)  # TecoGAN's
 
 
 def motion(frames: torch.Tensor) -> Iterator[np.ndarray]:
@@ -31,5 +32,7 @@ def compute(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     source        Chu et al. 2020 (TecoGAN), eq. 6, which writes an l1 norm; its code takes the l2, and so do we. That code
                   also crops to multiples of 8 and skips two frames at either end of a video; here nothing is cropped
     """
-    lengths = (np.linalg.norm(a.astype(np.float64) - b, axis=-1).mean() for a, b in zip(motion(fake), of_real(motion, real)))
+    lengths = (
+        np.linalg.norm(a.astype(np.float64) - b, axis=-1).mean() for a, b in zip(motion(fake), of_real(motion, real))
+    )
     return torch.tensor(np.array(list(lengths)))

@@ -1,4 +1,5 @@
 """Whether a thing keeps its colours while it moves: colour differences along the true tracks of points, as a share of local contrast."""
+
 from typing import Annotated
 
 import torch
@@ -8,14 +9,24 @@ from v2vbench.metrics._tracks import follow, grid, mean_of_seen, sample
 from v2vbench.params import Count, Range
 
 TITLE, UNIT, BETTER, HEADING = "track error", "", "lower", "realism"
-PROTOCOL = ("track-error/1:store-flow:store-occlusion:{n_frames}f-back:grid{stride_px}px:bilinear:ends-hidden-outside:"
-            "rgb-rms-over-that-{apart_px}px-away:noise{noise:g}:mean-of-tracks:mean-of-frames")
+PROTOCOL = (
+    "track-error/1:store-flow:store-occlusion:{n_frames}f-back:grid{stride_px}px:bilinear:ends-hidden-outside:"
+    "rgb-rms-over-that-{apart_px}px-away:noise{noise:g}:mean-of-tracks:mean-of-frames"
+)
 
-LADDERS = ("slow", "freeze", "late")      # of damage, in whose levels its scores are told first
+LADDERS = ("slow", "freeze", "late")  # of damage, in whose levels its scores are told first
 
 
-def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor, *, n_frames: Annotated[int, Range(2)],
-            stride_px: Count, apart_px: Count, noise: Annotated[float, Range(0.001, 255)]) -> torch.Tensor:
+def compute(
+    fake: torch.Tensor,
+    flow: torch.Tensor,
+    occluded: torch.Tensor,
+    *,
+    n_frames: Annotated[int, Range(2)],
+    stride_px: Count,
+    apart_px: Count,
+    noise: Annotated[float, Range(0.001, 255)],
+) -> torch.Tensor:
     """sqrt((N + noise^2) / (D + noise^2)): how much worse than kept a point's colour is, where `apart_px` beside is 1.
 
     N is the mean square difference between the colour of a point of frame t and that of its true track in the frames before, D the same
@@ -36,13 +47,16 @@ def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor, *, n
     if len(fake) < 2:
         raise ValueError(f"{len(fake)} frame, and it takes 2")
     n, start = len(fake), grid(fake.shape[-2:], stride_px)
-    colours, beside = sample(fake, start.expand(n, -1, -1)), [(0, 0), (apart_px, 0), (-apart_px, 0), (0, apart_px), (0, -apart_px)]
+    colours, beside = (
+        sample(fake, start.expand(n, -1, -1)),
+        [(0, 0), (apart_px, 0), (-apart_px, 0), (0, apart_px), (0, -apart_px)],
+    )
     sums, count = torch.zeros(2, n, len(start), dtype=torch.float64), torch.zeros(n, len(start), dtype=torch.float64)
     for k, (points, visible) in enumerate(of_real(follow, flow, occluded, n_frames, stride_px), 1):
-        places = (points[:, None] + points.new_tensor(beside)[:, None]).flatten(1, 2)                   # (T-k, 5 P, 2)
-        seen = sample(fake[:n - k], places).unflatten(1, (5, -1))                                       # (T-k, 5, P, 3)
+        places = (points[:, None] + points.new_tensor(beside)[:, None]).flatten(1, 2)  # (T-k, 5 P, 2)
+        seen = sample(fake[: n - k], places).unflatten(1, (5, -1))  # (T-k, 5, P, 3)
         squares = (127.5 * (seen - colours[k:, None])).square().mean(-1).where(visible[:, None], 0)
         sums[:, k:] += torch.stack([squares[:, 0], squares[:, 1:].mean(1)])
         count[k:] += visible
-    own, near = sums + noise ** 2 * count
-    return mean_of_seen((own / near.clamp_min(noise ** 2)).sqrt() * count, count)
+    own, near = sums + noise**2 * count
+    return mean_of_seen((own / near.clamp_min(noise**2)).sqrt() * count, count)

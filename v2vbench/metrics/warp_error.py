@@ -1,4 +1,5 @@
 """How far each frame is from the one before it, moved along the real video's flow."""
+
 import torch
 
 from v2vbench.flow import warp
@@ -6,7 +7,7 @@ from v2vbench.flow import warp
 TITLE, UNIT, BETTER, HEADING = "warp error", "", "lower", "realism"
 PROTOCOL = "warp-error/1:store-flow:store-occlusion:backward-bilinear:rgb-mean:range1:mean-of-pairs"
 
-LADDERS = ("noise", "flicker")      # of damage, in whose levels its scores are told first
+LADDERS = ("noise", "flicker")  # of damage, in whose levels its scores are told first
 
 
 def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,5 @@
 """Parts that the models share: convolutions, residual blocks, encoders, decoders, patch discriminators."""
+
 from itertools import pairwise
 
 import torch
@@ -21,7 +22,9 @@ def norm_layer(norm: str, n_channels: int) -> nn.Module:
 def conv(n_in: int, n_out: int, *, kernel: int, norm: str, stride: int = 1, reflect: bool = True) -> nn.Sequential:
     """Convolution, norm, ReLU; stride 1 keeps the size."""
     mode = "reflect" if reflect else "zeros"
-    return nn.Sequential(nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, padding_mode=mode), norm_layer(norm, n_out), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, padding_mode=mode), norm_layer(norm, n_out), nn.ReLU()
+    )
 
 
 class Residual(nn.Module):
@@ -29,8 +32,11 @@ class Residual(nn.Module):
 
     def __init__(self, n_channels: int, norm: str):
         super().__init__()
-        self.body = nn.Sequential(*conv(n_channels, n_channels, kernel=3, norm=norm),
-                                  nn.Conv2d(n_channels, n_channels, 3, padding=1, padding_mode="reflect"), norm_layer(norm, n_channels))
+        self.body = nn.Sequential(
+            *conv(n_channels, n_channels, kernel=3, norm=norm),
+            nn.Conv2d(n_channels, n_channels, 3, padding=1, padding_mode="reflect"),
+            norm_layer(norm, n_channels),
+        )
 
     def forward(self, x):
         return x + self.body(x)
@@ -38,7 +44,7 @@ class Residual(nn.Module):
 
 def encoder(n_in: int, n_filters: int, n_down: int, n_blocks: int, norm: str, most: int | None = None) -> nn.Sequential:
     """(B, n_in, H, W) to (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down); never more than `most` channels."""
-    widths = [min(n_filters * 2 ** i, most or n_filters * 2 ** i) for i in range(n_down + 1)]
+    widths = [min(n_filters * 2**i, most or n_filters * 2**i) for i in range(n_down + 1)]
     layers = [conv(n_in, n_filters, kernel=7, norm=norm)]
     layers += [conv(a, b, kernel=3, stride=2, reflect=False, norm=norm) for a, b in pairwise(widths)]
     return nn.Sequential(*layers, *residuals(widths[-1], n_blocks, norm))
@@ -50,10 +56,14 @@ def residuals(n_channels: int, n_blocks: int, norm: str) -> nn.Sequential:
 
 def decoder(n_filters: int, n_down: int, norm: str, most: int | None = None, n_more: int = 0) -> nn.Sequential:
     """(B, n_filters * 2**n_down + n_more, H / 2**n_down, W / 2**n_down) to (B, n_filters, H, W)."""
-    widths = [min(n_filters * 2 ** i, most or n_filters * 2 ** i) for i in range(n_down + 1)][::-1]
+    widths = [min(n_filters * 2**i, most or n_filters * 2**i) for i in range(n_down + 1)][::-1]
     layers = []
     for i, (a, b) in enumerate(pairwise(widths)):
-        layers += [nn.ConvTranspose2d(a + n_more * (i == 0), b, 3, 2, 1, output_padding=1), norm_layer(norm, b), nn.ReLU()]
+        layers += [
+            nn.ConvTranspose2d(a + n_more * (i == 0), b, 3, 2, 1, output_padding=1),
+            norm_layer(norm, b),
+            nn.ReLU(),
+        ]
     return nn.Sequential(*layers)
 
 
@@ -79,11 +89,16 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, n_in: int, n_filters: int, n_layers: int, norm: str):
         super().__init__()
-        widths = [min(n_filters * 2 ** i, 512) for i in range(n_layers + 1)]
+        widths = [min(n_filters * 2**i, 512) for i in range(n_layers + 1)]
         layers = [nn.Sequential(nn.Conv2d(n_in, widths[0], 4, 2, 2), nn.LeakyReLU(0.2))]
         for i in range(1, n_layers + 1):
-            layers.append(nn.Sequential(nn.Conv2d(widths[i - 1], widths[i], 4, 2 if i < n_layers else 1, 2),
-                                        norm_layer(norm, widths[i]), nn.LeakyReLU(0.2)))
+            layers.append(
+                nn.Sequential(
+                    nn.Conv2d(widths[i - 1], widths[i], 4, 2 if i < n_layers else 1, 2),
+                    norm_layer(norm, widths[i]),
+                    nn.LeakyReLU(0.2),
+                )
+            )
         self.layers = nn.ModuleList([*layers, nn.Conv2d(widths[-1], 1, 4, 1, 2)])
 
     def forward(self, x) -> list[torch.Tensor]:
@@ -101,7 +116,9 @@ class Discriminator(nn.Module):
 
     def __init__(self, n_in: int, *, n_scales: int, n_filters: int, n_layers: int, norm: str):
         super().__init__()
-        self.scales = nn.ModuleList(PatchDiscriminator(n_in, min(64, n_filters * 2 ** i), n_layers, norm) for i in range(n_scales))
+        self.scales = nn.ModuleList(
+            PatchDiscriminator(n_in, min(64, n_filters * 2**i), n_layers, norm) for i in range(n_scales)
+        )
 
     def forward(self, x) -> list[list[torch.Tensor]]:
         outputs = []
@@ -123,7 +140,9 @@ def initialise(module: nn.Module) -> None:
 def must_divide(facts: Facts, by: int, why: str) -> None:
     """Raises Fault where frames cannot be halved as often as the model does."""
     if any(side % by for side in facts.size):
-        raise Fault(f"{why}: frames of {facts.name} are {facts.size[0]} x {facts.size[1]}, and {by} does not divide both sides")
+        raise Fault(
+            f"{why}: frames of {facts.name} are {facts.size[0]} x {facts.size[1]}, and {by} does not divide both sides"
+        )
 
 
 def n_source(facts: Facts, instance_edges: bool) -> int:
@@ -141,7 +160,7 @@ def encode(clip: dict, facts: Facts, instance_edges: bool) -> torch.Tensor:
     source = clip["source"]
     if facts.source == "labels":
         classes = torch.arange(len(facts.label_names), device=source.device)
-        source = (source[:, :, None] == classes[:, None, None]).float()     # (B, T, K, H, W)
+        source = (source[:, :, None] == classes[:, None, None]).float()  # (B, T, K, H, W)
     if instance_edges:
         if "instance" not in clip:
             raise Fault(f"{facts.name} has no instances: set instance_edges: false in the run's kwargs")

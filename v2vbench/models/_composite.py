@@ -1,4 +1,5 @@
 """The networks of vid2vid: F of eq. 4 at one spatial scale, the coarsest or one that refines it."""
+
 import torch
 from torch import nn
 
@@ -25,33 +26,55 @@ class Generator(nn.Module):
                features, of image, motion and foreground, each (B, its n_filters, H, W) or 0
     """
 
-    def __init__(self, n_source: int, *, n_past: int, n_filters: int, n_filters_front: int, n_down: int, n_blocks_seen: int, n_blocks: int,
-                 n_blocks_front: int, norm: str, with_flow: bool, flow_scale: float, composition: str, resample: str, coarsest: bool):
+    def __init__(
+        self,
+        n_source: int,
+        *,
+        n_past: int,
+        n_filters: int,
+        n_filters_front: int,
+        n_down: int,
+        n_blocks_seen: int,
+        n_blocks: int,
+        n_blocks_front: int,
+        norm: str,
+        with_flow: bool,
+        flow_scale: float,
+        composition: str,
+        resample: str,
+        coarsest: bool,
+    ):
         super().__init__()
         self.flow_scale, self.composition, self.resample, self.coarsest = flow_scale, composition, resample, coarsest
         shape, n_in = dict(n_down=n_down, norm=norm), n_source * (n_past + 1)
 
         def branch(width: int, n_blocks: int) -> nn.Sequential:
-            return nn.Sequential(residuals(width * 2 ** n_down, n_blocks, norm), decoder(width, **shape))
+            return nn.Sequential(residuals(width * 2**n_down, n_blocks, norm), decoder(width, **shape))
 
         self.down_source = encoder(n_in, n_filters, n_blocks=n_blocks_seen, **shape)
         self.down_past = encoder(3 * n_past, n_filters, n_blocks=n_blocks_seen, **shape)
         self.image, self.paint = branch(n_filters, n_blocks), head(n_filters, 3, nn.Tanh())
         if with_flow:
-            self.motion, self.flow, self.mask = branch(n_filters, n_blocks), head(n_filters, 2), head(n_filters, 1, nn.Sigmoid())
+            self.motion, self.flow, self.mask = (
+                branch(n_filters, n_blocks),
+                head(n_filters, 2),
+                head(n_filters, 1, nn.Sigmoid()),
+            )
         if n_filters_front:
             self.down_front = encoder(n_in, n_filters_front, n_blocks=0, **shape)
             self.front, self.paint_front = branch(n_filters_front, n_blocks_front), head(n_filters_front, 3, nn.Tanh())
 
     def forward(self, source, past, front=None, coarse=None, raw_only: bool = False) -> dict:
         from_image, from_motion, from_front = coarse or (0, 0, 0)
-        seen = self.down_source(source) + self.down_past(past)              # (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down)
+        seen = self.down_source(source) + self.down_past(
+            past
+        )  # (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down)
         image, motion, behind = self.image(seen + from_image), 0, 0
         raw, painted, result = self.paint(image).float(), None, {}
         if front is not None:
             behind = self.front(self.down_front(source) + from_front)
             painted = self.paint_front(behind).float()
-            if self.composition == "inside":                                # eq. 12: blended with the warp like all else
+            if self.composition == "inside":  # eq. 12: blended with the warp like all else
                 raw = front * painted + (1 - front) * raw
         fake = raw
         if hasattr(self, "motion"):
@@ -60,28 +83,49 @@ class Generator(nn.Module):
             result = dict(flow=flow, mask=mask)
             if not raw_only:
                 fake = mask * raw + (1 - mask) * warp(past[:, -3:], flow, self.resample).clamp(-1, 1)
-        if painted is not None and self.composition == "over":              # never warped, as in the reference code
+        if painted is not None and self.composition == "over":  # never warped, as in the reference code
             fake, raw = (front * painted + (1 - front) * frame for frame in (fake, raw))
         return result | dict(fake=fake, raw=raw, features=(image, motion, behind))
 
 
 def pick_filters(n_filters: int, n_down: int, scale: int) -> tuple[int, int]:
     """Widths of a scale, 0 the coarsest, and of its foreground net: halved at each finer scale, as in the reference code."""
-    width = n_filters // 2 ** scale
+    width = n_filters // 2**scale
     return width, width // 2 if n_down > 2 else width
 
 
-def generators(n_source: int, *, n_scales: int, n_filters: int, n_down: int, n_blocks: int, n_blocks_local: int, flow_scale: float,
-               with_front: bool, **common) -> nn.ModuleList:
+def generators(
+    n_source: int,
+    *,
+    n_scales: int,
+    n_filters: int,
+    n_down: int,
+    n_blocks: int,
+    n_blocks_local: int,
+    flow_scale: float,
+    with_front: bool,
+    **common,
+) -> nn.ModuleList:
     """G0 (coarsest), G1, ...: the flow's unit doubles with the size."""
     nets = nn.ModuleList()
     for scale in range(n_scales):
         width, front = pick_filters(n_filters, n_down, scale)
-        blocks = dict(n_down=n_down, n_blocks_seen=n_blocks - n_blocks // 2, n_blocks=n_blocks // 2, n_blocks_front=n_blocks)
+        blocks = dict(
+            n_down=n_down, n_blocks_seen=n_blocks - n_blocks // 2, n_blocks=n_blocks // 2, n_blocks_front=n_blocks
+        )
         if scale:
             blocks = dict(n_down=1, n_blocks_seen=0, n_blocks=n_blocks_local, n_blocks_front=n_blocks_local)
-        nets.append(Generator(n_source, n_filters=width, n_filters_front=front * with_front, flow_scale=flow_scale * 2 ** scale,
-                              coarsest=not scale, **blocks, **common))
+        nets.append(
+            Generator(
+                n_source,
+                n_filters=width,
+                n_filters_front=front * with_front,
+                flow_scale=flow_scale * 2**scale,
+                coarsest=not scale,
+                **blocks,
+                **common,
+            )
+        )
     return nets
 
 

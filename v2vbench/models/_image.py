@@ -1,4 +1,5 @@
 """The networks of pix2pixHD: one frame from its source."""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -6,7 +7,7 @@ from torch.nn import functional as F
 from v2vbench.models._blocks import decoder, encoder, half, head, residuals
 from v2vbench.params import Fault
 
-MOST = 1024          # channels, however deep
+MOST = 1024  # channels, however deep
 
 
 class Global(nn.Module):
@@ -16,11 +17,16 @@ class Global(nn.Module):
            at the input alone: how the reference code of vid2vid paints the first frame of a face
     """
 
-    def __init__(self, n_in: int, *, n_filters: int, n_down: int, n_blocks: int, norm: str, n_z: int = 0, with_head: bool = True):
+    def __init__(
+        self, n_in: int, *, n_filters: int, n_down: int, n_blocks: int, norm: str, n_z: int = 0, with_head: bool = True
+    ):
         super().__init__()
-        wide = min(n_filters * 2 ** n_down, MOST)
+        wide = min(n_filters * 2**n_down, MOST)
         self.n_down, self.n_z = n_down, n_z
-        self.down, self.blocks = encoder(n_in + n_z, n_filters, n_down, 0, norm, MOST), residuals(wide + n_z, n_blocks, norm)
+        self.down, self.blocks = (
+            encoder(n_in + n_z, n_filters, n_down, 0, norm, MOST),
+            residuals(wide + n_z, n_blocks, norm),
+        )
         self.up = decoder(n_filters, n_down, norm, MOST, 2 * n_z)
         if with_head:
             self.head = head(n_filters + n_z, 3, nn.Tanh())
@@ -44,13 +50,19 @@ class Global(nn.Module):
 class Local(nn.Module):
     """The local enhancers G2, ... around a global generator at 2**-n_local of the size (section 3.2)."""
 
-    def __init__(self, n_in: int, *, n_local: int, n_blocks_local: int, n_filters: int, n_down: int, n_blocks: int, norm: str):
+    def __init__(
+        self, n_in: int, *, n_local: int, n_blocks_local: int, n_filters: int, n_down: int, n_blocks: int, norm: str
+    ):
         super().__init__()
         self.n_down = n_down + n_local
-        self.coarse = Global(n_in, n_filters=n_filters * 2 ** n_local, n_down=n_down, n_blocks=n_blocks, norm=norm, with_head=False)
-        widths = [n_filters * 2 ** i for i in reversed(range(n_local))]
+        self.coarse = Global(
+            n_in, n_filters=n_filters * 2**n_local, n_down=n_down, n_blocks=n_blocks, norm=norm, with_head=False
+        )
+        widths = [n_filters * 2**i for i in reversed(range(n_local))]
         self.downs = nn.ModuleList(encoder(n_in, width, 1, 0, norm) for width in widths)
-        self.ups = nn.ModuleList(nn.Sequential(residuals(2 * width, n_blocks_local, norm), decoder(width, 1, norm)) for width in widths)
+        self.ups = nn.ModuleList(
+            nn.Sequential(residuals(2 * width, n_blocks_local, norm), decoder(width, 1, norm)) for width in widths
+        )
         self.head = head(n_filters, 3, nn.Tanh())
 
     def sizes(self, x: torch.Tensor) -> list[torch.Tensor]:

@@ -1,4 +1,5 @@
 """What a generator sees of a frame's source: labels, edges, drawings, and the styles of its instances."""
+
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,13 +14,14 @@ from v2vbench.params import Count, Fault, Natural
 @dataclass(frozen=True, kw_only=True)
 class Styles:
     """The instance-wise encoder and the mixtures that stand for it where no real frame is to be seen."""
-    n_features: Count                          # channels of a style
-    n_filters: Count                           # of the encoder
+
+    n_features: Count  # channels of a style
+    n_filters: Count  # of the encoder
     n_down: Natural
-    mixture: Literal["gauss", "kmeans"]        # a label's: vid2vid's Gaussians, pix2pixHD's cluster centres
-    n_components: Count                        # of it, at most
-    min_px: Count                              # of a region whose style counts in the fit
-    seed: Natural                              # of the fit, and of what is drawn for a clip
+    mixture: Literal["gauss", "kmeans"]  # a label's: vid2vid's Gaussians, pix2pixHD's cluster centres
+    n_components: Count  # of it, at most
+    min_px: Count  # of a region whose style counts in the fit
+    seed: Natural  # of the fit, and of what is drawn for a clip
 
 
 class Source(nn.Module):
@@ -40,8 +42,11 @@ class Source(nn.Module):
             if facts.source != "labels":
                 raise Fault(f"styles: {facts.name} has no labels; set styles: none in the run's kwargs")
             K, M, n = len(facts.label_names), style.n_components, style.n_features
-            self.E = nn.Sequential(encoder(3, style.n_filters, style.n_down, 0, "instance"),
-                                   decoder(style.n_filters, style.n_down, "instance"), head(style.n_filters, n, nn.Tanh()))
+            self.E = nn.Sequential(
+                encoder(3, style.n_filters, style.n_down, 0, "instance"),
+                decoder(style.n_filters, style.n_down, "instance"),
+                head(style.n_filters, n, nn.Tanh()),
+            )
             self.n_channels += n
             for name, shape in dict(means=(K, M, n), factors=(K, M, n, n), weights=(K, M)).items():
                 self.register_buffer(name, torch.zeros(shape))
@@ -78,6 +83,7 @@ class Source(nn.Module):
     @torch.no_grad()
     def fit(self, store: clips.Store) -> None:
         """Fit the mixtures to the styles of the training clips, of which a few frames are in memory at a time."""
+
         def pieces(name: str):
             arrays = [a for a in ("real", "label", "instance") if a in store.clips[name]["arrays"]]
             for _, piece in store.stream(name, arrays):
@@ -86,6 +92,8 @@ class Source(nn.Module):
                 yield self.encoded(tensors["real"], ids).cpu(), ids.cpu()
 
         vectors = styles.collect((piece for name in store.split("train") for piece in pieces(name)), self.style.min_px)
-        mixture = styles.fit(vectors, self.style.mixture, self.style.n_components, self.style.seed, n_labels=len(self.means))
+        mixture = styles.fit(
+            vectors, self.style.mixture, self.style.n_components, self.style.seed, n_labels=len(self.means)
+        )
         for name, value in mixture.items():
             getattr(self, name).copy_(value)

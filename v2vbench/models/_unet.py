@@ -1,4 +1,5 @@
 """What the judges share: a U-Net, and the disturbances that keep it from being thrown by frames that are not quite real."""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -7,8 +8,10 @@ from v2vbench.models._blocks import conv
 
 
 def pair(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(conv(n_in, n_out, kernel=3, stride=stride, reflect=False, norm="instance_affine"),
-                         conv(n_out, n_out, kernel=3, reflect=False, norm="instance_affine"))
+    return nn.Sequential(
+        conv(n_in, n_out, kernel=3, stride=stride, reflect=False, norm="instance_affine"),
+        conv(n_out, n_out, kernel=3, reflect=False, norm="instance_affine"),
+    )
 
 
 class UNet(nn.Module):
@@ -17,7 +20,7 @@ class UNet(nn.Module):
 
     def __init__(self, n_out: int, n_filters: int, n_down: int):
         super().__init__()
-        widths = [n_filters * 2 ** i for i in range(n_down)]
+        widths = [n_filters * 2**i for i in range(n_down)]
         self.down = nn.ModuleList(pair(a, b, stride=2) for a, b in zip([3, *widths], widths))
         self.up = nn.ModuleList(pair(a + b, b) for a, b in zip(widths[:0:-1], widths[-2::-1]))
         self.out = nn.Conv2d(n_filters, n_out, 1)
@@ -46,9 +49,9 @@ def disturb(frames: torch.Tensor, step: int, *, blur: float, noise: float, brigh
         return (low + (high - low) * torch.rand(n, 1, 1, 1, generator=rng)).to(frames.device)
 
     reach = torch.arange(-int(3 * blur), int(3 * blur) + 1, device=frames.device)
-    kernel = (-reach ** 2 / (2 * draw(0, blur).clamp_min(1e-3) ** 2)).exp()                         # (B, 1, 1, taps)
+    kernel = (-(reach**2) / (2 * draw(0, blur).clamp_min(1e-3) ** 2)).exp()  # (B, 1, 1, taps)
     kernel = (kernel / kernel.sum(-1, keepdim=True)).repeat_interleave(3, 0)
-    x = F.pad(frames, 4 * [int(3 * blur)], mode="replicate").flatten(0, 1)[None]                    # (1, 3 B, H, W)
+    x = F.pad(frames, 4 * [int(3 * blur)], mode="replicate").flatten(0, 1)[None]  # (1, 3 B, H, W)
     x = F.conv2d(F.conv2d(x, kernel, groups=3 * n), kernel.transpose(2, 3), groups=3 * n)[0].unflatten(0, (n, 3))
     x = x * (1 + draw(-brightness, brightness)) + draw(-brightness, brightness)
     return (x + draw(0, noise / 127.5) * torch.randn(x.shape, generator=rng).to(x)).clamp(-1, 1)

@@ -1,4 +1,5 @@
 """The floor: the last frame again. Perfectly steady, and wrong as soon as anything moves."""
+
 import torch
 from torch import nn
 

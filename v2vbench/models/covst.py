@@ -4,6 +4,7 @@ The vid2vid paper describes it in two sentences (section 4, Baselines) and never
 deep features are carried along the flow of the real video, and nothing adversarial is trained. So the flow that this method is shown
 when it makes video is the real video's own; a method for use would not have it.
 """
+
 from typing import Literal
 
 import torch
@@ -29,20 +30,47 @@ class Model(nn.Module):
     w_coherence          of the difference to the last frame carried along the flow, where that is visible (Chen et al., eq. 6)
     w_occlusion          of the difference to the frame made alone, where it is not (eq. 7)
     """
+
     NEEDS = ("flow", "occluded")
 
-    def __init__(self, facts: Facts, *, n_filters: Count, n_down: Natural, n_blocks: Count, n_local: Natural, n_blocks_local: Count,
-                 instance_edges: bool, norm: Literal["batch", "instance"], n_filters_mask: Count, w_coherence: Weight,
-                 w_occlusion: Weight):
+    def __init__(
+        self,
+        facts: Facts,
+        *,
+        n_filters: Count,
+        n_down: Natural,
+        n_blocks: Count,
+        n_local: Natural,
+        n_blocks_local: Count,
+        instance_edges: bool,
+        norm: Literal["batch", "instance"],
+        n_filters_mask: Count,
+        w_coherence: Weight,
+        w_occlusion: Weight,
+    ):
         super().__init__()
         must_divide(facts, 2 ** (n_down + n_local), "n_down + n_local")
         self.n_past, self.w_coherence, self.w_occlusion = 0, w_coherence, w_occlusion
         self.source = Source(facts, instance_edges, "none")
-        self.G = generator(self.source.n_channels, 0, n_local=n_local, n_blocks_local=n_blocks_local, n_filters=n_filters, n_down=n_down,
-                           n_blocks=n_blocks, norm=norm)
+        self.G = generator(
+            self.source.n_channels,
+            0,
+            n_local=n_local,
+            n_blocks_local=n_blocks_local,
+            n_filters=n_filters,
+            n_down=n_down,
+            n_blocks=n_blocks,
+            norm=norm,
+        )
         wide = self.G.deep(torch.zeros(1, self.source.n_channels, *[2 ** (n_down + n_local + 2)] * 2)).shape[1]
-        layers = [nn.Conv2d(wide, n_filters_mask, 3, padding=1), nn.ReLU(), nn.Conv2d(n_filters_mask, n_filters_mask, 3, padding=1),
-                  nn.ReLU(), nn.Conv2d(n_filters_mask, 1, 3, padding=1), nn.Sigmoid()]
+        layers = [
+            nn.Conv2d(wide, n_filters_mask, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(n_filters_mask, n_filters_mask, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(n_filters_mask, 1, 3, padding=1),
+            nn.Sigmoid(),
+        ]
         self.mask = nn.Sequential(*layers)
         self.apply(initialise)
         self.G.requires_grad_(False)
@@ -53,9 +81,13 @@ class Model(nn.Module):
 
     def begin(self, weights: dict[str, torch.Tensor]) -> None:
         """Take the generator of a pix2pixhd run; raises RuntimeError naming keys that do not fit."""
-        self.G.load_state_dict({name.removeprefix("G."): value for name, value in weights.items() if name.startswith("G.")})
+        self.G.load_state_dict(
+            {name.removeprefix("G."): value for name, value in weights.items() if name.startswith("G.")}
+        )
 
-    def blend(self, deep: torch.Tensor, before: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor) -> torch.Tensor:
+    def blend(
+        self, deep: torch.Tensor, before: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor
+    ) -> torch.Tensor:
         """Deep features (B, C, h, w) of a frame made alone with those of the last frame carried along the flow.
 
         flow, occluded    of the data, (B, 2, H, W) px and (B, 1, H, W): averaged down to h x w, and occluded if any of its pixels is
@@ -63,7 +95,7 @@ class Model(nn.Module):
         size, scale = deep.shape[-2:], flow.shape[-1] / deep.shape[-1]
         carried = warp(before.float(), F.adaptive_avg_pool2d(flow, size) / scale)
         visible = 1 - F.adaptive_max_pool2d(occluded, size)
-        keep = visible * self.mask(deep.float() - carried).float()          # (B, 1, h, w), 1 = the last frame's features
+        keep = visible * self.mask(deep.float() - carried).float()  # (B, 1, h, w), 1 = the last frame's features
         return keep * carried + (1 - keep) * deep.float()
 
     def generate(self, clip: dict, past: torch.Tensor, memory: dict) -> torch.Tensor:
@@ -83,7 +115,7 @@ class Model(nn.Module):
 
         raises    Fault where the data have no flow, or the window is of one frame
         """
-        n = clip["n_warmup"]                     # features of the frames before are made as they are in use, without gradient
+        n = clip["n_warmup"]  # features of the frames before are made as they are in use, without gradient
         if missing := [name for name in self.NEEDS if name not in clip]:
             raise Fault(f"covst is carried by the data's own {' and '.join(missing)}, which are not to be had here")
         if clip["source"].shape[1] - n < 2:
@@ -102,5 +134,8 @@ class Model(nn.Module):
             if t > n:
                 coherence = coherence + masked_l1(frame, warp(before, flow), 1 - occluded)
                 occlusion = occlusion + masked_l1(frame, alone[:, t], occluded)
-        terms = {"coherence": self.w_coherence * coherence / (T - 1 - n), "occlusion": self.w_occlusion * occlusion / (T - 1 - n)}
+        terms = {
+            "coherence": self.w_coherence * coherence / (T - 1 - n),
+            "occlusion": self.w_occlusion * occlusion / (T - 1 - n),
+        }
         return {"G": sum(terms.values())} | {f"G_{name}": term.detach() for name, term in terms.items()}

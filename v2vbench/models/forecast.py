@@ -1,4 +1,5 @@
 """Where will the labels be? A small convolutional recurrent net predicts the source, so that vid2vid can predict video."""
+
 import torch
 from scipy import ndimage
 from torch import nn
@@ -9,7 +10,7 @@ from v2vbench.flow import warp
 from v2vbench.models._blocks import IGNORE, conv, encode, initialise, residuals
 from v2vbench.params import Count, Fault, Natural, Weight
 
-MAKES_VIDEO = False      # a run of this model has no clips of its own to score
+MAKES_VIDEO = False  # a run of this model has no clips of its own to score
 
 
 class Cell(nn.Module):
@@ -33,15 +34,26 @@ class Model(nn.Module):
     w_flow      of the endpoint error against the data's flow, px
     """
 
-    def __init__(self, facts: Facts, *, n_filters: Count, n_down: Natural, n_blocks: Count, n_seen: Count, flow_scale: Weight,
-                 w_flow: Weight):
+    def __init__(
+        self,
+        facts: Facts,
+        *,
+        n_filters: Count,
+        n_down: Natural,
+        n_blocks: Count,
+        n_seen: Count,
+        flow_scale: Weight,
+        w_flow: Weight,
+    ):
         super().__init__()
         if facts.source != "labels":
             raise Fault(f"forecast predicts labels, and the source of {facts.name} is {facts.source}")
         self.facts, self.n_seen, self.flow_scale, self.w_flow = facts, n_seen, flow_scale, w_flow
-        n_labels, wide = len(facts.label_names), n_filters * 2 ** n_down
+        n_labels, wide = len(facts.label_names), n_filters * 2**n_down
         widths = [n_labels, *(n_filters * 2 ** (i + 1) for i in range(n_down))]
-        self.read = nn.Sequential(*(conv(a, b, kernel=3, stride=2, reflect=False, norm="instance") for a, b in zip(widths, widths[1:])))
+        self.read = nn.Sequential(
+            *(conv(a, b, kernel=3, stride=2, reflect=False, norm="instance") for a, b in zip(widths, widths[1:]))
+        )
         self.cell = Cell(wide)
         self.think = residuals(wide, n_blocks, "instance")
         self.out = nn.Conv2d(wide, 3 + n_labels, 3, padding=1)
@@ -55,7 +67,9 @@ class Model(nn.Module):
         """One frame on: labels (B, K, H, W) as probabilities, to those of the next frame, the flow back, and the state."""
         seen = self.read(labels)
         state = self.cell(seen, torch.zeros_like(seen) if state is None else state)
-        out = F.interpolate(self.out(self.think(state)).float(), labels.shape[-2:], mode="bilinear", align_corners=False)
+        out = F.interpolate(
+            self.out(self.think(state)).float(), labels.shape[-2:], mode="bilinear", align_corners=False
+        )
         flow, trust, evidence = self.flow_scale * out[:, :2], out[:, 2:3].sigmoid(), out[:, 3:].softmax(1)
         return torch.lerp(evidence, warp(labels, flow), trust), flow, state
 
@@ -65,7 +79,9 @@ class Model(nn.Module):
             raise Fault("n_warmup: a forecast reads real labels, so its schedule must have 0")
         labels, target = encode(clip, self.facts, False), clip["source"]
         if labels.shape[1] <= self.n_seen:
-            raise Fault(f"n_frames: a window of {labels.shape[1]} leaves nothing to predict after n_seen = {self.n_seen}")
+            raise Fault(
+                f"n_frames: a window of {labels.shape[1]} leaves nothing to predict after n_seen = {self.n_seen}"
+            )
         state, entropy, endpoint, predicted = None, 0.0, 0.0, None
         for t in range(labels.shape[1] - 1):
             predicted, flow, state = self.step(labels[:, t] if t < self.n_seen else predicted, state)
@@ -73,7 +89,11 @@ class Model(nn.Module):
             visible = 1 - clip["occluded"][:, t]
             endpoint = endpoint + ((flow - clip["flow"][:, t]).abs() * visible).mean()
         n = labels.shape[1] - 1
-        return {"G": entropy / n + self.w_flow * endpoint / n, "G_entropy": (entropy / n).detach(), "G_flow": (endpoint / n).detach()}
+        return {
+            "G": entropy / n + self.w_flow * endpoint / n,
+            "G_entropy": (entropy / n).detach(),
+            "G_flow": (endpoint / n).detach(),
+        }
 
     @torch.inference_mode()
     def forecast(self, source: torch.Tensor, horizon: int) -> torch.Tensor:

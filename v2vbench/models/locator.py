@@ -1,4 +1,5 @@
 """A judge: where is each keypoint in a frame? A small U-Net that the suite trains on real training frames."""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -9,8 +10,8 @@ from v2vbench.models._unet import UNet, disturb
 from v2vbench.params import Count, Fault, Share, Weight
 from v2vbench.passes import passes
 
-MAKES_VIDEO = False      # a run of this model has no clips of its own to score
-BATCH = 4                # frames a pass
+MAKES_VIDEO = False  # a run of this model has no clips of its own to score
+BATCH = 4  # frames a pass
 
 
 def known(points: torch.Tensor) -> torch.Tensor:
@@ -30,12 +31,25 @@ class Model(nn.Module):
     blur, noise, brightness    of training frames at most, see _unet.disturb
     The buffer `prior` is the mean place of each point in the training clips, which knows no frame at all.
     """
+
     READS = ("real", "keypoints")
 
-    def __init__(self, facts: Facts, *, n_points: Count, n_filters: Count, n_down: Count, spread: Weight, shift: Weight, zoom: Share,
-                 blur: Weight, noise: Weight, brightness: Weight):
+    def __init__(
+        self,
+        facts: Facts,
+        *,
+        n_points: Count,
+        n_filters: Count,
+        n_down: Count,
+        spread: Weight,
+        shift: Weight,
+        zoom: Share,
+        blur: Weight,
+        noise: Weight,
+        brightness: Weight,
+    ):
         super().__init__()
-        must_divide(facts, 2 ** n_down, "locator")
+        must_divide(facts, 2**n_down, "locator")
         self.name, self.n_points, self.spread, self.shift, self.zoom = facts.name, n_points, spread, shift, zoom
         self.disturbances = dict(blur=blur, noise=noise, brightness=brightness)
         self.net = UNet(n_points, n_filters, n_down)
@@ -56,7 +70,7 @@ class Model(nn.Module):
         heat = self.net(frames).float()
         x, y = centres(heat)
         target = torch.einsum("bpy,bpx->bpyx", *(self._bell(points[..., i], at) for i, at in ((1, y), (0, x))))
-        entropy = -(target * heat.flatten(2).log_softmax(-1).view_as(heat)).sum((2, 3))                       # (B, P)
+        entropy = -(target * heat.flatten(2).log_softmax(-1).view_as(heat)).sum((2, 3))  # (B, P)
         apart = (mean_place(heat) - points).norm(dim=-1).detach()
         entropy, apart = (value.where(there, 0).sum() / there.sum().clamp_min(1) for value in (entropy, apart))
         return {"G": entropy, "G_px": apart}
@@ -67,7 +81,7 @@ class Model(nn.Module):
 
     def _bell(self, place: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
         """A Gaussian around each place (B, P) over the cells at (n,), which sums to 1: (B, P, n)."""
-        return (-(at - place.nan_to_num()[..., None]) ** 2 / (2 * self.spread ** 2)).softmax(-1)
+        return (-((at - place.nan_to_num()[..., None]) ** 2) / (2 * self.spread**2)).softmax(-1)
 
     def _move(self, frames: torch.Tensor, points: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Frames (B, 3, H, W) and points (B, P, 2) shifted and scaled about the middle by chance; edges are repeated."""
@@ -75,14 +89,16 @@ class Model(nn.Module):
         by, scale = self.shift * chance[:, None, :2], 1 + self.zoom * chance[:, 2, None, None]
         last = frames.new_tensor([frames.shape[-1] - 1, frames.shape[-2] - 1])
         y, x = (torch.arange(n, device=frames.device) for n in frames.shape[-2:])
-        to = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)                               # (H W, 2) px
-        grid = 2 * ((to - last / 2 - by) / scale + last / 2) / last - 1                                       # (B, H W, 2)
+        to = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)  # (H W, 2) px
+        grid = 2 * ((to - last / 2 - by) / scale + last / 2) / last - 1  # (B, H W, 2)
         moved = F.grid_sample(frames, grid.unflatten(1, frames.shape[-2:]), padding_mode="border", align_corners=True)
         return moved, (points - last / 2) * scale + last / 2 + by
 
     def finish(self, store: Store) -> None:
         """The mean of every training frame's points; the middle of the frame for one that is in none."""
-        points = torch.cat([torch.from_numpy(store.read(clip, arrays=["keypoints"])["keypoints"]) for clip in store.split("train")])
+        points = torch.cat(
+            [torch.from_numpy(store.read(clip, arrays=["keypoints"])["keypoints"]) for clip in store.split("train")]
+        )
         there, H, W = known(points)[..., None], *store.facts.size
         mean = points[..., :2].double().where(there, 0).sum(0) / there.sum(0).clamp_min(1)
         self.prior.copy_(mean.where(there.any(0), mean.new_tensor([(W - 1) / 2, (H - 1) / 2])))

@@ -1,4 +1,5 @@
 """pix2pixHD (Wang et al., CVPR 2018) on each frame alone: what a video model must beat."""
+
 from typing import Literal
 
 import torch
@@ -24,10 +25,27 @@ class Model(nn.Module):
     perceptual    "vgg19" where its weights are there (section 3.3's w_perceptual 10), or "none"
     """
 
-    def __init__(self, facts: Facts, *, n_filters: Count, n_down: Natural, n_blocks: Count, n_local: Natural, n_blocks_local: Count,
-                 instance_edges: bool, styles: Literal["none"] | Styles, styles_at: Literal["input", "bottleneck"],
-                 norm: Literal["batch", "instance"], n_scales: Count, n_filters_d: Count, n_layers_d: Count, w_feature: Weight,
-                 w_pixel: Weight, w_perceptual: Weight, perceptual: Literal["none", "vgg19"]):
+    def __init__(
+        self,
+        facts: Facts,
+        *,
+        n_filters: Count,
+        n_down: Natural,
+        n_blocks: Count,
+        n_local: Natural,
+        n_blocks_local: Count,
+        instance_edges: bool,
+        styles: Literal["none"] | Styles,
+        styles_at: Literal["input", "bottleneck"],
+        norm: Literal["batch", "instance"],
+        n_scales: Count,
+        n_filters_d: Count,
+        n_layers_d: Count,
+        w_feature: Weight,
+        w_pixel: Weight,
+        w_perceptual: Weight,
+        perceptual: Literal["none", "vgg19"],
+    ):
         super().__init__()
         must_divide(facts, 2 ** (n_down + n_local), "n_down + n_local")
         self.n_past, self.w_feature, self.w_pixel = 0, w_feature, w_pixel
@@ -35,9 +53,19 @@ class Model(nn.Module):
         self.source = Source(facts, instance_edges, styles)
         self.at_bottleneck = styles != "none" and styles_at == "bottleneck"
         n_z = self.source.n_channels - self.source.n_plain if self.at_bottleneck else 0
-        self.G = generator(self.source.n_channels - n_z, n_z, n_local=n_local, n_blocks_local=n_blocks_local, n_filters=n_filters,
-                           n_down=n_down, n_blocks=n_blocks, norm=norm)
-        self.D_image = Discriminator(self.source.n_plain + 3, n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm)
+        self.G = generator(
+            self.source.n_channels - n_z,
+            n_z,
+            n_local=n_local,
+            n_blocks_local=n_blocks_local,
+            n_filters=n_filters,
+            n_down=n_down,
+            n_blocks=n_blocks,
+            norm=norm,
+        )
+        self.D_image = Discriminator(
+            self.source.n_plain + 3, n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm
+        )
         self.apply(initialise)
 
     def parts(self) -> dict:
@@ -74,7 +102,7 @@ class Model(nn.Module):
 
     def losses(self, clip: dict) -> dict:
         """Every part's loss on one batch of windows (eq. 5), frames as a batch, and its terms detached."""
-        n = clip["n_warmup"]                                                # means nothing to a model without a past
+        n = clip["n_warmup"]  # means nothing to a model without a past
         clip = {name: value[:, n:] for name, value in clip.items() if name in ("real", "source", "instance")}
         seen, style, source = self.seen(clip)
         real, fake = clip["real"].flatten(0, 1), self.G(seen, style)
@@ -86,4 +114,5 @@ class Model(nn.Module):
         if self.perceptual:
             terms["perceptual"] = self.perceptual(fake, real)
         return {"G": sum(terms.values()), "D_image": (lsgan(called, 0) + lsgan(judged, 1)) / 2} | {
-            f"G_{name}": term.detach() for name, term in terms.items()}
+            f"G_{name}": term.detach() for name, term in terms.items()
+        }

@@ -1,4 +1,5 @@
 """A judge: what label does each pixel of a frame show? A small U-Net that the suite trains on real training frames."""
+
 import numpy as np
 import torch
 from torch import nn
@@ -10,8 +11,8 @@ from v2vbench.models._unet import UNet, disturb
 from v2vbench.params import Count, Fault, Weight
 from v2vbench.passes import passes
 
-MAKES_VIDEO = False      # a run of this model has no clips of its own to score
-BATCH = 4                # frames a pass
+MAKES_VIDEO = False  # a run of this model has no clips of its own to score
+BATCH = 4  # frames a pass
 
 
 class Model(nn.Module):
@@ -22,13 +23,16 @@ class Model(nn.Module):
     blur, noise, brightness    of training frames at most, see _unet.disturb
     The buffer `prior` is the label that each pixel shows most often in the training clips, which knows no frame at all.
     """
+
     READS = ("real", "label")
 
-    def __init__(self, facts: Facts, *, n_filters: Count, n_down: Count, blur: Weight, noise: Weight, brightness: Weight):
+    def __init__(
+        self, facts: Facts, *, n_filters: Count, n_down: Count, blur: Weight, noise: Weight, brightness: Weight
+    ):
         super().__init__()
         if facts.source != "labels":
             raise Fault(f"segmenter predicts labels, and the source of {facts.name} is {facts.source}")
-        must_divide(facts, 2 ** n_down, "segmenter")
+        must_divide(facts, 2**n_down, "segmenter")
         self.n_labels, self.disturbances = len(facts.label_names), dict(blur=blur, noise=noise, brightness=brightness)
         self.net = UNet(self.n_labels, n_filters, n_down)
         self.register_buffer("prior", torch.full(facts.size, IGNORE, dtype=torch.uint8))
@@ -46,9 +50,14 @@ class Model(nn.Module):
 
         Ignored pixels do not count.
         """
-        frames, labels = disturb(clip["real"].flatten(0, 1), clip["step"], **self.disturbances), clip["source"].flatten(0, 1)
+        frames, labels = (
+            disturb(clip["real"].flatten(0, 1), clip["step"], **self.disturbances),
+            clip["source"].flatten(0, 1),
+        )
         counts = torch.stack([(labels == label).sum() for label in range(self.n_labels)])
-        return {"G": F.cross_entropy(self.scores(frames), labels, weight=counts.clamp_min(1).rsqrt(), ignore_index=IGNORE)}
+        return {
+            "G": F.cross_entropy(self.scores(frames), labels, weight=counts.clamp_min(1).rsqrt(), ignore_index=IGNORE)
+        }
 
     def finish(self, store: Store) -> None:
         """Count the labels of every training frame."""
@@ -57,7 +66,7 @@ class Model(nn.Module):
             for _, part in store.stream(clip, ["label"]):
                 for label in range(self.n_labels):
                     counts[label] += (part["label"] == label).sum(0, dtype=np.int32)
-        prior = np.where(counts.any(0), counts.argmax(0), IGNORE)                     # of equally frequent ones the first
+        prior = np.where(counts.any(0), counts.argmax(0), IGNORE)  # of equally frequent ones the first
         self.prior.copy_(torch.from_numpy(prior))
 
     def predict(self, frames: torch.Tensor) -> torch.Tensor:

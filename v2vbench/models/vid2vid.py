@@ -1,4 +1,5 @@
 """vid2vid (Wang et al., Video-to-Video Synthesis, NeurIPS 2018), coarse to fine."""
+
 from itertools import pairwise
 from typing import Literal
 
@@ -13,7 +14,7 @@ from v2vbench.models._composite import carried, generators
 from v2vbench.models._source import Source, Styles
 from v2vbench.params import Count, Fault, Natural, Weight
 
-N_FRAMES_D = 3          # frames that the video discriminator sees at once
+N_FRAMES_D = 3  # frames that the video discriminator sees at once
 
 
 def triplets(n_frames: int, scale: int) -> list[list[int]]:
@@ -21,7 +22,7 @@ def triplets(n_frames: int, scale: int) -> list[list[int]]:
 
     n_frames    of the clip; spans are 3, 7, 19 frames for scales 0, 1, 2; none fits a shorter clip
     """
-    spacing = N_FRAMES_D ** scale
+    spacing = N_FRAMES_D**scale
     span = spacing * (N_FRAMES_D - 1)
     return [list(range(end - span, end + 1, spacing)) for end in range(n_frames - 1, span - 1, -N_FRAMES_D)]
 
@@ -61,29 +62,85 @@ class Model(nn.Module):
     perceptual           "vgg19" where its weights are there, or "none"
     """
 
-    def __init__(self, facts: Facts, *, n_past: Count, n_filters: Count, n_down: Natural, n_blocks: Count, n_scales_spatial: Count,
-                 n_blocks_local: Natural, n_frozen_steps: Natural, n_backprop: Natural, from_nothing: bool, instance_edges: bool,
-                 styles: Literal["none"] | Styles, norm: Literal["batch", "instance", "instance_affine"], foreground: list[str],
-                 composition: Literal["over", "inside"], with_flow: bool, flow_scale: Weight, resample: Literal["bilinear", "bicubic"],
-                 n_scales: Count, n_scales_temporal: Natural, condition_video: bool, n_filters_d: Count, n_layers_d: Count,
-                 score_raw: bool, w_feature: Weight, w_flow: Weight, w_warp: Weight, w_temporal: Weight, w_mask: Weight,
-                 w_pixel: Weight, w_perceptual: Weight, perceptual: Literal["none", "vgg19"]):
+    def __init__(
+        self,
+        facts: Facts,
+        *,
+        n_past: Count,
+        n_filters: Count,
+        n_down: Natural,
+        n_blocks: Count,
+        n_scales_spatial: Count,
+        n_blocks_local: Natural,
+        n_frozen_steps: Natural,
+        n_backprop: Natural,
+        from_nothing: bool,
+        instance_edges: bool,
+        styles: Literal["none"] | Styles,
+        norm: Literal["batch", "instance", "instance_affine"],
+        foreground: list[str],
+        composition: Literal["over", "inside"],
+        with_flow: bool,
+        flow_scale: Weight,
+        resample: Literal["bilinear", "bicubic"],
+        n_scales: Count,
+        n_scales_temporal: Natural,
+        condition_video: bool,
+        n_filters_d: Count,
+        n_layers_d: Count,
+        score_raw: bool,
+        w_feature: Weight,
+        w_flow: Weight,
+        w_warp: Weight,
+        w_temporal: Weight,
+        w_mask: Weight,
+        w_pixel: Weight,
+        w_perceptual: Weight,
+        perceptual: Literal["none", "vgg19"],
+    ):
         super().__init__()
         if unknown := set(foreground) - set(facts.label_names):
-            raise Fault(f"foreground: no label {', '.join(sorted(unknown))} in {facts.name}; there are {', '.join(facts.label_names)}")
+            raise Fault(
+                f"foreground: no label {', '.join(sorted(unknown))} in {facts.name}; there are {', '.join(facts.label_names)}"
+            )
         must_divide(facts, 2 ** (n_down + n_scales_spatial - 1), "n_down + n_scales_spatial - 1")
-        if n_filters % 2 ** n_scales_spatial:
-            raise Fault(f"n_filters: {n_filters} cannot be halved for {n_scales_spatial} spatial scales and a foreground net")
-        self.n_past, self.n_backprop, self.from_nothing, self.n_frozen_steps = n_past, n_backprop, from_nothing, n_frozen_steps
+        if n_filters % 2**n_scales_spatial:
+            raise Fault(
+                f"n_filters: {n_filters} cannot be halved for {n_scales_spatial} spatial scales and a foreground net"
+            )
+        self.n_past, self.n_backprop, self.from_nothing, self.n_frozen_steps = (
+            n_past,
+            n_backprop,
+            from_nothing,
+            n_frozen_steps,
+        )
         self.score_raw, self.condition_video, self.flow_scale = score_raw, condition_video, flow_scale
-        self.weights = dict(feature=w_feature, flow=w_flow / 2 ** (n_scales_spatial - 1), warp=w_warp, temporal=w_temporal, mask=w_mask,
-                            pixel=w_pixel)
+        self.weights = dict(
+            feature=w_feature,
+            flow=w_flow / 2 ** (n_scales_spatial - 1),
+            warp=w_warp,
+            temporal=w_temporal,
+            mask=w_mask,
+            pixel=w_pixel,
+        )
         self.perceptual = perceptual_loss(perceptual, w_perceptual)
         self.front = [facts.label_names.index(label) for label in foreground]
         self.source = Source(facts, instance_edges, styles)
-        self.G = generators(self.source.n_channels, n_scales=n_scales_spatial, n_past=n_past, n_filters=n_filters, n_down=n_down,
-                            n_blocks=n_blocks, n_blocks_local=n_blocks_local, norm=norm, with_flow=with_flow,
-                            with_front=bool(foreground), flow_scale=flow_scale, composition=composition, resample=resample)
+        self.G = generators(
+            self.source.n_channels,
+            n_scales=n_scales_spatial,
+            n_past=n_past,
+            n_filters=n_filters,
+            n_down=n_down,
+            n_blocks=n_blocks,
+            n_blocks_local=n_blocks_local,
+            norm=norm,
+            with_flow=with_flow,
+            with_front=bool(foreground),
+            flow_scale=flow_scale,
+            composition=composition,
+            resample=resample,
+        )
         shape = dict(n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm)
         n_video = 3 * N_FRAMES_D + 2 * (N_FRAMES_D - 1) * condition_video
         self.D_image = Discriminator(self.source.n_plain + 3, **shape)
@@ -93,7 +150,9 @@ class Model(nn.Module):
     def parts(self) -> dict:
         """{part: its parameters}; each has an optimiser of its own."""
         parts = {"D_image": self.D_image} | {f"D_video{s}": D for s, D in enumerate(self.D_video)}
-        return {"G": [*self.G.parameters(), *self.source.parameters()]} | {name: list(part.parameters()) for name, part in parts.items()}
+        return {"G": [*self.G.parameters(), *self.source.parameters()]} | {
+            name: list(part.parameters()) for name, part in parts.items()
+        }
 
     def begin(self, weights: dict[str, torch.Tensor]) -> None:
         """Start from a base's weights: all of this model's, or its generators and encoder, or those of its coarser scales.
@@ -102,15 +161,21 @@ class Model(nn.Module):
         raises    RuntimeError naming keys that are missing, left over or of another shape
         """
         scales = [name.split(".")[1] for name in weights if name.startswith("G.")]
-        n = 1 + max((int(scale) for scale in scales if scale.isdecimal()), default=-1)      # pix2pixHD has no scales
+        n = 1 + max((int(scale) for scale in scales if scale.isdecimal()), default=-1)  # pix2pixHD has no scales
         if n == len(self.G) and any(name.startswith("D_") for name in weights):
             self.load_state_dict(weights)
             return
         own = {name: weights[name] for name in weights if not name.startswith("D_")}
-        wanted = {name for name in self.state_dict() if name.split(".")[0] in ("G", "source") and not (
-            name.startswith("G.") and int(name.split(".")[1]) >= max(n, 1))}
+        wanted = {
+            name
+            for name in self.state_dict()
+            if name.split(".")[0] in ("G", "source")
+            and not (name.startswith("G.") and int(name.split(".")[1]) >= max(n, 1))
+        }
         if missing := sorted(wanted ^ own.keys()):
-            raise RuntimeError(f"{missing[0]} is {'missing' if missing[0] in wanted else 'left over'}, and {len(missing) - 1} more")
+            raise RuntimeError(
+                f"{missing[0]} is {'missing' if missing[0] in wanted else 'left over'}, and {len(missing) - 1} more"
+            )
         self.load_state_dict(self.state_dict() | own)
 
     def finish(self, store: Store) -> None:
@@ -118,7 +183,9 @@ class Model(nn.Module):
         if self.source.style:
             self.source.fit(store)
 
-    def step(self, sources: list[torch.Tensor], pasts: list[torch.Tensor], raw_only: bool = False, frozen: bool = False) -> tuple:
+    def step(
+        self, sources: list[torch.Tensor], pasts: list[torch.Tensor], raw_only: bool = False, frozen: bool = False
+    ) -> tuple:
         """One frame: what is seen (B, n_past + 1, C, h, w) and the past (B, n_past, 3, h, w) at each scale, the coarsest first.
 
         returns    the finest generator's outputs, and every scale's frame (B, 3, h, w)
@@ -153,12 +220,14 @@ class Model(nn.Module):
 
     def lead(self, clip: dict) -> dict:
         """n_past copies of the first frame in front of a clip that starts from nothing; no loss compares with them."""
+
         def longer(name: str, value):
             if name not in ("real", "source", "instance", "flow", "occluded"):
                 return value
             first = value[:, :1].expand(-1, self.n_past, *[-1] * (value.ndim - 2))
             fill = {"flow": torch.zeros_like(first), "occluded": torch.ones_like(first)}.get(name, first)
             return torch.cat([fill, value], 1)
+
         return {name: longer(name, value) for name, value in clip.items()}
 
     @torch.no_grad()
@@ -168,12 +237,15 @@ class Model(nn.Module):
         A model that has only ever continued real frames lets its own errors grow; the reference code meets them by training
         on long clips in chunks, each going on from the last. This is one such chunk, the earlier ones without gradient.
         """
-        n, later = clip["n_warmup"], {name: value[:, clip["n_warmup"]:] for name, value in clip.items() if torch.is_tensor(value)}
-        first = clip["real"][:, :self.n_past]
+        n, later = (
+            clip["n_warmup"],
+            {name: value[:, clip["n_warmup"] :] for name, value in clip.items() if torch.is_tensor(value)},
+        )
+        first = clip["real"][:, : self.n_past]
         pasts = pyramid(torch.zeros_like(first) if self.from_nothing else first, len(self.G))
         if not n:
             return later, pasts
-        early = {name: value[:, :n + self.n_past] for name, value in clip.items() if torch.is_tensor(value)}
+        early = {name: value[:, : n + self.n_past] for name, value in clip.items() if torch.is_tensor(value)}
         return later, self.rollout(early, pasts, first=self.from_nothing)["pasts"]
 
     def rollout(self, clip: dict, pasts: list[torch.Tensor], first: bool = False, frozen: bool = False) -> dict:
@@ -187,12 +259,12 @@ class Model(nn.Module):
         (seen, source), outputs = self.source.joined(clip), []
         sources = pyramid(seen, len(self.G))
         for t in range(self.n_past, seen.shape[1]):
-            window = [scale[:, t - self.n_past:t + 1] for scale in sources]
+            window = [scale[:, t - self.n_past : t + 1] for scale in sources]
             out, frames = self.step(window, pasts, raw_only=first and t == self.n_past, frozen=frozen)
             outputs.append(out | {"past": pasts[-1][:, -1]})
             pasts = carried(pasts, frames, detach=(t - self.n_past + 1) % (self.n_backprop + 1) == 0)
         outs = {name: torch.stack([out[name] for out in outputs], 1) for name in outputs[0]}
-        return outs | {"source": source[:, self.n_past:], "pasts": pasts}
+        return outs | {"source": source[:, self.n_past :], "pasts": pasts}
 
     def losses(self, clip: dict) -> dict:
         """Every part's loss on one batch of windows, and the terms it is made of (detached, for the learning curves).
@@ -210,9 +282,9 @@ class Model(nn.Module):
 
     def objective(self, clip: dict, out: dict) -> dict:
         """eq. 8 with its terms as the reference code weighs them; `out` as `rollout` gives it."""
-        fake, real, source = out["fake"], clip["real"][:, self.n_past:], out["source"]
-        flow_real = clip["flow"][:, self.n_past - 1:]
-        visible = 1 - clip["occluded"][:, self.n_past - 1:].flatten(0, 1)
+        fake, real, source = out["fake"], clip["real"][:, self.n_past :], out["source"]
+        flow_real = clip["flow"][:, self.n_past - 1 :]
+        visible = 1 - clip["occluded"][:, self.n_past - 1 :].flatten(0, 1)
         terms, w = {}, self.weights
 
         frames = [fake, out["raw"]] if self.score_raw else [fake]
@@ -227,14 +299,16 @@ class Model(nn.Module):
         for scale, D_video in enumerate(self.D_video):
             picks = triplets(fake.shape[1], scale)
             if not picks:
-                raise Fault(f"n_frames: {clip['real'].shape[1]} is too short for {len(self.D_video)} temporal scales "
-                            f"with n_past = {self.n_past}")
+                raise Fault(
+                    f"n_frames: {clip['real'].shape[1]} is too short for {len(self.D_video)} temporal scales "
+                    f"with n_past = {self.n_past}"
+                )
             judged = D_video(torch.cat([self._triplet(real, flow_real, pick) for pick in picks]))
             called = D_video(torch.cat([self._triplet(fake, flow_real, pick) for pick in picks]))
             G = G + self._versus(terms, f"video{scale}", called, judged)
             losses[f"D_video{scale}"] = (lsgan(called, 0) + lsgan(judged, 1)) / 2
 
-        flat = [x.flatten(0, 1) for x in (fake, out["past"], real, clip["real"][:, self.n_past - 1:-1], flow_real)]
+        flat = [x.flatten(0, 1) for x in (fake, out["past"], real, clip["real"][:, self.n_past - 1 : -1], flow_real)]
         fake, fake_past, real, real_past, flow_real = flat
         painted = [frame.flatten(0, 1) for frame in frames]
         if "flow" in out:
@@ -260,5 +334,9 @@ class Model(nn.Module):
 
     def _triplet(self, frames, flow, pick: list[int]) -> torch.Tensor:
         """Three frames and the two flows between them in the generator's unit, (B, 13, H, W); eq. 7's (x, w)."""
-        flows = [compose(flow[:, 1:], start, stop) / self.flow_scale for start, stop in pairwise(pick)] if self.condition_video else []
+        flows = (
+            [compose(flow[:, 1:], start, stop) / self.flow_scale for start, stop in pairwise(pick)]
+            if self.condition_video
+            else []
+        )
         return torch.cat([frames[:, pick].flatten(1, 2), *flows], 1)

@@ -1,4 +1,5 @@
 """The report: one page that needs nothing from outside, its videos beside it, and every executed notebook as a page."""
+
 import base64
 import hashlib
 import json
@@ -18,17 +19,20 @@ from v2vbench.report.ledger import ledger
 from v2vbench.report.tables import Results
 
 HERE = Path(__file__).parent
-CSP = ("default-src 'none'; img-src 'self' file: data:; media-src 'self' file:; style-src 'sha256-{style}'; "
-       "script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'")
+CSP = (
+    "default-src 'none'; img-src 'self' file: data:; media-src 'self' file:; style-src 'sha256-{style}'; "
+    "script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How the report shows things; the section `report`."""
-    players: Natural                       # clips with a player, a data set and group
-    players_by: str                        # the per-clip metric that orders them and is drawn under each
-    tile_px: Count                         # about the width of a video: frames are enlarged by a whole factor
-    crf: Annotated[int, Range(0, 51)]      # H.264 quality; lower is better and larger
+
+    players: Natural  # clips with a player, a data set and group
+    players_by: str  # the per-clip metric that orders them and is drawn under each
+    tile_px: Count  # about the width of a video: frames are enlarged by a whole factor
+    crf: Annotated[int, Range(0, 51)]  # H.264 quality; lower is better and larger
 
 
 def write(params: Params, root: Path) -> Path:
@@ -79,33 +83,58 @@ def _page(params: Params, settings: Settings, root: Path, media: Path, style: st
     """index.html as text; its videos are written to `media`."""
     compare = read(root / "metrics" / "compare.json")
     results = Results(
-        params=params, compare=compare,
+        params=params,
+        compare=compare,
         scores={run: read(root / "metrics" / "runs" / f"{run}.json") for run in compare["runs"]},
         future=[read(path) for path in sorted((root / "metrics" / "future").glob("*.json"))],
         stores={name: clips.Store(root / "data" / f"{name}.zip") for name in compare["datasets"]},
         fakes={run: clips.Store(root / "runs" / run / "clips.zip") for run in compare["runs"]},
-        restyled={key: clips.Store(root / "runs" / key / "clips.zip") for key in params.styles})
+        restyled={key: clips.Store(root / "runs" / key / "clips.zip") for key in params.styles},
+    )
     datasets = [sections.dataset(results, name) for name in tables.ordered(compare["datasets"], params.datasets)]
     logs = [read(path) for path in sorted((root / "logs").glob("*.json")) if stages.current(params, path.stem)]
     training = stages.training(results, root)
-    wanted = [(dataset, group, *pick) for dataset in datasets for group in dataset["groups"]
-              for pick in players.picks(results, group, settings)]
+    wanted = [
+        (dataset, group, *pick)
+        for dataset in datasets
+        for group in dataset["groups"]
+        for pick in players.picks(results, group, settings)
+    ]
     for dataset, group, position, place in progress(wanted, "report", unit="player"):
         player = players.player(results, settings, dataset["name"], group, position, place, media)
         group["players"].append(player)
     styles = [players.restyled(results, settings, key, media) for key in params.styles]
     numbers = players.keep(media, "compare.json", json.dumps(compare, sort_keys=True, indent=1).encode())
     script = (HERE / "script.js").read_text()
-    jinja = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), undefined=jinja2.StrictUndefined,
-                               autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    jinja = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     jinja.filters |= {name: getattr(tables, name) for name in ("number", "signed", "brief", "duration", "memory")}
     jinja.filters["codes"] = marks.codes
     return jinja.get_template("index.html.j2").render(
-        params=params, settings=settings, compare=compare, datasets=datasets, marks=marks, numbers=numbers,
-        future=[tables.prediction(results, f) for f in results.future], ledger=ledger(results), styles=styles, training=training,
-        protocols=results.protocols, provenance=stages.provenance(logs, ran), version=__version__,
-        n_methods=len({run["title"] for run in compare["runs"].values()}), caption=tables.Captions(),
-        style=style, script=script, csp=CSP.format(style=_sha(style), script=_sha(script)))
+        params=params,
+        settings=settings,
+        compare=compare,
+        datasets=datasets,
+        marks=marks,
+        numbers=numbers,
+        future=[tables.prediction(results, f) for f in results.future],
+        ledger=ledger(results),
+        styles=styles,
+        training=training,
+        protocols=results.protocols,
+        provenance=stages.provenance(logs, ran),
+        version=__version__,
+        n_methods=len({run["title"] for run in compare["runs"].values()}),
+        caption=tables.Captions(),
+        style=style,
+        script=script,
+        csp=CSP.format(style=_sha(style), script=_sha(script)),
+    )
 
 
 def _sha(text: str) -> str:

@@ -1,18 +1,20 @@
 """Small charts as inline SVG: text stays text, colours are CSS variables, so one chart serves light, dark and print."""
+
 import math
 
 from markupsafe import Markup
 
 from v2vbench.report.marks import dash, finite, marker, style
 
-LABEL = 15      # characters of a name that fit beside a panel's rows
-TITLE = 31      # and of one above a panel, beside what stands at its right
+LABEL = 15  # characters of a name that fit beside a panel's rows
+TITLE = 31  # and of one above a panel, beside what stands at its right
 
 
 def _svg(width: int, height: int, title: str, text: str, body: list, kind: str, more: str = "") -> Markup:
-    return Markup('<svg class="{0}" viewBox="0 0 {1} {2}" width="{1}" height="{2}" role="img"{3}><title>{4}</title>'
-                  '<desc>{5}</desc>{6}</svg>').format(
-        kind, width, height, Markup(more), title, text, Markup("").join(body))
+    return Markup(
+        '<svg class="{0}" viewBox="0 0 {1} {2}" width="{1}" height="{2}" role="img"{3}><title>{4}</title>'
+        "<desc>{5}</desc>{6}</svg>"
+    ).format(kind, width, height, Markup(more), title, text, Markup("").join(body))
 
 
 def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> Markup:
@@ -21,7 +23,7 @@ def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start")
 
 
 def _short(name: str, room: int = LABEL) -> str:
-    return name if len(name) <= room else name[:room - 1] + "…"
+    return name if len(name) <= room else name[: room - 1] + "…"
 
 
 def ticks(low: float, high: float, n: int) -> list[float]:
@@ -61,19 +63,27 @@ def intervals(title: str, rows: list, real: dict | None, better: str, digits: in
     arrow = {"higher": "better →", "lower": "← better", "one": "best at 1"}[better]
     body = [_text(0, 13, _short(title, TITLE), "name"), _text(width, 13, arrow, "soft", "end")]
     for tick in ticks(low, high, 3):
-        body += [Markup(f'<path class="grid" d="M{at(tick):.1f} {top - 8}V{bottom}"/>'),
-                 _text(at(tick), height - 6, tick_text(tick), "soft", "middle")]
+        body += [
+            Markup(f'<path class="grid" d="M{at(tick):.1f} {top - 8}V{bottom}"/>'),
+            _text(at(tick), height - 6, tick_text(tick), "soft", "middle"),
+        ]
     if better == "one":
         body.append(Markup(f'<path class="ideal" d="M{at(1):.1f} {top - 8}V{bottom}"/>'))
     told = []
     if real and finite(real["value"]):
         if finite(real["low"]):
             begin, end = at(real["low"]), at(real["high"])
-            body.append(Markup(f'<rect class="real" x="{begin:.1f}" y="{top - 8}" width="{max(1, end - begin):.1f}" '
-                               f'height="{bottom - top + 8}"/>'))
+            body.append(
+                Markup(
+                    f'<rect class="real" x="{begin:.1f}" y="{top - 8}" width="{max(1, end - begin):.1f}" '
+                    f'height="{bottom - top + 8}"/>'
+                )
+            )
         x = at(real["value"])
-        body += [Markup(f'<path class="reference" d="M{x:.1f} {top - 8}V{bottom}"/>'),
-                 _text(x, top - 11, "real", "soft", "end" if x > width - 20 else "middle")]
+        body += [
+            Markup(f'<path class="reference" d="M{x:.1f} {top - 8}V{bottom}"/>'),
+            _text(x, top - 11, "real", "soft", "end" if x > width - 20 else "middle"),
+        ]
         told.append(f"real video {real['value']:.{digits}f}")
     for i, (name, method, row) in enumerate(rows):
         y = top + step * i + 4
@@ -119,19 +129,29 @@ def lines(title: str, series: list, *, x: list, x_label: str, y_label: str) -> M
 
     body = [_text(0, 13, _short(title, TITLE), "name"), _text(width, 13, y_label, "soft", "end")]
     for tick in ticks(low, high, 4):
-        body += [Markup(f'<path class="grid" d="M{left} {at_y(tick):.1f}H{width - right}"/>'),
-                 _text(left - 6, at_y(tick) + 4, tick_text(tick), "soft", "end")]
+        body += [
+            Markup(f'<path class="grid" d="M{left} {at_y(tick):.1f}H{width - right}"/>'),
+            _text(left - 6, at_y(tick) + 4, tick_text(tick), "soft", "end"),
+        ]
     for tick in [t for t in ticks(x[0], x[-1] + 1e-9, 4) if t == round(t)] if x[-1] > x[0] else [x[0]]:
-        body += [Markup(f'<path class="grid" d="M{at_x(tick):.1f} {height - bottom}v4"/>'),
-                 _text(at_x(tick), height - bottom + 16, tick_text(tick), "soft", "middle")]
+        body += [
+            Markup(f'<path class="grid" d="M{at_x(tick):.1f} {height - bottom}v4"/>'),
+            _text(at_x(tick), height - bottom + 16, tick_text(tick), "soft", "middle"),
+        ]
     body.append(_text(width - right, height - 1, x_label, "soft", "end"))
     told = []
     for name, method, curve, lows, highs in series:
         marks = range(len(curve) // 8, len(curve), max(1, len(curve) // 4))
         band = _band(x, lows, highs, at_x, at_y) if lows and highs else ""
-        body.append(Markup('<g class="{}">{}<path class="line" d="{}"{}/>{}</g>').format(
-            style(method), band, path(curve), dash(method),
-            Markup("").join(marker(method, at_x(x[i]), at_y(curve[i]), 3.2) for i in marks if finite(curve[i]))))
+        body.append(
+            Markup('<g class="{}">{}<path class="line" d="{}"{}/>{}</g>').format(
+                style(method),
+                band,
+                path(curve),
+                dash(method),
+                Markup("").join(marker(method, at_x(x[i]), at_y(curve[i]), 3.2) for i in marks if finite(curve[i])),
+            )
+        )
         ends = [v for v in curve if finite(v)]
         told.append(f"{name} from {tick_text(ends[0])} to {tick_text(ends[-1])}" if ends else f"{name} not defined")
     return _svg(width, height, f"{title} by {x_label}", "; ".join(told), body, "panel")
@@ -160,16 +180,23 @@ def reliability(title: str, curve: list[dict], words: str) -> Markup:
 
     body = [_text(0, 13, _short(title, TITLE), "name")]
     for tick in (0, 0.25, 0.5, 0.75, 1):
-        body += [Markup(f'<path class="grid" d="M{left} {at_y(tick):.1f}H{width - right}"/>'),
-                 _text(left - 6, at_y(tick) + 4, f"{tick:g}", "soft", "end"),
-                 _text(at_x(tick), height - bottom + 16, f"{tick:g}", "soft", "middle")]
-    body += [Markup(f'<path class="ideal" d="M{at_x(0):.1f} {at_y(0):.1f}L{at_x(1):.1f} {at_y(1):.1f}"/>'),
-             _text(width - right, height - 3, "chance foretold", "soft", "end"), _text(width, 13, f"share {words}", "soft", "end")]
+        body += [
+            Markup(f'<path class="grid" d="M{left} {at_y(tick):.1f}H{width - right}"/>'),
+            _text(left - 6, at_y(tick) + 4, f"{tick:g}", "soft", "end"),
+            _text(at_x(tick), height - bottom + 16, f"{tick:g}", "soft", "middle"),
+        ]
+    body += [
+        Markup(f'<path class="ideal" d="M{at_x(0):.1f} {at_y(0):.1f}L{at_x(1):.1f} {at_y(1):.1f}"/>'),
+        _text(width - right, height - 3, "chance foretold", "soft", "end"),
+        _text(width, 13, f"share {words}", "soft", "end"),
+    ]
     points, told = [point for point in curve if finite(point["predicted"]) and finite(point["observed"])], []
     for point in points:
         x, y = at_x(point["predicted"]), at_y(point["observed"])
         if finite(point["low"]) and finite(point["high"]):
-            body.append(Markup(f'<path class="whisker ink" d="M{x:.1f} {at_y(point["low"]):.1f}V{at_y(point["high"]):.1f}"/>'))
+            body.append(
+                Markup(f'<path class="whisker ink" d="M{x:.1f} {at_y(point["low"]):.1f}V{at_y(point["high"]):.1f}"/>')
+            )
         body.append(Markup(f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="3.6"/>'))
         told.append(f"{point['predicted']:.2f} foretold, {point['observed']:.2f} observed in {point['n']}")
     return _svg(width, height, f"{title}, share {words} by the chance foretold", "; ".join(told), body, "panel")
@@ -185,20 +212,26 @@ def sparkline(name: str, xs: list[float], ys: list[float], method: int) -> Marku
     """One loss over the steps, thinned to means of at most 120 bins; on a logarithmic scale where `spans` says so."""
     width, height, left, top, bottom = 170, 74, 2, 22, 12
     size = math.ceil(len(ys) / 120)
-    xs = [sum(part) / len(part) for part in (xs[i:i + size] for i in range(0, len(xs), size))]
-    ys = [sum(part) / len(part) for part in (ys[i:i + size] for i in range(0, len(ys), size))]
+    xs = [sum(part) / len(part) for part in (xs[i : i + size] for i in range(0, len(xs), size))]
+    ys = [sum(part) / len(part) for part in (ys[i : i + size] for i in range(0, len(ys), size))]
     log = spans(ys)
     scaled = [math.log(y) for y in ys] if log else ys
     low, high = _span(scaled, 0.0)
     span_x = (xs[-1] - xs[0]) or 1
     across, down = width - left - 6, height - top - bottom
-    points = [(left + (x - xs[0]) / span_x * across, top + (high - y) / (high - low) * down)
-              for x, y in zip(xs, scaled)]
+    points = [
+        (left + (x - xs[0]) / span_x * across, top + (high - y) / (high - low) * down) for x, y in zip(xs, scaled)
+    ]
     path, end = "L".join(f"{x:.1f} {y:.1f}" for x, y in points), points[-1]
-    body = [_text(0, 12, name, "row"), _text(width, 12, tick_text(float(f"{ys[-1]:.3g}")), "last", "end"),
-            Markup(f'<path class="grid" d="M0 {height - bottom + 3}H{width - 4}"/>'),
-            Markup(f'<g class="{style(method)}"><path class="line thin" d="M{path}"/>'
-                   f'<circle class="mark" cx="{end[0]:.1f}" cy="{end[1]:.1f}" r="2.2"/></g>')]
+    body = [
+        _text(0, 12, name, "row"),
+        _text(width, 12, tick_text(float(f"{ys[-1]:.3g}")), "last", "end"),
+        Markup(f'<path class="grid" d="M0 {height - bottom + 3}H{width - 4}"/>'),
+        Markup(
+            f'<g class="{style(method)}"><path class="line thin" d="M{path}"/>'
+            f'<circle class="mark" cx="{end[0]:.1f}" cy="{end[1]:.1f}" r="2.2"/></g>'
+        ),
+    ]
     if log:
         body.append(_text(width - 4, height - 1, "log", "soft tiny", "end"))
     told = f"from {ys[0]:.3g} to {ys[-1]:.3g}; lowest {min(ys):.3g}, highest {max(ys):.3g}"
@@ -223,8 +256,10 @@ def strip(title: str, series: list, n_frames: int, first: int) -> Markup:
     if first:
         body.append(Markup(f'<rect class="real" x="0" y="0" width="{first * step:.1f}" height="{height}"/>'))
     for _, method, ys in series:
-        d = "L".join(f"{(first + i + 0.5) * step:.1f} {top + (high - v) / (high - low) * (height - top - bottom):.1f}"
-                     for i, v in enumerate(ys))
+        d = "L".join(
+            f"{(first + i + 0.5) * step:.1f} {top + (high - v) / (high - low) * (height - top - bottom):.1f}"
+            for i, v in enumerate(ys)
+        )
         body.append(Markup('<g class="{}"><path class="line" d="M{}"{}/></g>').format(style(method), d, dash(method)))
     body.append(Markup(f'<path class="playhead" d="M{step / 2:.2f} 0V{height}"/>'))
     return _svg(width, height, title, told, body, "strip", f' preserveAspectRatio="none" data-step="{step:.4f}"')

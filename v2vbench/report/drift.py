@@ -1,8 +1,9 @@
 """What happens to the scores along the clip: each method's second half less its first half."""
+
 from v2vbench.report import marks
 from v2vbench.report.tables import digits
 
-GAINS = {"higher": 1, "lower": -1}      # the sign of a rise that is a gain; of a ratio neither is
+GAINS = {"higher": 1, "lower": -1}  # the sign of a rise that is a gain; of a ratio neither is
 
 
 def drift(about: dict, labels: list, runs: dict, marked: bool) -> dict | None:
@@ -16,8 +17,13 @@ def drift(about: dict, labels: list, runs: dict, marked: bool) -> dict | None:
         metric = about["metrics"][label]
         if held := metric["drift"]:
             cells = [held.get(run) or {"value": None, "low": None, "high": None} for run in runs]
-            rows.append({key: metric[key] for key in ("title", "unit", "better")} | {
-                "digits": digits(cells), "cells": [cell | {"sure": marked and _word(cell, metric["better"])} for cell in cells]})
+            rows.append(
+                {key: metric[key] for key in ("title", "unit", "better")}
+                | {
+                    "digits": digits(cells),
+                    "cells": [cell | {"sure": marked and _word(cell, metric["better"])} for cell in cells],
+                }
+            )
     return {"rows": rows, "methods": list(runs.values())} if rows else None
 
 

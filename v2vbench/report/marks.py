@@ -1,4 +1,5 @@
 """A method's colour, marker and dash, and the small drawings that stand in lines of text and cells of tables."""
+
 import math
 
 from markupsafe import Markup
@@ -26,13 +27,17 @@ def dash(method: int) -> Markup:
 def marker(method: int, x: float, y: float, r: float = 4) -> Markup:
     """A filled shape that stands for a method: circle, square, triangle, diamond, cross, bar."""
     a, b, w, c = r * 0.9, r * 1.25, r * 2 / 3, r * 1.25 - r / 3
-    path = (f"M{x - r:.1f} {y:.1f}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0z",
-            f"M{x - a:.1f} {y - a:.1f}h{2 * a:.1f}v{2 * a:.1f}h{-2 * a:.1f}z",
-            f"M{x:.1f} {y - b:.1f}l{b:.1f} {1.8 * b:.1f}h{-2 * b:.1f}z",
-            f"M{x:.1f} {y - b:.1f}l{b:.1f} {b:.1f}l{-b:.1f} {b:.1f}l{-b:.1f} {-b:.1f}z",
-            (f"M{x - r / 3:.1f} {y - b:.1f}h{w:.1f}v{c:.1f}h{c:.1f}v{w:.1f}h{-c:.1f}v{c:.1f}"
-             f"h{-w:.1f}v{-c:.1f}h{-c:.1f}v{-w:.1f}h{c:.1f}z"),
-            f"M{x - r / 2:.1f} {y - b:.1f}h{r:.1f}v{2 * b:.1f}h{-r:.1f}z")[method % 6]
+    path = (
+        f"M{x - r:.1f} {y:.1f}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0z",
+        f"M{x - a:.1f} {y - a:.1f}h{2 * a:.1f}v{2 * a:.1f}h{-2 * a:.1f}z",
+        f"M{x:.1f} {y - b:.1f}l{b:.1f} {1.8 * b:.1f}h{-2 * b:.1f}z",
+        f"M{x:.1f} {y - b:.1f}l{b:.1f} {b:.1f}l{-b:.1f} {b:.1f}l{-b:.1f} {-b:.1f}z",
+        (
+            f"M{x - r / 3:.1f} {y - b:.1f}h{w:.1f}v{c:.1f}h{c:.1f}v{w:.1f}h{-c:.1f}v{c:.1f}"
+            f"h{-w:.1f}v{-c:.1f}h{-c:.1f}v{-w:.1f}h{c:.1f}z"
+        ),
+        f"M{x - r / 2:.1f} {y - b:.1f}h{r:.1f}v{2 * b:.1f}h{-r:.1f}z",
+    )[method % 6]
     return Markup(f'<path class="mark" d="{path}"/>')
 
 
@@ -45,42 +50,53 @@ def share(a: int, b: int, value: float, low: float | None, high: float | None) -
     width, height = 220, 22
     whisker = Markup(f'<path class="whisker ink" d="M{low * width:.1f} 11H{high * width:.1f}"/>') if finite(low) else ""
     split = value * width
-    return Markup('<svg class="share" viewBox="0 0 {0} {1}" width="{0}" height="{1}" preserveAspectRatio="none" '
-                  'aria-hidden="true"><g class="{2}"><rect class="fill" x="0" y="5" width="{4:.1f}" height="12"/></g>'
-                  '<g class="{3}"><rect class="fill" x="{5:.1f}" y="5" width="{6:.1f}" height="12"/></g>'
-                  '<path class="ideal" d="M{7} 0V{1}"/>{8}</svg>').format(
-        width, height, style(a), style(b), max(0, split - 1), split + 1, max(0, width - split - 1), width // 2, whisker)
+    return Markup(
+        '<svg class="share" viewBox="0 0 {0} {1}" width="{0}" height="{1}" preserveAspectRatio="none" '
+        'aria-hidden="true"><g class="{2}"><rect class="fill" x="0" y="5" width="{4:.1f}" height="12"/></g>'
+        '<g class="{3}"><rect class="fill" x="{5:.1f}" y="5" width="{6:.1f}" height="12"/></g>'
+        '<path class="ideal" d="M{7} 0V{1}"/>{8}</svg>'
+    ).format(
+        width, height, style(a), style(b), max(0, split - 1), split + 1, max(0, width - split - 1), width // 2, whisker
+    )
 
 
 def bar(part: float) -> Markup:
     """A plain bar, `part` of a cell's width."""
-    return Markup('<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
-                  f'<rect width="{max(0.4, 100 * part):.1f}" height="8"/></svg>')
+    return Markup(
+        '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect width="{max(0.4, 100 * part):.1f}" height="8"/></svg>'
+    )
 
 
 def way(part: float) -> Markup:
     """How far a score has come on its way, 0..1: a small filled bar in an open one."""
-    return Markup('<svg class="way" viewBox="0 0 60 5" width="60" height="5" aria-hidden="true"><rect class="track" width="60" height="5"/>'
-                  f'<rect width="{60 * part:.1f}" height="5"/></svg>')
+    return Markup(
+        '<svg class="way" viewBox="0 0 60 5" width="60" height="5" aria-hidden="true"><rect class="track" width="60" height="5"/>'
+        f'<rect width="{60 * part:.1f}" height="5"/></svg>'
+    )
 
 
 def dot(method: int) -> Markup:
     """A method's marker alone, before its name."""
     return Markup('<svg class="{}" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">{}</svg>').format(
-        style(method), marker(method, 6, 6, 4.4))
+        style(method), marker(method, 6, 6, 4.4)
+    )
 
 
 def key(method: int) -> Markup:
     """A method's line and marker, for a legend."""
-    return Markup('<svg class="key {}" viewBox="0 0 34 14" width="34" height="14" aria-hidden="true">'
-                  '<path class="line" d="M0 7H34"{}/>{}</svg>').format(
-        style(method), dash(method), marker(method, 17, 7))
+    return Markup(
+        '<svg class="key {}" viewBox="0 0 34 14" width="34" height="14" aria-hidden="true">'
+        '<path class="line" d="M0 7H34"{}/>{}</svg>'
+    ).format(style(method), dash(method), marker(method, 17, 7))
 
 
 def swatch(rgb: tuple[int, int, int]) -> Markup:
     """A square in a label's colour."""
-    return Markup('<svg class="swatch" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">'
-                  '<rect width="12" height="12" fill="#{:02x}{:02x}{:02x}"/></svg>').format(*rgb)
+    return Markup(
+        '<svg class="swatch" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">'
+        '<rect width="12" height="12" fill="#{:02x}{:02x}{:02x}"/></svg>'
+    ).format(*rgb)
 
 
 def rungs(heights: list[float], monotone: bool) -> Markup:
@@ -91,9 +107,10 @@ def rungs(heights: list[float], monotone: bool) -> Markup:
     width, height = 56, 22
     across = (width - 8) / max(1, len(heights) - 1)
     at = [f"{4 + i * across:.0f} {3 + (1 - h) * (height - 6):.1f}" for i, h in enumerate(heights)]
-    return Markup('<svg class="rungs{0}" viewBox="0 0 {1} {2}" width="{1}" height="{2}" aria-hidden="true"><rect width="{1}" height="{2}" '
-                  'fill-opacity="{3:.2f}"/><path d="M{4}"/></svg>').format(
-        "" if monotone else " odd", width, height, 0.34 * (max(heights) - min(heights)), "L".join(at))
+    return Markup(
+        '<svg class="rungs{0}" viewBox="0 0 {1} {2}" width="{1}" height="{2}" aria-hidden="true"><rect width="{1}" height="{2}" '
+        'fill-opacity="{3:.2f}"/><path d="M{4}"/></svg>'
+    ).format("" if monotone else " odd", width, height, 0.34 * (max(heights) - min(heights)), "L".join(at))
 
 
 def codes(text: str) -> Markup:

@@ -1,4 +1,5 @@
 """Executed notebooks as pages that need nothing from outside."""
+
 import re
 from pathlib import Path
 
@@ -22,8 +23,16 @@ def convert(notebook: Path, style: str, back: str) -> str:
     except (ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
         what = str(error).splitlines()[0]
         raise Fault(f"{notebook}: not a whole notebook ({what}); delete it and run `dvc repro`") from None
-    heading = next((line for cell in content.cells if cell.cell_type == "markdown"
-                    for line in cell.source.splitlines() if line.startswith("# ")), "")
+    heading = next(
+        (
+            line
+            for cell in content.cells
+            if cell.cell_type == "markdown"
+            for line in cell.source.splitlines()
+            if line.startswith("# ")
+        ),
+        "",
+    )
     exporter = HTMLExporter(template_name="notebook", extra_template_basedirs=[str(HERE)], anchor_link_text="")
     title = re.sub(r"[*_`]|^# ", "", heading) or notebook.stem
     about = {"heading": bool(heading), "title": title, "stem": notebook.stem}

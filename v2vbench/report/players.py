@@ -1,4 +1,5 @@
 """One video a clip with everything side by side: the source, the real frames and every method's, frame for frame."""
+
 import hashlib
 import math
 from collections.abc import Iterator
@@ -17,17 +18,18 @@ from v2vbench.params import Fault, Params
 from v2vbench.report import charts
 from v2vbench.report.tables import Results, legend
 
-GROUND, WORDS, SOFT = (22, 23, 26), (236, 234, 229), (168, 166, 160)     # of the video, in light and dark pages alike
-BAND, GAP, EDGE = 38, 8, 14     # px: the band with a tile's name above it; between tiles; around them all
+GROUND, WORDS, SOFT = (22, 23, 26), (236, 234, 229), (168, 166, 160)  # of the video, in light and dark pages alike
+BAND, GAP, EDGE = 38, 8, 14  # px: the band with a tile's name above it; between tiles; around them all
 
 
 @dataclass(frozen=True)
 class Tile:
     """One picture of the composite."""
+
     title: str
-    method: int | None     # its number in the report's colours; None for what no method made
-    frames: np.ndarray     # uint8 (T, H, W, 3)
-    given: int             # first frames that are real ones
+    method: int | None  # its number in the report's colours; None for what no method made
+    frames: np.ndarray  # uint8 (T, H, W, 3)
+    given: int  # first frames that are real ones
 
 
 def picks(results: Results, group: dict, settings) -> list[tuple[int, int]]:
@@ -45,6 +47,7 @@ def pick(values: dict[str, list[float]], better: str, n: int) -> list[tuple[int,
 
     values    {run: one value a clip}; clips are ordered by their mean over the runs
     """
+
     def goodness(i):
         row = [v[i] for v in values.values() if v[i] is not None and math.isfinite(v[i])]
         if not row:
@@ -59,7 +62,7 @@ def pick(values: dict[str, list[float]], better: str, n: int) -> list[tuple[int,
 
 
 def place_name(place: int, n_clips: int) -> str:
-    """"worst of 8", "3rd best of 8", "best of 8"."""
+    """ "worst of 8", "3rd best of 8", "best of 8"."""
     if n_clips == 1:
         return "the only clip"
     nth = n_clips - place
@@ -69,7 +72,7 @@ def place_name(place: int, n_clips: int) -> str:
 
 def by_frame(params: Params, label: str, arrays: dict, fake: np.ndarray, where: str) -> list[float]:
     """The per-clip metric `label` at each frame of one clip after the frames that no metric sees."""
-    scored = {name: array[params.protocol.skip_frames:] for name, array in (arrays | {"fake": fake}).items()}
+    scored = {name: array[params.protocol.skip_frames :] for name, array in (arrays | {"fake": fake}).items()}
     return score_clip(clips.tensors(scored), {label: params.metrics[label]}, where)[label].tolist()
 
 
@@ -110,7 +113,7 @@ def compose(tiles: list[Tile], caption: str, legend: list[tuple[str, tuple]], ti
     if len(tiles) % 3 == 2 and len(tiles) > 3:
         rows = size[0] * factor // 24
         column = size[1] * factor // (1 if len(legend) <= rows else 2)
-        for i, (name, rgb) in enumerate(legend[:2 * rows]):
+        for i, (name, rgb) in enumerate(legend[: 2 * rows]):
             x, y = corners[1][1] + size[1] * factor + GAP + 16 + i // rows * column, corners[1][0] + i % rows * 24
             draw.rectangle((x, y + 3, x + 13, y + 16), fill=rgb)
             fits = next(n for n in range(len(name), 0, -1) if n == 1 or small.getlength(name[:n]) < column - 44)
@@ -125,7 +128,9 @@ def compose(tiles: list[Tile], caption: str, legend: list[tuple[str, tuple]], ti
         draw.text((width - EDGE, height - 11), f"frame {t + 1} of {n_frames}", SOFT, small, anchor="rs")
         pixels = np.array(frame)
         for tile, (y, x) in zip(tiles, corners):
-            pixels[y:y + size[0] * factor, x:x + size[1] * factor] = tile.frames[t].repeat(factor, 0).repeat(factor, 1)
+            pixels[y : y + size[0] * factor, x : x + size[1] * factor] = (
+                tile.frames[t].repeat(factor, 0).repeat(factor, 1)
+            )
         yield pixels
 
 
@@ -141,13 +146,16 @@ def encode(path: Path, frames: Iterator[np.ndarray], fps: float, crf: int, poste
             if t == poster:
                 Image.fromarray(pixels).save(path.with_suffix(".jpg"), quality=88)
             if stream is None:
-                stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001),
-                                         options={"crf": str(crf), "preset": "medium", "bf": "0", "g": "8"})
+                stream = file.add_stream(
+                    "libx264",
+                    rate=Fraction(fps).limit_denominator(1001),
+                    options={"crf": str(crf), "preset": "medium", "bf": "0", "g": "8"},
+                )
                 stream.height, stream.width, stream.pix_fmt = *pixels.shape[:2], "yuv420p"
                 stream.codec_context.thread_count = 1
-                stream.codec_context.color_range = 1         # 16..235
+                stream.codec_context.color_range = 1  # 16..235
                 for name in ("colorspace", "color_primaries", "color_trc"):
-                    setattr(stream.codec_context, name, 1)   # BT.709
+                    setattr(stream.codec_context, name, 1)  # BT.709
             frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
             file.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")))
         file.mux(stream.encode())
@@ -171,7 +179,15 @@ def film(tiles: list[Tile], clip: str, facts: clips.Facts, settings, media: Path
     poster = f"{video.removesuffix('.mp4')}.jpg"
     raw.with_suffix(".jpg").rename(media.parent / poster)
     raw.unlink()
-    return {"clip": clip, "video": video, "poster": poster, "height": height, "width": width, "n_frames": n_frames, "fps": facts.fps}
+    return {
+        "clip": clip,
+        "video": video,
+        "poster": poster,
+        "height": height,
+        "width": width,
+        "n_frames": n_frames,
+        "fps": facts.fps,
+    }
 
 
 def player(results: Results, settings, dataset: str, group: dict, position: int, place: int, media: Path) -> dict:
@@ -187,8 +203,14 @@ def player(results: Results, settings, dataset: str, group: dict, position: int,
     shown = film(tiles, clip, facts, settings, media, f"{dataset}-{group['name']}-{clip}")
     values = [value for _, _, ys in curves for value in ys]
     strip = charts.strip(f"{name} by frame, clip {clip}", curves, n_frames, n_frames - len(curves[0][2]))
-    return shown | {"place": place_name(place, len(group["clips"])), "metric": name, "strip": strip,
-                    "low": min(values), "high": max(values), "log": charts.spans(values)}
+    return shown | {
+        "place": place_name(place, len(group["clips"])),
+        "metric": name,
+        "strip": strip,
+        "low": min(values),
+        "high": max(values),
+        "log": charts.spans(values),
+    }
 
 
 def restyled(results: Results, settings, key: str, media: Path) -> dict:
@@ -200,12 +222,34 @@ def restyled(results: Results, settings, key: str, media: Path) -> dict:
     fakes = {name: made.read(name, arrays=["fake"])["fake"] for name in made.clips}
     source, given = Tile("source", None, colour(arrays, facts), 0), variants[0]["given"]
     styles = {v["seed"]: Tile(f"seed {v['seed']}", None, fakes[v["id"]], given) for v in variants if not v["swap"]}
-    films = [film([source, Tile("real", None, arrays["real"], 0), *styles.values()], clip, facts, settings, media, f"{key}-seeds")
-             | {"edit": None}]
+    films = [
+        film(
+            [source, Tile("real", None, arrays["real"], 0), *styles.values()],
+            clip,
+            facts,
+            settings,
+            media,
+            f"{key}-seeds",
+        )
+        | {"edit": None}
+    ]
     for edit in (v for v in variants if v["swap"]):
-        tiles = [source, Tile("edited source", None, colour(made.read(edit["id"], arrays=["label"]), facts), 0),
-                 styles[edit["seed"]], Tile("edited", None, fakes[edit["id"]], given)]
+        tiles = [
+            source,
+            Tile("edited source", None, colour(made.read(edit["id"], arrays=["label"]), facts), 0),
+            styles[edit["seed"]],
+            Tile("edited", None, fakes[edit["id"]], given),
+        ]
         films.append(film(tiles, clip, facts, settings, media, f"{key}-edited") | {"edit": edit})
     run = variants[0]["run"]
-    return {"title": line.title, "dataset": facts.title, "legend": legend(facts), "run": run, "method": results.params.runs[run].title,
-            "clip": clip, "seeds": list(styles), "given": given, "films": films}
+    return {
+        "title": line.title,
+        "dataset": facts.title,
+        "legend": legend(facts),
+        "run": run,
+        "method": results.params.runs[run].title,
+        "clip": clip,
+        "seeds": list(styles),
+        "given": given,
+        "films": films,
+    }

@@ -1,4 +1,5 @@
 """The score table of a group: a row a metric under one of two headings; columns are methods, what they are read against, and controls."""
+
 from v2vbench.report import marks
 from v2vbench.report.tables import Results, digits, two_digits
 
@@ -25,24 +26,42 @@ def scores(results: Results, about: dict, group: str, labels: list, runs: dict, 
     for label in sorted(kept, key=lambda label: not metrics[label]["primary"]):
         sections[metrics[label]["heading"]].append(_row(results, metrics[label], runs, controls, order, marked))
     rows = [row for section in sections.values() for row in section]
-    bands = [(BANDS[feasible], [controls[key] for key in order if controls[key]["feasible"] is feasible]) for feasible in BANDS]
-    return {"sections": [(HEADINGS[heading], own) for heading, own in sections.items() if own],
-            "bands": [band for band in bands if band[1]], "begins": [0, len(bands[0][1])],
-            "reference": runs.get(about["reference"]), "alpha": about["alpha"], "needed": about["clusters_needed"] if marked else None,
-            "families": [(FAMILIES[name], CORRECTIONS[own["correction"]], own["n_tests"])
-                         for name, own in about["families"].items() if own["n_tests"]],
-            "mute": _alike([(metrics[label]["no_verdict"], metrics[label]["title"]) for label in kept if metrics[label]["no_verdict"]]),
-            "missing": _missing(results.scores[next(iter(runs))]["groups"][group]["metrics"], {
-                label: metrics[label] for label in labels if label not in kept})} | _present(rows)
+    bands = [
+        (BANDS[feasible], [controls[key] for key in order if controls[key]["feasible"] is feasible])
+        for feasible in BANDS
+    ]
+    return {
+        "sections": [(HEADINGS[heading], own) for heading, own in sections.items() if own],
+        "bands": [band for band in bands if band[1]],
+        "begins": [0, len(bands[0][1])],
+        "reference": runs.get(about["reference"]),
+        "alpha": about["alpha"],
+        "needed": about["clusters_needed"] if marked else None,
+        "families": [
+            (FAMILIES[name], CORRECTIONS[own["correction"]], own["n_tests"])
+            for name, own in about["families"].items()
+            if own["n_tests"]
+        ],
+        "mute": _alike(
+            [(metrics[label]["no_verdict"], metrics[label]["title"]) for label in kept if metrics[label]["no_verdict"]]
+        ),
+        "missing": _missing(
+            results.scores[next(iter(runs))]["groups"][group]["metrics"],
+            {label: metrics[label] for label in labels if label not in kept},
+        ),
+    } | _present(rows)
 
 
 def _present(rows: list[dict]) -> dict[str, bool]:
     """What the table has anywhere, so that a note below it is due."""
     cells = [cell for row in rows for cell in row["cells"] + row["controls"]]
     verdicts = [cell["verdict"] for cell in cells if cell["verdict"]]
-    return {"verdicts": bool(verdicts)} | {name: any(verdict[name] for verdict in verdicts) for name in ("detects", "of_method")} | {
-        name: any(cell[name] for cell in cells) for name in ("equivalent", "bar", "seeds")} | {
-        name: any(row[name] for row in rows) for name in ("primary", "fooled", "real", "floor")}
+    return (
+        {"verdicts": bool(verdicts)}
+        | {name: any(verdict[name] for verdict in verdicts) for name in ("detects", "of_method")}
+        | {name: any(cell[name] for cell in cells) for name in ("equivalent", "bar", "seeds")}
+        | {name: any(row[name] for row in rows) for name in ("primary", "fooled", "real", "floor")}
+    )
 
 
 def has_value(metric: dict) -> bool:
@@ -58,20 +77,35 @@ def _row(results: Results, metric: dict, runs: dict, controls: dict, order: list
     own = [metric["rows"][run] for run in runs if run in metric["rows"]]
     detail = [metric["unit"], SEES.get(metric["sees"]), SCOPES[metric["kind"]]]
     return {key: metric[key] for key in ("title", "better", "heading", "primary", "real", "floor")} | {
-        "detail": ", ".join(filter(None, detail)), "digits": digits(own + ([metric["real"]] if metric["real"] else [])),
-        "footnote": results.protocols[metric["protocol"]]["number"], "mute": marked and bool(metric["no_verdict"]),
+        "detail": ", ".join(filter(None, detail)),
+        "digits": digits(own + ([metric["real"]] if metric["real"] else [])),
+        "footnote": results.protocols[metric["protocol"]]["number"],
+        "mute": marked and bool(metric["no_verdict"]),
         "fooled": "; ".join(controls[key]["title"] for key in metric["fooled_by"]),
         "cells": [_cell(metric["rows"].get(run), runs, marked) for run in runs],
-        "controls": [_cell(metric["controls"].get(key), runs, marked) for key in order]}
+        "controls": [_cell(metric["controls"].get(key), runs, marked) for key in order],
+    }
 
 
 def _cell(row: dict | None, runs: dict, marked: bool) -> dict:
     """A method's or a control's value of one metric: interval, verdict against the reference, what it is as bad as, spread over seeds."""
-    row = row or {"value": None, "low": None, "high": None, "best": False, "verdict": None, "equivalent": None, "bar": None, "seeds": None}
+    row = row or {
+        "value": None,
+        "low": None,
+        "high": None,
+        "best": False,
+        "verdict": None,
+        "equivalent": None,
+        "bar": None,
+        "seeds": None,
+    }
     return {key: row[key] for key in ("value", "low", "high", "seeds")} | {
-        "best": marked and row["best"], "verdict": _verdict(row["verdict"], runs) if marked and row["verdict"] else None,
+        "best": marked and row["best"],
+        "verdict": _verdict(row["verdict"], runs) if marked and row["verdict"] else None,
         "equivalent": _equivalent(row["equivalent"]) if row["equivalent"] else None,
-        "bar": marks.way(row["bar"]) if marks.finite(row["bar"]) else None, "percent": marks.finite(row["bar"]) and round(100 * row["bar"])}
+        "bar": marks.way(row["bar"]) if marks.finite(row["bar"]) else None,
+        "percent": marks.finite(row["bar"]) and round(100 * row["bar"]),
+    }
 
 
 def _verdict(verdict: dict, runs: dict) -> dict:
@@ -84,8 +118,13 @@ def _verdict(verdict: dict, runs: dict) -> dict:
     if word == "not distinguishable":
         least = verdict["detectable"]
         detects = f"could detect Δ ≥ {two_digits(least)}" if marks.finite(least) else "could detect no Δ, however large"
-    return {"kind": word.partition(" ")[0], "sign": SIGNS[word], "words": ", ".join(told + ["over seeds too"] * of_method),
-            "detects": detects, "of_method": of_method}
+    return {
+        "kind": word.partition(" ")[0],
+        "sign": SIGNS[word],
+        "words": ", ".join(told + ["over seeds too"] * of_method),
+        "detects": detects,
+        "of_method": of_method,
+    }
 
 
 def p_value(p: float) -> str:
@@ -97,7 +136,13 @@ def _equivalent(equivalent: dict) -> dict:
     text, low, high = equivalent["text"], equivalent["low"], equivalent["high"]
     span = f"{low:.3g} to {high:.3g}" if marks.finite(low) and marks.finite(high) else None
     before, as_bad, after = text.partition(AS_BAD)
-    return {"whole": text, "before": before if as_bad else "", "as_bad": as_bad, "text": after if as_bad else before, "span": span}
+    return {
+        "whole": text,
+        "before": before if as_bad else "",
+        "as_bad": as_bad,
+        "text": after if as_bad else before,
+        "span": span,
+    }
 
 
 def _missing(scored: dict, metrics: dict) -> dict:

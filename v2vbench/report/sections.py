@@ -1,4 +1,5 @@
 """What the page says of one data set and of one of its test groups: everything in metrics/ that is about it, ready to print."""
+
 import hashlib
 
 from v2vbench.report import calibration, charts, marks, preference
@@ -6,8 +7,8 @@ from v2vbench.report.drift import drift
 from v2vbench.report.scores import scores, shown
 from v2vbench.report.tables import Results, clusters, legend, ordered
 
-FEW = 30         # clusters of clips: fewer are worth a word of caution
-SEEN = 9         # panels of a figure that are seen at once; the others unfold
+FEW = 30  # clusters of clips: fewer are worth a word of caution
+SEEN = 9  # panels of a figure that are seen at once; the others unfold
 
 
 def dataset(results: Results, name: str) -> dict:
@@ -15,12 +16,22 @@ def dataset(results: Results, name: str) -> dict:
     about, store = results.compare["datasets"][name], results.stores[name]
     facts, train = store.facts, store.split("train")
     prints = "\n".join(f"{key} {clip['sha256']}" for key, clip in store.clips.items())
-    return {"name": name, "title": about["title"], "about": about["about"], "sanity": about["standing"] == "sanity",
-            "fps": facts.fps, "size": facts.size, "origin": facts.origin, "licence": facts.licence,
-            "legend": legend(facts), "n_train": len(train), "n_test": len(store.clips) - len(train),
-            "n_train_frames": sum(store.clips[clip]["n_frames"] for clip in train),
-            "sha256": hashlib.sha256(prints.encode()).hexdigest(),
-            "groups": [group(results, name, key) for key in ordered(about["groups"], facts.groups)]}
+    return {
+        "name": name,
+        "title": about["title"],
+        "about": about["about"],
+        "sanity": about["standing"] == "sanity",
+        "fps": facts.fps,
+        "size": facts.size,
+        "origin": facts.origin,
+        "licence": facts.licence,
+        "legend": legend(facts),
+        "n_train": len(train),
+        "n_test": len(store.clips) - len(train),
+        "n_train_frames": sum(store.clips[clip]["n_frames"] for clip in train),
+        "sha256": hashlib.sha256(prints.encode()).hexdigest(),
+        "groups": [group(results, name, key) for key in ordered(about["groups"], facts.groups)],
+    }
 
 
 def group(results: Results, dataset: str, name: str) -> dict:
@@ -33,24 +44,40 @@ def group(results: Results, dataset: str, name: str) -> dict:
     lengths = [results.stores[dataset].clips[clip]["n_frames"] for clip in about["clips"]]
     table = scores(results, about, name, labels, runs, marked)
     titles = {label: about["metrics"][label]["title"] for label in labels}
-    return {"name": name, "title": about["title"], "clips": about["clips"], "n_clips": about["n_clips"],
-            "n_clusters": about["n_clusters"], "cluster": about["cluster"], "clusters": clusters(about),
-            "n_frames": sum(lengths), "runs": runs, "players": [], "marks": marked, "titles": titles, "scores": table,
-            "methods": [{"title": title, "method": methods[title], "first_frames": compare["runs"][run]["first_frames"]}
-                        for run, title in runs.items()],
-            "legend": [(title, methods[title]) for title in runs.values()],
-            "panels": _fold([(row["heading"], _dots(row, runs, methods)) for _, rows in table["sections"] for row in rows]),
-            "curves": _fold(_curves(results, name, shown(about, labels), runs, max(lengths))),
-            "drift": drift(about, shown(about, labels), runs, marked),
-            "calibration": calibration.board(about, labels, titles),
-            "preference": preference.preference(results, about, runs),
-            "caveats": _caveats(results, about, name, labels, next(iter(runs)))} | _sentences(results, dataset, name)
+    return {
+        "name": name,
+        "title": about["title"],
+        "clips": about["clips"],
+        "n_clips": about["n_clips"],
+        "n_clusters": about["n_clusters"],
+        "cluster": about["cluster"],
+        "clusters": clusters(about),
+        "n_frames": sum(lengths),
+        "runs": runs,
+        "players": [],
+        "marks": marked,
+        "titles": titles,
+        "scores": table,
+        "methods": [
+            {"title": title, "method": methods[title], "first_frames": compare["runs"][run]["first_frames"]}
+            for run, title in runs.items()
+        ],
+        "legend": [(title, methods[title]) for title in runs.values()],
+        "panels": _fold([(row["heading"], _dots(row, runs, methods)) for _, rows in table["sections"] for row in rows]),
+        "curves": _fold(_curves(results, name, shown(about, labels), runs, max(lengths))),
+        "drift": drift(about, shown(about, labels), runs, marked),
+        "calibration": calibration.board(about, labels, titles),
+        "preference": preference.preference(results, about, runs),
+        "caveats": _caveats(results, about, name, labels, next(iter(runs))),
+    } | _sentences(results, dataset, name)
 
 
 def _dots(row: dict, runs: dict, methods: dict):
     """One row of the score table as a chart."""
-    shown = [(title, methods[title], {key: cell[key] for key in ("value", "low", "high")})
-             for title, cell in zip(runs.values(), row["cells"])]
+    shown = [
+        (title, methods[title], {key: cell[key] for key in ("value", "low", "high")})
+        for title, cell in zip(runs.values(), row["cells"])
+    ]
     return charts.intervals(row["title"], shown, row["real"], row["better"], row["digits"])
 
 
@@ -58,15 +85,23 @@ def _fold(panels: list[tuple]) -> dict:
     """{"seen", "more"} of [(kind, panel)]: where there are too many, some of each kind are seen, the first of it."""
     kinds = {kind: [panel for own, panel in panels if own == kind] for kind, _ in panels}
     room = len(panels) if len(panels) <= SEEN else SEEN // len(kinds)
-    return {"seen": [panel for own in kinds.values() for panel in own[:room]],
-            "more": [panel for own in kinds.values() for panel in own[room:]]}
+    return {
+        "seen": [panel for own in kinds.values() for panel in own[:room]],
+        "more": [panel for own in kinds.values() for panel in own[room:]],
+    }
 
 
 def _sentences(results: Results, dataset: str, name: str) -> dict[str, list[str]]:
     """A group's sentences: those that stand at the top, and the details, which unfold."""
-    own = [sentence for sentence in results.compare["sentences"] if (sentence["dataset"], sentence["group"]) == (dataset, name)]
-    return {key: [sentence["text"] for sentence in own if sentence["detail"] is detail]
-            for key, detail in (("sentences", False), ("more", True))}
+    own = [
+        sentence
+        for sentence in results.compare["sentences"]
+        if (sentence["dataset"], sentence["group"]) == (dataset, name)
+    ]
+    return {
+        key: [sentence["text"] for sentence in own if sentence["detail"] is detail]
+        for key, detail in (("sentences", False), ("more", True))
+    }
 
 
 def _curves(results: Results, name: str, labels: list, runs: dict, n_frames: int) -> list[tuple]:
@@ -94,9 +129,14 @@ def _caveats(results: Results, about: dict, name: str, labels: list, run: str) -
         told.append(f"There are only {clusters(about)}: the intervals are themselves rough.")
     scored = results.scores[run]["groups"][name]["metrics"]
     sets = [scored[label] for label in labels if label in scored and scored[label]["kind"] == "set"]
-    short = [f"{metric['title']} {metric['n']}" for metric in sets
-             if marks.finite(metric["value"]) and metric["rank"] == metric["n"] - 1]
+    short = [
+        f"{metric['title']} {metric['n']}"
+        for metric in sets
+        if marks.finite(metric["value"]) and metric["rank"] == metric["n"] - 1
+    ]
     if short:
-        told.append(f"The feature sets have fewer rows than features ({', '.join(short)}), so their covariances "
-                    "have no full rank: compare these distances along their row only, never with another set's.")
+        told.append(
+            f"The feature sets have fewer rows than features ({', '.join(short)}), so their covariances "
+            "have no full rank: compare these distances along their row only, never with another set's."
+        )
     return told

@@ -1,4 +1,5 @@
 """How the numbers came about: what ran, for how long and on what, and how the losses went."""
+
 import csv
 from pathlib import Path
 
@@ -7,13 +8,27 @@ from v2vbench.report import charts, marks
 from v2vbench.report.tables import Results
 
 STAGES = ("sources", "data", "train", "synthesize", "evaluate", "future", "styles", "calibrate", "compare")
-MACHINE = {"revision": "git revision", "lock_sha256": "requirements.lock, sha256", "python": "Python",
-           "torch": "PyTorch", "device": "device", "host_cpu": "processor"}
+MACHINE = {
+    "revision": "git revision",
+    "lock_sha256": "requirements.lock, sha256",
+    "python": "Python",
+    "torch": "PyTorch",
+    "device": "device",
+    "host_cpu": "processor",
+}
 
 
 def current(params: Params, stem: str) -> bool:
     """Whether a log or notebook, named <stage>-<key>, is of a line that params.yaml still has."""
-    lines = {"all", *params.datasets, *params.judges, *params.runs, *params.forecasts, *params.predictions, *params.styles}
+    lines = {
+        "all",
+        *params.datasets,
+        *params.judges,
+        *params.runs,
+        *params.forecasts,
+        *params.predictions,
+        *params.styles,
+    }
     return stem.partition("-")[2] in lines
 
 
@@ -30,14 +45,26 @@ def provenance(logs: list[dict], ran: list[str]) -> dict:
     for stem in sorted({*by_stage, *ran}, key=turn):
         stage, _, key = stem.partition("-")
         log = by_stage.get(stem)
-        rows.append({"stage": stage, "key": key, "page": f"notebooks/{stem}.html" if stem in ran else None,
-                     "seconds": log and log["seconds"], "memory": log and log["peak_memory_mb"],
-                     "bar": marks.bar(log["seconds"] / longest) if log else ""})
+        rows.append(
+            {
+                "stage": stage,
+                "key": key,
+                "page": f"notebooks/{stem}.html" if stem in ran else None,
+                "seconds": log and log["seconds"],
+                "memory": log and log["peak_memory_mb"],
+                "bar": marks.bar(log["seconds"] / longest) if log else "",
+            }
+        )
     machine = [(title, sorted({str(log.get(key) or "unknown") for log in logs})) for key, title in MACHINE.items()]
-    return {"rows": rows, "n": len(logs), "logged": bool(logs), "machine": machine if logs else [],
-            "seconds": sum(log["seconds"] for log in logs),
-            "memory": max((log["peak_memory_mb"] for log in logs), default=0),
-            "started": min((log["started"] for log in logs), default=None)}
+    return {
+        "rows": rows,
+        "n": len(logs),
+        "logged": bool(logs),
+        "machine": machine if logs else [],
+        "seconds": sum(log["seconds"] for log in logs),
+        "memory": max((log["peak_memory_mb"] for log in logs), default=0),
+        "started": min((log["started"] for log in logs), default=None),
+    }
 
 
 def training(results: Results, root: Path) -> dict[str, list[dict]]:
@@ -60,8 +87,13 @@ def training(results: Results, root: Path) -> dict[str, list[dict]]:
             raise Fault(f"{path}: not a whole table of numbers; delete it and run `dvc repro`") from None
         steps, method = columns.pop("step", []), results.methods[run.title]
         title = compare["datasets"].get(run.dataset, {"title": run.dataset})["title"]
-        told.setdefault(title, []).append({
-            "title": run.title, "method": method, "schedule": params.schedules[run.schedule],
-            "steps": int(steps[-1]) if steps else 0,
-            "sparks": [charts.sparkline(name, steps, ys, method) for name, ys in columns.items()]})
+        told.setdefault(title, []).append(
+            {
+                "title": run.title,
+                "method": method,
+                "schedule": params.schedules[run.schedule],
+                "steps": int(steps[-1]) if steps else 0,
+                "sparks": [charts.sparkline(name, steps, ys, method) for name, ys in columns.items()],
+            }
+        )
     return told

@@ -1,4 +1,5 @@
 """What was found out, in the order of params.yaml, and how a number is printed."""
+
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +13,14 @@ from v2vbench.report import charts, marks
 @dataclass(frozen=True)
 class Results:
     """All that was found out, and how the report numbers it."""
+
     params: Params
-    compare: dict                        # metrics/compare.json
-    scores: dict[str, dict]              # metrics/runs/<run>.json
-    future: list[dict]                   # metrics/future/<prediction>.json
-    stores: dict[str, clips.Store]       # of each data set
-    fakes: dict[str, clips.Store]        # of each run
-    restyled: dict[str, clips.Store]     # of each line of `styles`
+    compare: dict  # metrics/compare.json
+    scores: dict[str, dict]  # metrics/runs/<run>.json
+    future: list[dict]  # metrics/future/<prediction>.json
+    stores: dict[str, clips.Store]  # of each data set
+    fakes: dict[str, clips.Store]  # of each run
+    restyled: dict[str, clips.Store]  # of each line of `styles`
 
     @cached_property
     def methods(self) -> dict[str, int]:
@@ -130,15 +132,35 @@ def prediction(results: Results, future: dict) -> dict:
             metric = held["metrics"][label]
             own = {title: metric["methods"][title] for title in sorted(metric["methods"], key=methods.get)}
             series = [(title, methods[title], m["curve"], m["low"], m["high"]) for title, m in own.items()]
-            panels.append(charts.lines(
-                metric["title"], series, x=steps, x_label="frames ahead", y_label=metric["unit"]))
+            panels.append(
+                charts.lines(metric["title"], series, x=steps, x_label="frames ahead", y_label=metric["unit"])
+            )
             values = [{"value": v, "low": None, "high": None} for m in own.values() for v in m["curve"]]
-            rows += [{"metric": metric["title"], "unit": metric["unit"], "better": metric["better"], "title": title,
-                      "footnote": results.protocols[metric["protocol"]]["number"], "digits": digits(values),
-                      "method": methods[title], "curve": m["curve"]} for title, m in own.items()]
-        groups.append({"title": about["groups"].get(name, {"title": name})["title"], "n_clips": len(held["clips"]),
-                       "panels": panels, "rows": rows})
+            rows += [
+                {
+                    "metric": metric["title"],
+                    "unit": metric["unit"],
+                    "better": metric["better"],
+                    "title": title,
+                    "footnote": results.protocols[metric["protocol"]]["number"],
+                    "digits": digits(values),
+                    "method": methods[title],
+                    "curve": m["curve"],
+                }
+                for title, m in own.items()
+            ]
+        groups.append(
+            {
+                "title": about["groups"].get(name, {"title": name})["title"],
+                "n_clips": len(held["clips"]),
+                "panels": panels,
+                "rows": rows,
+            }
+        )
     shown = {row["title"]: row["method"] for group in groups for row in group["rows"]}
     return {key: future[key] for key in ("title", "n_past", "horizon", "fps")} | {
-        "dataset": about["title"], "steps": steps, "groups": groups,
-        "methods": dict(sorted(shown.items(), key=lambda item: item[1]))}
+        "dataset": about["title"],
+        "steps": steps,
+        "groups": groups,
+        "methods": dict(sorted(shown.items(), key=lambda item: item[1])),
+    }
