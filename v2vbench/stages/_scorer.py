@@ -52,7 +52,7 @@ class Scorer:
             elif metric.judge:
                 names = {"judge": f"{metric.judge}@{hashlib.sha256(judges[metric.judge].read_bytes()).hexdigest()[:8]}"}
             self.about[metric.label] = metric.about(names)
-            if absent := weights.unusable(needs, root):
+            if absent := weights.why_unusable(needs, root):
                 self.absent[metric.label] = absent
         self.present = [metric for metric in self.metrics if metric.label not in self.absent]
         used = {metric.settings["features"] for metric in self.present if metric.kind == "set"}
