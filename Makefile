@@ -45,7 +45,7 @@ doctor: $(VENV)/.ready
 	@python -m v2vbench doctor
 
 bench: $(VENV)/.ready
-	python -m v2vbench.bench
+	python -m benchmarks
 
 # uv installs the 248 locked packages by hard links in seconds where pip takes minutes.
 # --python: it would otherwise fill whatever environment is active where make was called.

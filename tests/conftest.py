@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from v2vbench import clips
+from v2vbench.clips.store import Facts, Store, write_store
 
 SIZE, N_LABELS = (32, 64), 3
 
@@ -38,8 +38,8 @@ def sliding_clip(seed: int, n_frames: int, size=SIZE) -> dict[str, np.ndarray]:
     )
 
 
-def facts(**changes) -> clips.Facts:
-    return clips.Facts(
+def facts(**changes) -> Facts:
+    return Facts(
         **dict(
             name="sliding",
             title="Sliding planes",
@@ -63,7 +63,7 @@ def store_path(tmp_path_factory):
     """A store of 4 training clips and 3 in each of two test groups, 12 frames each."""
     path = tmp_path_factory.mktemp("data") / "sliding.zip"
     splits = ["train"] * 4 + ["seen"] * 3 + ["unseen"] * 3
-    clips.write(
+    write_store(
         path,
         facts(),
         (
@@ -76,7 +76,7 @@ def store_path(tmp_path_factory):
 
 @pytest.fixture
 def store(store_path):
-    return clips.Store(store_path)
+    return Store(store_path)
 
 
 @pytest.fixture(scope="session")

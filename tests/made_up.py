@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import numpy as np
 
-from v2vbench import clips, params
+from v2vbench import params
+from v2vbench.clips.store import Store, facts_of_run, write_store
 
 ODD = '<b>"copy" & last</b>'
 METHODS = {"vid2vid": (2, 2.0), "pix2pixHD": (0, 8.0), ODD: (2, 30.0)}  # title: frames given, grey levels of noise
@@ -56,7 +57,7 @@ def _run(root, store, run, title, given, noise, rng):
         shown = (real + rng.normal(0, noise, real.shape)).clip(0, 255).astype(np.uint8)
         shown[:given] = real[:given]
         made.append(({"id": clip["id"], "split": clip["split"], "given": given}, {"fake": shown}))
-    clips.write(root / "runs" / run / "clips.zip", clips.renamed(store.facts, run, title), made)
+    write_store(root / "runs" / run / "clips.zip", facts_of_run(store.facts, run, title), made)
     steps = np.arange(1, 60)
     losses = np.stack([steps, 40 * np.exp(-steps / 20) + rng.uniform(1, 2, 59), rng.uniform(0, 2, 59)], 1)
     rows = [",".join(f"{value:.6g}" for value in row) for row in losses]
@@ -354,7 +355,7 @@ def project(root, names, methods=METHODS, metrics=METRICS, full=True):
     rng = np.random.default_rng(5)
     runs, scored, compare = {}, {}, {"confidence": 0.95, "datasets": {}, "runs": {}, "sentences": []}
     for dataset in names:
-        store = clips.Store(root / "data" / f"{dataset}.zip")
+        store = Store(root / "data" / f"{dataset}.zip")
         facts, own = store.facts, {f"{dataset}_{i}": title for i, title in enumerate(methods)}
         for run, title in own.items():
             given, noise = methods[title]

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from v2vbench import bench, synthesize
-from v2vbench import bench_models as models
+from benchmarks import __main__ as bench
+from benchmarks import models
 from v2vbench.models import _image
+from v2vbench.stages import synthesize
 
 TINY = dict(size=(32, 64), width=8, n_down=1, n_blocks=2)
 FORWARD, BACKWARD = models.CONVOLUTIONS

@@ -9,14 +9,16 @@ import pytest
 import torch
 from conftest import facts
 
-from v2vbench import calibrate as stage
-from v2vbench import clips, find, params, tell
-from v2vbench.calibrate import calibrate, resolve, sees
-from v2vbench.damage import LADDERS
-from v2vbench.equivalents import bounds, climb, equivalent, fooled, share_of_way
+from v2vbench import find, params
+from v2vbench.clips.damage import LADDERS
+from v2vbench.clips.store import Store, write_store
+from v2vbench.display import tables as tell
 from v2vbench.files import rounded
-from v2vbench.intervals import Estimate
 from v2vbench.params import Fault
+from v2vbench.stages import calibrate as stage
+from v2vbench.stages.calibrate import calibrate, resolve, sees
+from v2vbench.statistics.equivalents import bounds, climb, equivalent, fooled, share_of_way
+from v2vbench.statistics.intervals import Estimate
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
 SECTION = {
@@ -279,7 +281,7 @@ def project(folder, store, **changes):
 def result(tmp_path_factory, store_path):
     """The stage on 3 + 3 clips of 12 frames, and its project."""
     folder = tmp_path_factory.mktemp("calibrate")
-    own = project(folder, clips.Store(store_path))
+    own = project(folder, Store(store_path))
     return calibrate(own, "sliding", folder), own, folder
 
 
@@ -376,9 +378,9 @@ def test_what_the_controls_show(result):
 
 def test_ladders_and_controls_are_scored_as_a_run_is(result, store):
     """A run that shows what a ladder or a control shows has its very values: same frames, same clips, same arithmetic."""
-    from v2vbench.controls import CONTROLS, Context
-    from v2vbench.damage import damaged
-    from v2vbench.evaluate import evaluate
+    from v2vbench.clips.controls import CONTROLS, Context
+    from v2vbench.clips.damage import damaged
+    from v2vbench.stages.evaluate import evaluate
 
     found, own, folder = result
     line = params.bind(
@@ -397,7 +399,7 @@ def test_ladders_and_controls_are_scored_as_a_run_is(result, store):
     )
 
     def run(made):
-        clips.write(
+        write_store(
             folder / "runs" / "x" / "clips.zip",
             facts(),
             (
@@ -433,7 +435,7 @@ def test_passes_over_the_clips_change_nothing(result, monkeypatch):
 
 def test_another_clip_of_a_cluster(tmp_path, store_path, monkeypatch):
     """Only where every cluster has one; held against the clip that follows in its own cluster."""
-    store = clips.Store(store_path)
+    store = Store(store_path)
     own = project(
         tmp_path,
         store,
@@ -441,14 +443,14 @@ def test_another_clip_of_a_cluster(tmp_path, store_path, monkeypatch):
         controls={"copied": {}},
         equivalents=[],
     )
-    read = clips.Store.__init__
+    read = Store.__init__
 
     def clustered(self, path):
         read(self, path)
         for number, clip in enumerate(self.clips.values()):
             clip["cluster"] = "map" if clip["split"] == "seen" else f"map {number // 2}"
 
-    monkeypatch.setattr(clips.Store, "__init__", clustered)
+    monkeypatch.setattr(Store, "__init__", clustered)
     lines = {name: line for name, line in own.metrics.items() if name == "psnr"}
     groups = calibrate(replace(own, metrics=lines, features={}), "sliding", tmp_path)["groups"]
     assert (
@@ -469,14 +471,14 @@ def still(seed: int) -> dict[str, np.ndarray]:
 def test_what_is_known_to_fool(tmp_path):
     """Flicker by a frozen video where the real brightness barely changes; not PSNR, which sees that the colours have moved."""
     splits = ["train"] * 2 + ["seen"] * 4 + ["unseen"] * 4
-    clips.write(
+    write_store(
         tmp_path / "still.zip",
         facts(),
         (({"id": str(i), "split": split, "origin": "", "licence": ""}, still(i)) for i, split in enumerate(splits)),
     )
     own = project(
         tmp_path,
-        clips.Store(tmp_path / "still.zip"),
+        Store(tmp_path / "still.zip"),
         controls={"frozen": {}, "label_colours": {}},
         ladders={"blur": [0.5], "noise": [4], "warp_space_time": [1]},
         equivalents=[],

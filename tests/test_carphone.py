@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from test_fetch import fault
 
-from v2vbench import clips, flow, params
+from v2vbench import params
+from v2vbench.clips.motion import estimate, estimate_checked
+from v2vbench.clips.store import Store
 from v2vbench.datasets import _faces, carphone
 
 LINE = {"size": [48, 64], "n_train": 5, "line_width": 1, "distance_clip": 32, "upper": 0.6667, "canny": [30, 100]}
@@ -22,7 +24,7 @@ def short(monkeypatch):
 
 def prepare(folder, **changes):
     params.bind(carphone.prepare, LINE | changes, "datasets.c", out=folder / "c.zip", name="carphone", cache=folder)
-    return clips.Store(folder / "c.zip")
+    return Store(folder / "c.zip")
 
 
 def test_store(short, tmp_path):
@@ -129,7 +131,7 @@ def test_estimated_flow(size):
     still = (abs(y - height // 2) < 14) & (abs(x - width // 2) < 14)
     for frame in frames:
         frame[still] = 255 - texture[:27, :27].reshape(-1, 3)
-    motion, occluded = flow.estimate_checked(*frames)
+    motion, occluded = estimate_checked(*frames)
     assert motion.dtype == np.float32 and motion.shape == (*size, 2) and occluded.dtype == np.uint8
 
     outside = (x + dx > width - 1) | (y + dy < 0)
@@ -145,7 +147,7 @@ def test_estimated_flow(size):
     try:
         for n in (1, 3):
             cv2.setNumThreads(n)
-            np.testing.assert_array_equal(flow.estimate(*frames), motion)
+            np.testing.assert_array_equal(estimate(*frames), motion)
     finally:
         cv2.setNumThreads(n_threads)
 

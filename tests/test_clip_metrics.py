@@ -11,7 +11,8 @@ from conftest import sliding_clip
 from scipy.ndimage import gaussian_filter
 from torchvision import models
 
-from v2vbench import clips, weights
+from v2vbench.clips.tensors import to_image, to_pixels, to_tensors
+from v2vbench.download import weights
 from v2vbench.metrics import _networks, dists, flicker, flow_error, identity, lpips, ms_ssim, ssim, tlp, tof, vmaf
 from v2vbench.params import Fault
 
@@ -32,7 +33,7 @@ def smooth_world(n_frames=9, size=(64, 64), seed=0):
     clip["flow"][:] = (dx, dy)
     y, x = np.mgrid[:H, :W]
     clip["occluded"][:] = (y + dy < 0) | (y + dy >= H) | (x + dx >= W)
-    return clips.tensors(clip)
+    return to_tensors(clip)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def raw_pair():
 
 @pytest.fixture
 def pair(raw_pair):
-    return tuple(map(clips.image, raw_pair))
+    return tuple(map(to_image, raw_pair))
 
 
 def blurred(frames, sigma):
@@ -171,7 +172,7 @@ def test_networks_refuse_small_frames_and_missing_weights(backbones, monkeypatch
 def test_tof_of_a_slide_against_a_still_is_its_length():
     rng = np.random.default_rng(0)
     wall = gaussian_filter(rng.normal(0, 600, (96, 160, 3)), (3, 3, 0)).clip(-120, 120) + 128
-    slide = clips.image(np.stack([wall[:, 3 * t : 128 + 3 * t] for t in range(4)]).astype(np.uint8))
+    slide = to_image(np.stack([wall[:, 3 * t : 128 + 3 * t] for t in range(4)]).astype(np.uint8))
     assert tof.compute(slide, slide[:1].expand_as(slide)).numpy() == pytest.approx([3, 3, 3], rel=0.1)
     assert torch.equal(tof.compute(slide, slide[:1].expand_as(slide)), tof.compute(slide[:1].expand_as(slide), slide))
 
@@ -306,7 +307,7 @@ def test_identity_of_carphone():
         pytest.skip(weights.absent(["dlib_faces"]))
     from v2vbench.datasets import carphone
 
-    real = clips.image(carphone.video()[90::8])
+    real = to_image(carphone.video()[90::8])
     values = [
         identity.compute(fake, real, enlarge=2, threshold=-0.5)
         for fake in (real, *(blurred(real, s) for s in (1, 2, 4, 8)))
@@ -329,7 +330,7 @@ def test_vmaf_is_given_the_luma_of_coded_video_and_the_real_one_first(monkeypatc
             return torch.arange(3.0)[:, None]
 
     monkeypatch.setattr(vmaf, "_model", Listens)
-    fake, real = map(clips.image, raw_pair)
+    fake, real = map(to_image, raw_pair)
     assert vmaf.compute(fake, real).tolist() == [0, 1, 2] and len(given) == 2
     for seen, frames in zip(given, reversed(raw_pair)):
         assert seen.shape == (3, 1, 48, 56) and np.abs(seen[:, 0].numpy() - luma_of_opencv(frames)).max() < 1.01
@@ -351,5 +352,5 @@ def test_vmaf_falls_with_damage_and_is_the_packages(world):
     fakes = [real, *(blurred(real, s) for s in (1, 2, 4))]
     values = [float(vmaf.compute(fake, real).mean()) for fake in fakes]
     assert values[0] > 95 and (np.diff(values) < 0).all()
-    planes = [torch.from_numpy(luma_of_opencv(clips.pixels(frames))).float()[:, None] for frames in (real, fakes[2])]
+    planes = [torch.from_numpy(luma_of_opencv(to_pixels(frames))).float()[:, None] for frames in (real, fakes[2])]
     assert values[2] == pytest.approx(float(vmaf_torch.VMAF(clip_score=True)(*planes).mean()), abs=1)  # rounded levels

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from v2vbench import doctor
 from v2vbench.__main__ import main
+from v2vbench.runner import doctor
+from v2vbench.stages import _precision
 
 TINY = Path(__file__).parent / "tiny.yaml"
 
@@ -49,27 +50,27 @@ def test_check_says_what_it_found(root, capsys):
 
 def test_a_precision_that_the_cpu_emulates_is_told_with_its_measured_cost(root, capsys, monkeypatch):
     monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
-    monkeypatch.setattr(doctor, "bfloat16_gain", lambda: pytest.fail("measured, though nothing asks for bfloat16"))
+    monkeypatch.setattr(_precision, "bfloat16_gain", lambda: pytest.fail("measured, though nothing asks for bfloat16"))
     own = TINY.read_text()
     for precision in ("32-true", "16-mixed"):
         (root / "params.yaml").write_text(own.replace("32-true", precision))
         assert main(["check"]) == 0 and capsys.readouterr().out.count("\n") == 1
     (root / "params.yaml").write_text(own.replace("32-true", "bf16-mixed"))
-    monkeypatch.setattr(doctor, "bfloat16_gain", lambda: 0.1463)
+    monkeypatch.setattr(_precision, "bfloat16_gain", lambda: 0.1463)
     says = "precision bf16-mixed runs 0.15 x as fast as 32-true on this CPU (measured); set 32-true, or train on a GPU"
     assert main(["check"]) == 0  # `none` trains for no step
     assert capsys.readouterr().out.splitlines()[1:] == [f"params.yaml: schedules few, ahead: {says}"]
-    assert doctor.slow_precision("bf16-mixed") == says
-    monkeypatch.setattr(doctor, "bfloat16_gain", lambda: 1.8)  # it has them
-    assert doctor.slow_precision("bf16-mixed") == ""
-    monkeypatch.setattr(doctor, "bfloat16_gain", lambda: pytest.fail("measured, though no CPU trains"))
+    assert _precision.slow_precision("bf16-mixed") == says
+    monkeypatch.setattr(_precision, "bfloat16_gain", lambda: 1.8)  # it has them
+    assert _precision.slow_precision("bf16-mixed") == ""
+    monkeypatch.setattr(_precision, "bfloat16_gain", lambda: pytest.fail("measured, though no CPU trains"))
     monkeypatch.setattr("torch.accelerator.is_available", lambda: True)
-    assert doctor.slow_precision("bf16-mixed") == ""
+    assert _precision.slow_precision("bf16-mixed") == ""
 
 
 def test_the_cost_of_bfloat16_is_measured_and_leaves_no_trace():
     state, n_threads = torch.get_rng_state(), torch.get_num_threads()
-    assert 0 < doctor.bfloat16_gain() < 100
+    assert 0 < _precision.bfloat16_gain() < 100
     assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == n_threads
 
 

@@ -9,12 +9,13 @@ import pytest
 from conftest import facts, sliding_clip
 from scipy import stats
 
-from v2vbench import clips, params
-from v2vbench.compare import compare
-from v2vbench.decide import clusters_needed
-from v2vbench.intervals import of_clips
+from v2vbench import params
+from v2vbench.clips.store import write_store
 from v2vbench.params import Fault
-from v2vbench.tables import BIASED, GUESSED
+from v2vbench.stages.compare import compare
+from v2vbench.statistics.group_table import BIASED, GUESSED
+from v2vbench.statistics.intervals import of_clips
+from v2vbench.statistics.verdicts import clusters_needed
 
 N = 8
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
@@ -120,7 +121,7 @@ def project(
     """Results of made-up runs, {run: {label: per clip}}, of one group of a data set; `seeds`: {run: {seed: {label: per clip}}}."""
     data, results, n = folder / "data" / "sliding.zip", {}, len(next(iter(runs.values()))["psnr"])
     ids, clusters = [f"c{i}" for i in range(n)], clusters or [f"c{i}" for i in range(n)]
-    clips.write(
+    write_store(
         data,
         facts(standing=standing, groups={"unseen": "maps never seen"}),
         [({"id": "c0", "split": "unseen"}, sliding_clip(0, 3))],

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from conftest import facts, sliding_clip
 
-from v2vbench import clips
-from v2vbench.controls import CONTROLS, IGNORE, Context, another, cut, following, possible, training_colours
-from v2vbench.damage import blur
+from v2vbench.clips.controls import CONTROLS, IGNORE, Context, another, cut, following, possible, training_colours
+from v2vbench.clips.damage import blur
+from v2vbench.clips.store import Store, write_store
 from v2vbench.params import check
 
 SETTINGS = {
@@ -101,7 +101,7 @@ def test_labels_have_their_mean_training_colour(store):
 def test_of_maps_the_mean_training_frame(tmp_path):
     made = [sliding_clip(seed, 4) for seed in range(3)]
     arrays = [{"real": clip["real"], "maps": clip["label"][..., None]} for clip in made]
-    clips.write(
+    write_store(
         tmp_path / "maps.zip",
         facts(source="maps", label_names=("one",), label_colours=((9, 9, 9),)),
         (
@@ -109,7 +109,7 @@ def test_of_maps_the_mean_training_frame(tmp_path):
             for i, (split, own) in enumerate(zip(["train", "train", "seen"], arrays))
         ),
     )
-    store = clips.Store(tmp_path / "maps.zip")
+    store = Store(tmp_path / "maps.zip")
     colours = training_colours(store)
     assert colours == pytest.approx(np.concatenate([clip["real"] for clip in made[:2]]).mean(0))
     assert (video(store, "label_colours", "2") == np.rint(colours)).all()

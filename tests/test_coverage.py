@@ -1,12 +1,12 @@
-"""What intervals and verdicts are worth: the simulation that `python -m v2vbench.coverage` prints, in small and in full."""
+"""What intervals and verdicts are worth: the simulation that `python -m benchmarks.coverage` prints, in small and in full."""
 
 import numpy as np
 import pytest
 
-from v2vbench import coverage, simulation
-from v2vbench.coverage import CLAIMED, CLAIMS
+from benchmarks import coverage, simulation
+from benchmarks.coverage import CLAIMED, CLAIMS
+from benchmarks.simulation import POPULATIONS, TRUE, unequal
 from v2vbench.metrics import frechet
-from v2vbench.simulation import POPULATIONS, TRUE, unequal
 
 
 def rng(*place):

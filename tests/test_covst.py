@@ -8,8 +8,12 @@ import torch
 from test_models import SHAPE, SMALL, build, used, window
 from test_train import few
 
-from v2vbench import clips, losses, params, synthesize, train
-from v2vbench.flow import warp
+from v2vbench import params
+from v2vbench.clips.flow import warp
+from v2vbench.clips.tensors import to_tensors
+from v2vbench.clips.windows import Windows
+from v2vbench.models import _losses as losses
+from v2vbench.stages import synthesize, train
 
 SAME = {name: value for name, value in SMALL["covst"].items() if name in SMALL["pix2pixhd"]}
 
@@ -126,13 +130,13 @@ def noisy(clip, share, seed):
 def test_a_short_training_makes_it_steadier_than_pix2pixhd(store, n_down, share, falls_to):
     """On clips not trained on, with the same weights of the generator; most where the source flickers and features can be carried."""
     base, model = pair(gain=1, n_down=n_down)
-    windows = clips.Windows(store, **SHAPE | dict(n_frames=4))
-    held = noisy(clips.Windows(store, **SHAPE | dict(seed=9)).batch(0), share, 99)
+    windows = Windows(store, **SHAPE | dict(n_frames=4))
+    held = noisy(Windows(store, **SHAPE | dict(seed=9)).batch(0), share, 99)
 
     def warp_error(maker):
         errors = []
         for name in store.split("seen"):
-            clip = noisy({key: value[None] for key, value in clips.tensors(store.read(name)).items()}, share, 77)
+            clip = noisy({key: value[None] for key, value in to_tensors(store.read(name)).items()}, share, 77)
             video = maker(clip)[0]
             errors.append(losses.temporal_warp(video[1:], video[:-1], clip["flow"][0], 1 - clip["occluded"][0]).item())
         return sum(errors) / len(errors)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from v2vbench.damage import LADDERS, damaged
+from v2vbench.clips.damage import LADDERS, damaged
 from v2vbench.params import Fault, coerce
 
 RUNGS = {

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from v2vbench.decide import (
+from v2vbench.statistics.intervals import Estimate, of_clips
+from v2vbench.statistics.verdicts import (
     clusters_needed,
     deltas,
     holm,
@@ -19,7 +20,6 @@ from v2vbench.decide import (
     smallest_effect,
     verdicts,
 )
-from v2vbench.intervals import Estimate, of_clips
 
 DRAWN = {"n_flips": 4096, "seed": 0}
 TABLE = {"alpha": 0.05, "power": 0.8, "correction": "holm", **DRAWN}

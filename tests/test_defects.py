@@ -12,9 +12,12 @@ from test_models import build, fine, noise, used, watch, window
 from test_train import few, kept, project
 
 import v2vbench
-from v2vbench import check, clips, synthesize, train
-from v2vbench.flow import warp
+from v2vbench.clips.flow import warp
+from v2vbench.clips.tensors import to_tensors
 from v2vbench.params import Fault
+from v2vbench.runner import check
+from v2vbench.stages import synthesize, train
+from v2vbench.stages._weights import build_model, trained_model
 
 SCHEDULE = dict(steps=6, constant_share=0.5)
 SHARES = [1, 1, 1, 1, 2 / 3, 1 / 3]
@@ -88,16 +91,16 @@ def test_3_what_resumes_has_the_optimisers_own_state(store, tmp_path):
 @pytest.mark.parametrize("load", ["in use", "from a base", "the generator from a base"])
 def test_4_weights_that_do_not_fit_are_never_loaded_in_part(store_path, store, tmp_path, load, change):
     p = project(store_path, tmp_path, model="pix2pixhd", first_frames="none")
-    weights = train.build(p, "x", store.facts).state_dict()
+    weights = build_model(p, "x", store.facts).state_dict()
     if load == "the generator from a base":
         weights = {name: value for name, value in weights.items() if name[:2] == "G."}
     change(weights)
     kept({name: value.contiguous() for name, value in weights.items()}, tmp_path, "x")
     with pytest.raises(Fault, match="does not fit"):
         if load == "in use":
-            train.trained(p, "x", tmp_path, store.facts)
+            trained_model(p, "x", tmp_path, store.facts)
         else:
-            train.begin(train.build(p, "x", store.facts), "x", tmp_path)
+            train.begin(build_model(p, "x", store.facts), "x", tmp_path)
 
 
 def test_5_a_warp_by_nothing_is_the_image():
@@ -160,6 +163,6 @@ def test_7_a_base_is_called_by_one_name_wherever_it_is_meant(store_path, store, 
     check.names(right, "params.yaml")
     for key in right.runs:
         train.train(right, key, tmp_path)
-    clip = {name: value[None] for name, value in clips.tensors(store.read("slide-4")).items()}
-    model = train.trained(right, "label2city_512", tmp_path, store.facts)
+    clip = {name: value[None] for name, value in to_tensors(store.read("slide-4")).items()}
+    model = trained_model(right, "label2city_512", tmp_path, store.facts)
     assert synthesize.rollout(model, clip, 4, clip["real"][0, :2]).isfinite().all()

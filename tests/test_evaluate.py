@@ -9,11 +9,14 @@ import pytest
 import torch
 from conftest import facts, sliding_clip
 
-from v2vbench import clips, params
-from v2vbench.evaluate import Scorer, evaluate
+from v2vbench import params
+from v2vbench.clips.store import Store, write_store
+from v2vbench.clips.tensors import to_tensors
 from v2vbench.files import rounded
 from v2vbench.metrics import score_clip
 from v2vbench.params import Fault
+from v2vbench.stages._scorer import Scorer
+from v2vbench.stages.evaluate import evaluate
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
 RUN = params.Run(
@@ -65,7 +68,7 @@ def project(folder, store, change=lambda frames: frames, keep=lambda clip: True,
                 yield about | {"given": given}, {"fake": np.concatenate([frames[:2], change(frames[2:])])}
         yield from extra
 
-    clips.write(folder / "runs" / "method" / "clips.zip", replace(store.facts, name="method"), fakes())
+    write_store(folder / "runs" / "method" / "clips.zip", replace(store.facts, name="method"), fakes())
     return folder
 
 
@@ -155,7 +158,7 @@ def test_clips_that_do_not_fit_are_named(tmp_path, store, how, says):
 
 def test_other_size(tmp_path, store):
     root, ids = project(tmp_path, store), store.split("seen") + store.split("unseen")
-    clips.write(
+    write_store(
         root / "runs" / "method" / "clips.zip",
         facts(size=(16, 64)),
         (({"id": clip, "split": store.clips[clip]["split"], "given": 2}, {"fake": OTHER[:, :16]}) for clip in ids),
@@ -178,7 +181,7 @@ def test_clips_of_one_cluster_are_left_out_together(tmp_path, store):
     ids = store.split("seen") + store.split("unseen")
     together = replace(store.facts, groups={"all": "all"})
     clusters = ["y", "x", "y", "x", "z", "y"]
-    clips.write(
+    write_store(
         tmp_path / "all.zip",
         together,
         (({"id": key, "split": "all", "cluster": cluster}, store.read(key)) for key, cluster in zip(ids, clusters)),
@@ -190,7 +193,7 @@ def test_clips_of_one_cluster_are_left_out_together(tmp_path, store):
     result = evaluate(
         PARAMS,
         "method",
-        project(tmp_path / "p", clips.Store(tmp_path / "all.zip"), lambda frames: frames // 2 + change[next(noisy)]),
+        project(tmp_path / "p", Store(tmp_path / "all.zip"), lambda frames: frames // 2 + change[next(noisy)]),
     )
     group = result["groups"]["all"]
     assert (
@@ -203,7 +206,7 @@ def test_clips_of_one_cluster_are_left_out_together(tmp_path, store):
         len(fed["leave_one_out"]) == len(ked["leave_one_out"]) == 3 and fed["n_clusters"] == 3 and fed["n_clips"] == 6
     )
     rest = [key for key, cluster in zip(ids, clusters) if cluster != "y"]  # y comes first: what is left without it
-    clips.write(
+    write_store(
         tmp_path / "rest.zip",
         together,
         (({"id": key, "split": "all", "cluster": clusters[ids.index(key)]}, store.read(key)) for key in rest),
@@ -212,7 +215,7 @@ def test_clips_of_one_cluster_are_left_out_together(tmp_path, store):
     without = evaluate(
         PARAMS,
         "method",
-        project(tmp_path / "q", clips.Store(tmp_path / "rest.zip"), lambda frames: frames // 2 + change[next(noisy)]),
+        project(tmp_path / "q", Store(tmp_path / "rest.zip"), lambda frames: frames // 2 + change[next(noisy)]),
     )["groups"]["all"]["metrics"]
     assert fed["leave_one_out"][0] == pytest.approx(without["fed_frames"]["value"], rel=1e-9)
     assert ked["leave_one_out"][0] == pytest.approx(without["ked_frames"]["value"], rel=1e-9)
@@ -268,8 +271,8 @@ def test_clips_too_short(tmp_path, store):
 
 def lone(folder, clip):
     """A store of one clip."""
-    clips.write(folder / "one.zip", facts(groups={"last": "the end"}), [({"id": "only", "split": "last"}, clip)])
-    return clips.Store(folder / "one.zip")
+    write_store(folder / "one.zip", facts(groups={"last": "the end"}), [({"id": "only", "split": "last"}, clip)])
+    return Store(folder / "one.zip")
 
 
 def test_one_clip(tmp_path):
@@ -288,7 +291,7 @@ def test_no_finite_value_names_metric_and_clip(tmp_path):
 
 
 def test_score_clip(store):
-    clip = clips.tensors(store.read("slide-4"))
+    clip = to_tensors(store.read("slide-4"))
     scores = score_clip(clip | {"fake": clip["real"]}, PARAMS.metrics)
     assert set(scores) == {"psnr", "ssim", "warp_error", "sharpness_ratio", "motion_ratio"}
     assert all(isinstance(values, torch.Tensor) and len(values) in (11, 12) for values in scores.values())
@@ -317,7 +320,7 @@ def test_a_wrong_line_is_named(tmp_path, store, line, says):
 
 
 def test_absent_weights_leave_a_column_empty_and_the_others_as_they_were(tmp_path, store, monkeypatch):
-    monkeypatch.setattr("v2vbench.weights.find", lambda name: None)
+    monkeypatch.setattr("v2vbench.download.weights.find", lambda name: None)
     more = {"fid": {"metric": "frechet", "features": "inception", "divisor": "n-1"}, "lpips": {"backbone": "alex"}}
     root = project(tmp_path, store, lambda frames: frames // 2)
     alone = evaluate(PARAMS, "method", root)
@@ -378,7 +381,7 @@ def test_a_pooled_metric_has_one_score_a_set_and_leaves_out_clusters(tmp_path, s
     own = replace(
         PARAMS, judges={"reader": judge}, metrics={"psnr": METRICS["psnr"], "segmentation": {"judge": "reader"}}
     )
-    monkeypatch.setattr("v2vbench.evaluate.trained", lambda *given: ReadsRed())
+    monkeypatch.setattr("v2vbench.stages._scorer.trained_model", lambda *given: ReadsRed())
     (root / own.folder("reader")).mkdir(parents=True)
     (root / own.folder("reader") / "model.safetensors").write_bytes(b"red")
     ids = store.split("seen")

@@ -10,13 +10,16 @@ import skimage.data
 import torch
 from conftest import sliding_clip
 
-from v2vbench import features, find, resizes
+from v2vbench import extractors, find
+from v2vbench.extractors import Features, _rows, resolve
+from v2vbench.extractors import _resizes as resizes
 from v2vbench.extractors import efficientnet_lite0 as lite0
+from v2vbench.extractors._rows import Rows, window_rows
 from v2vbench.params import Fault
 
 PX = 64
 WINDOWS = {"n_frames": 4, "stride": 3, "change_weight": 2.0}
-EXTRACTORS = sorted(path.stem for path in Path(features.__file__).parent.glob("extractors/[!_]*.py"))
+EXTRACTORS = sorted(path.stem for path in Path(extractors.__file__).parent.glob("[!_]*.py"))
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def frames():
 def kinds(px=PX):
     """Two lines of params.yaml that share the rows of one extractor."""
     return list(
-        features.resolve(
+        resolve(
             {
                 "own": {"extractor": "efficientnet_lite0", "px": px},
                 "windows": {"extractor": "efficientnet_lite0", "px": px, "windows": WINDOWS},
@@ -53,7 +56,7 @@ class Made:
 
 
 def rows(extractor, cache=None, base="made"):
-    return features.Rows([features.Features("made", extractor, None, base)], cache)
+    return Rows([Features("made", extractor, None, base)], cache)
 
 
 @pytest.mark.parametrize("picture, label", [("chelsea", 285), ("coffee", 967)])  # Egyptian cat, espresso
@@ -92,7 +95,7 @@ def test_altered_weights_are_refused(tmp_path):
 
 def test_rows_do_not_depend_on_company_or_cores(frames):
     def own(frames):
-        return features.Rows(kinds(), None).of(frames)["own"]
+        return Rows(kinds(), None).of(frames)["own"]
 
     whole, n_threads = own(frames), torch.get_num_threads()
     assert whole.shape == (11, 1280) and whole.dtype == np.float32
@@ -125,7 +128,7 @@ def test_cache_hits_the_same_and_nothing_else(frames, tmp_path, monkeypatch):
         rows(other, tmp_path).of(frames)
         assert other.shown == 11
     rows(settings := Made(), tmp_path, base="made otherwise").of(frames)
-    for module in (features, resizes):
+    for module in (_rows, resizes):
         monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
         rows(code := Made(), tmp_path).of(frames)
         assert settings.shown == code.shown == 11
@@ -146,7 +149,7 @@ def test_equal_frames_are_looked_at_once(frames):
 
 
 def test_what_is_remembered_is_bounded(frames, monkeypatch):
-    monkeypatch.setattr(features, "RECENT", 4)
+    monkeypatch.setattr(_rows, "RECENT", 4)
     held = rows(Made())
     for shift in range(5):
         assert np.array_equal(
@@ -194,19 +197,19 @@ def test_snippets(frames):
 
 def test_windows_closed_form():
     squares = np.arange(11.0)[:, None] ** 2 * [1.0, -1.0]
-    got = features.window_rows(squares, **WINDOWS)
+    got = window_rows(squares, **WINDOWS)
     starts = (0, 3, 6, 7)  # the last one ends at the last frame
     mean = [np.mean([t * t for t in range(s, s + 4)]) for s in starts]
     change = [2 * ((s + 3) ** 2 - s**2) / 3 for s in starts]
     assert np.allclose(got, np.stack([mean, np.negative(mean), change, change], 1))
     with pytest.raises(ValueError, match="3 frames are fewer than a window of 4"):
-        features.window_rows(squares[:3], **WINDOWS)
+        window_rows(squares[:3], **WINDOWS)
 
 
 def test_windows_see_order_and_freezing():
     walk = np.cumsum(np.random.default_rng(0).normal(size=(24, 5)), 0)
     change = [
-        features.window_rows(video, n_frames=8, stride=4, change_weight=1.0)[:, 5:].mean()
+        window_rows(video, n_frames=8, stride=4, change_weight=1.0)[:, 5:].mean()
         for video in (walk[:1].repeat(24, 0), walk, np.random.default_rng(1).permutation(walk))
     ]
     assert change[0] == 0 and change[2] > 1.5 * change[1]
@@ -233,7 +236,7 @@ def test_names_tell_the_windows():
 )
 def test_a_wrong_line_is_named(line, says):
     with pytest.raises(Fault, match=says):
-        features.resolve({"own": line})
+        resolve({"own": line})
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)

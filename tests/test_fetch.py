@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from v2vbench import fetch
+from v2vbench.download import archives as fetch
 from v2vbench.params import Fault
 
 BODY = np.random.default_rng(0).bytes(300_000)

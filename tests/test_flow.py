@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from v2vbench import clips, losses
-from v2vbench.flow import warp
+from v2vbench.clips.flow import warp
+from v2vbench.clips.tensors import to_tensors
+from v2vbench.models import _losses as losses
 
 
 def test_zero_flow_is_the_identity():
@@ -56,7 +57,7 @@ def test_positions_stay_exact_under_autocast():
 
 
 def test_the_stores_flow_carries_frame_t_minus_1_to_t(store):
-    clip = clips.tensors(store.read(store.split("seen")[0]))
+    clip = to_tensors(store.read(store.split("seen")[0]))
     error = (warp(clip["real"][:-1], clip["flow"]) - clip["real"][1:]).abs() * (1 - clip["occluded"])
     assert error.max() < 1e-3
     assert (
@@ -78,7 +79,7 @@ def test_losses_in_closed_form():
 
 
 def test_warp_losses_vanish_on_the_true_motion(store):
-    clip = clips.tensors(store.read(store.split("seen")[0]))
+    clip = to_tensors(store.read(store.split("seen")[0]))
     visible = 1 - clip["occluded"]
     real, flow = clip["real"], clip["flow"]
     assert losses.flow_warp(flow, real[:-1], real[1:], visible) < 1e-4

@@ -9,7 +9,8 @@ import numpy as np
 import psutil
 import pytest
 
-from v2vbench import clips, params
+from v2vbench import params
+from v2vbench.clips.store import Store, digest
 from v2vbench.datasets import _doom, _doom_truth, _doom_walk, freedoom
 
 ACCEPT = dict(luma=40, sprites=0.002, flow=[0.5, 12], agreement=0.95, unknown=0.2, warp_error=0.01, overlap=0.5)
@@ -34,7 +35,7 @@ def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("freedoom") / "tiny.zip"
     params.bind(freedoom.prepare, SETTINGS, "datasets.tiny", out=out, name="tiny", cache=out.parent)
     assert not [file for file in os.listdir() if "vizdoom" in file or "engine" in file]  # what the engine leaves
-    return clips.Store(out)
+    return Store(out)
 
 
 def test_real_walks_agree_with_the_engine_and_warp_well(made):
@@ -57,7 +58,7 @@ def test_a_map_and_a_seed_give_the_same_clip_again(made, tmp_path, monkeypatch):
     game = _doom_walk.start_engine(freedoom.wad_file("freedoom2"), "MAP13", size)
     frames = _doom_walk.walk(game, world, size, 6, second["seed"], _doom_walk.Walk(speed=12.0, turn=0.75), 40)
     game.close()
-    assert clips.digest(_doom_truth.annotate(world, view, frames)[0]) == second["sha256"]
+    assert digest(_doom_truth.annotate(world, view, frames)[0]) == second["sha256"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,12 @@ import pytest
 import torch
 from test_train import project
 
-from v2vbench import clips, future, params, train
+from v2vbench import params
+from v2vbench.clips.store import Store
+from v2vbench.clips.tensors import to_tensors
 from v2vbench.params import Fault, Prediction
+from v2vbench.stages import future, train
+from v2vbench.stages._weights import trained_model
 
 LINE = Prediction(title="forecast", dataset="sliding", labels="f", video="x", n_past=4, horizon=3)
 
@@ -32,9 +36,9 @@ PSNR = params.load(params.root() / "params.yaml").metrics["psnr"]
 
 def test_nothing_later_is_seen(trained):
     p, root = trained
-    store = clips.Store(root / "data" / "sliding.zip")
-    video, forecaster = (train.trained(p, key, root, store.facts) for key in ("x", "f"))
-    clip = {name: value[None, :7] for name, value in clips.tensors(store.read(store.split("seen")[0])).items()}
+    store = Store(root / "data" / "sliding.zip")
+    video, forecaster = (trained_model(p, key, root, store.facts) for key in ("x", "f"))
+    clip = {name: value[None, :7] for name, value in to_tensors(store.read(store.split("seen")[0])).items()}
     blind = {name: torch.cat([value[:, :4], torch.zeros_like(value[:, 4:])], 1) for name, value in clip.items()}
     (frames, labels), (same, _) = (future.futures(c, forecaster, video, 4, 3, [2], "forecast") for c in (clip, blind))
     assert torch.equal(frames["forecast"], same["forecast"]) and not torch.equal(
@@ -48,7 +52,7 @@ def test_nothing_later_is_seen(trained):
 def test_curves_and_clips(trained):
     p, root = trained
     path = future.predict(p, "ahead", root)
-    result, made = json.loads(path.read_text()), clips.Store(root / "runs" / "ahead" / "clips.zip")
+    result, made = json.loads(path.read_text()), Store(root / "runs" / "ahead" / "clips.zip")
     assert made.clips["slide-4"]["given"] == 4 and set(made.read("slide-4")) == {"fake", "label"}
     for metric in result["groups"]["seen"]["metrics"].values():
         assert set(metric["methods"]) == {"forecast", future.FLOOR, future.CEILING}
@@ -56,7 +60,7 @@ def test_curves_and_clips(trained):
             assert len(method["curve"]) == 3 and len(method["per_clip"]) == 3
             assert all(low <= value <= high for low, value, high in zip(method["low"], method["curve"], method["high"]))
     frozen = result["groups"]["seen"]["metrics"]["psnr"]["methods"][future.FLOOR]["per_clip"][0]
-    real = clips.Store(root / "data" / "sliding.zip").read("slide-4")["real"] / 255
+    real = Store(root / "data" / "sliding.zip").read("slide-4")["real"] / 255
     assert frozen == pytest.approx([-10 * np.log10(np.mean((real[3] - real[t]) ** 2)) for t in (4, 5, 6)], rel=1e-5)
     before = path.read_bytes()
     future.predict(p, "ahead", root)

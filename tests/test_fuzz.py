@@ -9,8 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from v2vbench import params
-from v2vbench.check import names, signatures
 from v2vbench.params import Fault
+from v2vbench.runner.check import names, signatures
 
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "tests/tiny.yaml", *sorted((ROOT / "suites").glob("*.yaml"))]

@@ -7,7 +7,9 @@ import torch
 from conftest import sliding_clip
 from PIL import Image
 
-from v2vbench import bench_fid, resizes, weights
+from benchmarks import fid as bench_fid
+from v2vbench.download import weights
+from v2vbench.extractors import _resizes as resizes
 from v2vbench.extractors import inception2015
 from v2vbench.metrics import frechet, kernel
 from v2vbench.params import Fault

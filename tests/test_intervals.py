@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from v2vbench.intervals import Estimate, interval, mean_of, of_clips, of_score, pseudo_values, ratio, share, spread
+from v2vbench.statistics.intervals import (
+    Estimate,
+    interval,
+    mean_of,
+    of_clips,
+    of_score,
+    pseudo_values,
+    ratio,
+    share,
+    spread,
+)
 
 N = 8
 

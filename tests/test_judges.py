@@ -5,11 +5,14 @@ import pytest
 import torch
 from conftest import facts, sliding_clip
 
-from v2vbench import clips, train
+from v2vbench.clips.store import Store, write_store
+from v2vbench.clips.tensors import to_tensors
+from v2vbench.clips.windows import Windows
 from v2vbench.metrics import keypoint_error, segmentation
 from v2vbench.metrics._pooled import pooled
 from v2vbench.models import _unet, locator, segmenter
 from v2vbench.params import Fault, Schedule
+from v2vbench.stages import train
 
 CALM = dict(blur=0.0, noise=0.0, brightness=0.0)
 SEGMENTER = dict(n_filters=4, n_down=2, blur=1.0, noise=8.0, brightness=0.1)
@@ -60,12 +63,12 @@ def dots(tmp_path_factory):
         }
 
     path = tmp_path_factory.mktemp("dots") / "dots.zip"
-    clips.write(
+    write_store(
         path,
         facts(name="dots", groups={"seen": "seen"}),
         ((dict(id=f"dots-{i}", split=split), make(i)) for i, split in enumerate(["train"] * 3 + ["seen"])),
     )
-    return clips.Store(path)
+    return Store(path)
 
 
 def untrained(module, store, **kwargs):
@@ -82,7 +85,7 @@ def fit(model, store, folder, **changes):
 def test_broken_off_training_ends_at_the_same_weights(kind, store, dots, tmp_path, monkeypatch):
     module, data, kwargs = {"segmenter": (segmenter, store, SEGMENTER), "locator": (locator, dots, LOCATOR)}[kind]
     whole, rows = fit(untrained(module, data, **kwargs), data, tmp_path / "whole")
-    batch = clips.Windows.batch
+    batch = Windows.batch
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
 
         def dies(self, step):
@@ -90,7 +93,7 @@ def test_broken_off_training_ends_at_the_same_weights(kind, store, dots, tmp_pat
                 raise KeyboardInterrupt
             return batch(self, step)
 
-        patch.setattr(clips.Windows, "batch", dies)
+        patch.setattr(Windows, "batch", dies)
         fit(untrained(module, data, **kwargs), data, tmp_path / "broken")
     assert torch.load(tmp_path / "broken" / "checkpoint.pt", weights_only=True)["step"] == 2
     again, same_rows = fit(untrained(module, data, **kwargs), data, tmp_path / "broken")
@@ -119,19 +122,9 @@ def test_prior_of_points_is_their_mean_where_known(dots):
 
 def test_judges_read_only_what_they_need(store, dots, tmp_path):
     shape = dict(n_frames=2, n_warmup=0, batch_size=1, seed=0, double_every=0, drop_parts=0.5)
-    assert set(clips.Windows(store, arrays=segmenter.Model.READS, **shape).batch(0)) == {
-        "real",
-        "source",
-        "n_warmup",
-        "step",
-    }
-    assert set(clips.Windows(dots, arrays=locator.Model.READS, **shape).batch(0)) == {
-        "real",
-        "keypoints",
-        "n_warmup",
-        "step",
-    }
-    assert "keypoints" not in clips.Windows(dots, **shape).batch(0)
+    assert set(Windows(store, arrays=segmenter.Model.READS, **shape).batch(0)) == {"real", "source", "n_warmup", "step"}
+    assert set(Windows(dots, arrays=locator.Model.READS, **shape).batch(0)) == {"real", "keypoints", "n_warmup", "step"}
+    assert "keypoints" not in Windows(dots, **shape).batch(0)
     with pytest.raises(Fault, match="its clips have no keypoints, which the model is trained on"):
         fit(untrained(locator, store, **LOCATOR), store, tmp_path)
 
@@ -175,7 +168,7 @@ def test_disturbances_are_of_the_step_and_at_most_as_asked():
 
 
 def test_frames_and_their_points_move_together(dots):
-    model, clip = untrained(locator, dots, **LOCATOR | dict(shift=4.0, zoom=0.15)), clips.tensors(dots.read("dots-0"))
+    model, clip = untrained(locator, dots, **LOCATOR | dict(shift=4.0, zoom=0.15)), to_tensors(dots.read("dots-0"))
     for step in range(3):
         frames, points = model._move(clip["real"], clip["keypoints"][..., :2], step)
         assert (points - clip["keypoints"][..., :2]).norm(dim=-1).max() > 1
@@ -197,7 +190,7 @@ def test_mean_place_of_a_heat_map():
 
 
 def test_unknown_points_teach_nothing(dots):
-    model, clip = untrained(locator, dots, **LOCATOR), clips.tensors(dots.read("dots-0"))
+    model, clip = untrained(locator, dots, **LOCATOR), to_tensors(dots.read("dots-0"))
     clip = {name: clip[name][None] for name in ("real", "keypoints")} | {"step": 0}
     moved = clip["keypoints"].clone()
     moved[:, 1::2, 2, :2] = torch.nan
@@ -214,7 +207,7 @@ def test_a_judge_learns_more_than_the_prior_knows(kind, dots, tmp_path):
     }[kind]
     model = untrained(module, data, **kwargs)
     fit(model, data, tmp_path, steps=60, batch_size=4)
-    clip = clips.tensors(data.read(data.split("seen")[0]))
+    clip = to_tensors(data.read(data.split("seen")[0]))
     scores = [
         metric.compute(frames, clip[name], model.eval(), **settings) for frames in (clip["real"], clip["real"] * 0)
     ]
@@ -271,7 +264,7 @@ def test_mean_iou_is_scikit_learns_on_the_arrays_of_the_store(dots):
     for clip in ("dots-0", "dots-1", "dots-2", "dots-3"):
         arrays = dots.read(clip, arrays=["real", "label"])
         arrays["label"][:, :3] = 255
-        tensors = clips.tensors(arrays)
+        tensors = to_tensors(arrays)
         counts.append(segmentation.compute(tensors["real"], tensors["source"], judge).double().numpy())
         floors.append(segmentation.floor(tensors["source"], judge).double().numpy())
         true.append(arrays["label"][:, 3:].ravel())
@@ -339,7 +332,7 @@ def test_keypoint_error_closed_form():
 
 
 def test_the_judge_of_shuffled_frames_gives_shuffled_scores(store):
-    clip, model = clips.tensors(sliding_clip(5, 6)), untrained(segmenter, store, **SEGMENTER).eval()
+    clip, model = to_tensors(sliding_clip(5, 6)), untrained(segmenter, store, **SEGMENTER).eval()
     order = [3, 0, 5, 1, 4, 2]
     values = segmentation.compute(clip["real"], clip["source"], model)
     assert torch.equal(values[order], segmentation.compute(clip["real"][order], clip["source"][order], model))

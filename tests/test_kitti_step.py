@@ -11,8 +11,11 @@ from PIL import Image
 from test_fetch import fault, serving
 from test_unpack import tarred, zipped
 
-from v2vbench import check, clips, fetch, params
+from v2vbench import params
+from v2vbench.clips.store import Store
 from v2vbench.datasets import kitti_step
+from v2vbench.download import archives as fetch
+from v2vbench.runner import check
 
 H, W, SIZE = 24, 72, (16, 48)  # scale 2/3; the label map is made of 12 px squares
 DRIVES = {"train": {0: 7, 4: 3}, "val": {2: 6}}  # split: {drive: frames}
@@ -70,7 +73,7 @@ def prepare(folder, url="http://127.0.0.1:9", **changes):
         name="kitti_step",
         cache=folder / "cache",
     )
-    return clips.Store(folder / "kitti_step.zip")
+    return Store(folder / "kitti_step.zip")
 
 
 def lay_out(folder, files):

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from v2vbench import intervals
-from v2vbench.ledger import ENTRIES, OTHER, SAME, UNSURE, ledger, pairs
+from v2vbench.statistics import intervals
+from v2vbench.statistics.published import ENTRIES, OTHER, SAME, UNSURE, ledger, pairs
 
 PUBLISHED = [  # by hand, from the tables: table, column, second method, vid2vid's figure, the other's
     ("Table 1", "I3D", "pix2pixHD", 4.66, 5.57),

@@ -10,7 +10,8 @@ import torch
 from conftest import sliding_clip
 
 import v2vbench
-from v2vbench import clips, find, params
+from v2vbench import find, params
+from v2vbench.clips.tensors import to_tensors
 from v2vbench.metrics import SET_INPUTS, resolve
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +25,7 @@ BY_CLIP = {
 
 
 def world(seed=0, n_frames=9, size=(64, 64)):
-    clip = clips.tensors(sliding_clip(seed, n_frames, size))
+    clip = to_tensors(sliding_clip(seed, n_frames, size))
     return clip | {"fake": clip["real"].clone()}
 
 

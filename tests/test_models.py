@@ -12,8 +12,16 @@ from torch import nn
 from torch.nn import functional as F
 
 import v2vbench
-from v2vbench import clips, find, losses, params, styles, synthesize, weights
+from v2vbench import find, params
+from v2vbench.clips.flow import warp
+from v2vbench.clips.store import CHUNK
+from v2vbench.clips.tensors import to_tensors
+from v2vbench.clips.windows import Windows
+from v2vbench.download import weights
 from v2vbench.models import _blocks, forecast, vid2vid
+from v2vbench.models import _losses as losses
+from v2vbench.models import _styles as styles
+from v2vbench.stages import synthesize
 
 SMALL = {
     "vid2vid": dict(
@@ -113,7 +121,7 @@ def watch(*nets):
 
 def window(store, n_frames, n_warmup=0):
     """A batch of one window with just so many frames of warm-up."""
-    windows = clips.Windows(store, **SHAPE | dict(n_frames=n_frames, n_warmup=n_warmup, batch_size=1))
+    windows = Windows(store, **SHAPE | dict(n_frames=n_frames, n_warmup=n_warmup, batch_size=1))
     return next(clip for clip in map(windows.batch, range(200)) if clip["n_warmup"] == n_warmup)
 
 
@@ -132,7 +140,7 @@ def used(model, clip):
 
 @pytest.fixture
 def clip(store):
-    return clips.Windows(store, **SHAPE).batch(0)
+    return Windows(store, **SHAPE).batch(0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -194,7 +202,7 @@ def test_past_gives_no_gradient(clip):
 def test_warm_up_is_the_start_of_one_long_rollout(store):
     """Frames painted after a warm-up equal those of one roll-out over the whole window."""
     windows, model = (
-        clips.Windows(store, n_frames=5, n_warmup=6, batch_size=1, seed=0, double_every=0, drop_parts=0.0),
+        Windows(store, n_frames=5, n_warmup=6, batch_size=1, seed=0, double_every=0, drop_parts=0.0),
         build("vid2vid"),
     )
     clip = next(clip for clip in map(windows.batch, range(20)) if clip["n_warmup"] == 4)
@@ -207,7 +215,7 @@ def test_warm_up_is_the_start_of_one_long_rollout(store):
 def test_blend_is_equation_4(clip):
     model = build("vid2vid", foreground=[])
     out = model.rollout(clip, [clip["real"][:, :2]])
-    warped = v2vbench.flow.warp(out["past"].flatten(0, 1), out["flow"].flatten(0, 1))
+    warped = warp(out["past"].flatten(0, 1), out["flow"].flatten(0, 1))
     mask, raw = out["mask"].flatten(0, 1), out["raw"].flatten(0, 1)
     assert torch.allclose(out["fake"].flatten(0, 1), mask * raw + (1 - mask) * warped, atol=1e-6)
     assert 0 <= mask.min() and mask.max() <= 1
@@ -273,7 +281,7 @@ def test_forecast_learns_a_constant_motion(store):
     """On the sliding world the next labels follow from two frames; a trained net beats copying the last ones."""
     model, windows = (
         build("forecast"),
-        clips.Windows(store, n_frames=6, n_warmup=0, batch_size=4, seed=0, double_every=0, drop_parts=0.0),
+        Windows(store, n_frames=6, n_warmup=0, batch_size=4, seed=0, double_every=0, drop_parts=0.0),
     )
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
     for step in range(60):
@@ -282,7 +290,7 @@ def test_forecast_learns_a_constant_motion(store):
         optimiser.step()
     right = copied = 0.0
     for name in store.split("seen"):
-        source = clips.tensors(store.read(name, arrays=["label"]))["source"][None]
+        source = to_tensors(store.read(name, arrays=["label"]))["source"][None]
         right += (model.forecast(source[:, :6], 3) == source[:, 6:9]).float().mean() / 3
         copied += (source[:, 5:6] == source[:, 6:9]).float().mean() / 3
     assert right > copied + 0.02, (right, copied)
@@ -525,7 +533,7 @@ def test_styles_are_for_the_generator_alone(clip, name, changes):
 def test_styles_are_drawn_by_a_seed_and_held_over_the_clip(store, name, changes):
     model, clip = build(name, styles=STYLES, **changes), {"real": torch.zeros(1, 5, 3, 32, 64)}
     clip |= {
-        key: value[None, :5] for key, value in clips.tensors(store.read("slide-5", 0, 5, ["label", "instance"])).items()
+        key: value[None, :5] for key, value in to_tensors(store.read("slide-5", 0, 5, ["label", "instance"])).items()
     }
 
     def video(*seed):
@@ -551,10 +559,10 @@ def test_mixtures_are_those_of_the_training_clips(store):
     source = build("pix2pixhd", styles=STYLES).source
     (calls,) = watch(source.E)
     source.fit(store)
-    assert max(len(args[0]) for args, _ in calls) <= clips.CHUNK and sum(len(args[0]) for args, _ in calls) == 4 * 12
+    assert max(len(args[0]) for args, _ in calls) <= CHUNK and sum(len(args[0]) for args, _ in calls) == 4 * 12
     found = {}
     for name in store.split("train"):
-        clip = {key: value[None] for key, value in clips.tensors(store.read(name)).items()}
+        clip = {key: value[None] for key, value in to_tensors(store.read(name)).items()}
         encoded = source.encoded(clip["real"], styles.regions(clip["source"], clip["instance"])).detach()
         for label in range(3):
             for t in range(12):

@@ -8,8 +8,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from v2vbench.notebook import clean, normal, read, sources, write
 from v2vbench.params import Fault
+from v2vbench.runner.notebook import clean, normal, read, sources, write
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from v2vbench import clips, params, synthesize, train
+from v2vbench import params
+from v2vbench.clips.store import Store
+from v2vbench.clips.tensors import to_tensors
 from v2vbench.datasets import freedoom
 from v2vbench.metrics import psnr, warp_error
+from v2vbench.stages import synthesize, train
+from v2vbench.stages._weights import build_model
 
 MINI = params.load(Path(__file__).parents[1] / "suites" / "mini.yaml")
 GIVEN = 2  # real frames that vid2vid is given, scored for neither
@@ -26,7 +30,7 @@ def two_clips(tmp_path_factory):
         n_unseen_clips=1,
     )
     params.bind(freedoom.prepare, line, "two", out=folder / "two.zip", name="freedoom", cache=folder)
-    return clips.Store(folder / "two.zip")
+    return Store(folder / "two.zip")
 
 
 def learnt(model: str, store, folder: Path) -> tuple[float, float]:
@@ -36,11 +40,11 @@ def learnt(model: str, store, folder: Path) -> tuple[float, float]:
     run = replace(run, schedule="s", kwargs=run.kwargs | dict(w_pixel=10.0))
     project = replace(MINI, runs={"x": run}, schedules={"s": schedule})
     torch.manual_seed(0)
-    net = train.build(project, "x", store.facts)
+    net = build_model(project, "x", store.facts)
     train.fit(net, schedule, store, "x", folder / f"{model}.pt")
     peaks, errors = [], []
     for name in store.split("train"):
-        clip = {key: value[None] for key, value in clips.tensors(store.read(name)).items()}
+        clip = {key: value[None] for key, value in to_tensors(store.read(name)).items()}
         real, n = clip["real"][0], store.clips[name]["n_frames"]
         fake = synthesize.rollout(net, clip, n, real[: net.n_past])
         peaks.append(psnr.compute(fake[GIVEN:], real[GIVEN:], data_range=2, cap_db=100).mean())

@@ -9,8 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 from test_models import SMALL
 
-from v2vbench.check import checked, names, signatures
 from v2vbench.params import Fault, Run, Schedule, load
+from v2vbench.runner.check import checked, names, signatures
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests/tiny.yaml"
@@ -343,7 +343,7 @@ def test_what_json_has_no_word_for(tmp_path, line, instead, says):
 def test_what_has_passed_is_not_imported_again(tmp_path, monkeypatch):
     path = write(tmp_path, {})
     checked(tmp_path)
-    monkeypatch.setattr("v2vbench.check.signatures", lambda *_: pytest.fail("held against the code again"))
+    monkeypatch.setattr("v2vbench.runner.check.signatures", lambda *_: pytest.fail("held against the code again"))
     checked(tmp_path)
     path.write_text(path.read_text() + "\n")
     with pytest.raises(pytest.fail.Exception):

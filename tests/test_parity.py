@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from skimage.measure import block_reduce
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from v2vbench import clips
+from v2vbench.clips import tensors
 from v2vbench.metrics import (
     flicker,
     flow_error,
@@ -206,7 +206,7 @@ IDS = [module.__name__.rsplit(".")[-1] for module in ORACLES]
 
 
 def ours(module, raw, **settings):
-    clip = clips.tensors(raw)
+    clip = tensors.to_tensors(raw)
     return module.compute(**{name: clip[name] for name in inputs(module.compute)}, **settings).numpy()
 
 
@@ -224,11 +224,11 @@ def test_values_are_those_of_other_code_on_the_raw_frames(module, raw):
 def test_frames_of_another_range_would_be_noticed(module, raw, monkeypatch):
     """The fault that a parity test between our own tensors cannot see: frames that black is not 0 of, or twice as wide."""
     settings, oracle, tolerance = ORACLES[module]
-    want, image = np.array(oracle(raw)), clips.image
+    want, image = np.array(oracle(raw)), tensors.to_image
     if module in (motion_ratio, sharpness_ratio):  # ratios: the width of the range cancels, and so it should
-        monkeypatch.setattr(clips, "image", lambda array: image(array) ** 2)
+        monkeypatch.setattr(tensors, "to_image", lambda array: image(array) ** 2)
     else:
-        monkeypatch.setattr(clips, "image", lambda array: image(array) / 2 - 0.5)
+        monkeypatch.setattr(tensors, "to_image", lambda array: image(array) / 2 - 0.5)
     assert not np.allclose(ours(module, raw, **settings), want, rtol=10 * tolerance, atol=0)
 
 

@@ -124,7 +124,7 @@ def test_a_stage_depends_on_the_code_it_runs(stage, item, files):
     needed = set().union(*(imports(f"v2vbench/{file}.py") for file in files))
     assert not needed - listed(stage, **item) - PLUMBING
     assert all((ROOT / file).is_file() for file in listed(stage, **item))
-    never = PLUMBING - {"v2vbench/files.py", "v2vbench/passes.py"}
+    never = PLUMBING - {"v2vbench/files.py", "v2vbench/parallel.py"}
     assert not [file for file in listed(stage, **item) if "report" in file or file in never]
 
 
@@ -211,7 +211,7 @@ def test_training_that_was_killed_ends_in_the_same_weights(clone):
     edit(clone / "params.yaml", "few: {seed: 0, steps: 3,", "few: {seed: 0, steps: 40,")
     assert repro(clone, "train@vid2vid") == ["train@vid2vid"]
     unbroken = weights()
-    for victim in ("dvc", "v2vbench.kernel"):
+    for victim in ("dvc", "v2vbench.runner.kernel"):
         with subprocess.Popen(**command(clone, "repro", "-f", "-s", "train@vid2vid")) as dvc:
             while not list(clone.glob(".cache/runs/*/checkpoint.pt")):
                 assert dvc.poll() is None, "it ended before it could be killed"
@@ -220,7 +220,7 @@ def test_training_that_was_killed_ends_in_the_same_weights(clone):
             family = {"dvc": psutil.Process(dvc.pid)} | {
                 words[2]: process for words, process in children if words[1:2] == ["-m"]
             }
-            assert family.keys() == {"dvc", "v2vbench", "v2vbench.kernel"}
+            assert family.keys() == {"dvc", "v2vbench", "v2vbench.runner.kernel"}
             family[victim].send_signal(signal.SIGKILL)
             assert not psutil.wait_procs(family.values(), timeout=300)[1]
         assert list(clone.glob(".cache/runs/*/checkpoint.pt"))

@@ -9,7 +9,9 @@ import torch
 from PIL import Image
 from test_fetch import fault
 
-from v2vbench import clips, flow, params
+from v2vbench import params
+from v2vbench.clips.flow import warp
+from v2vbench.clips.store import Store
 from v2vbench.datasets import _poses, dance, mannequin
 
 LINE = {
@@ -43,7 +45,7 @@ def make(folder, **changes):
     params.bind(
         mannequin.prepare, LINE | changes, "datasets.mannequin", out=folder / "m.zip", name="mannequin", cache=folder
     )
-    return clips.Store(folder / "m.zip")
+    return Store(folder / "m.zip")
 
 
 def load(folder, out, **changes):
@@ -55,7 +57,7 @@ def load(folder, out, **changes):
         name="dance",
         cache=out,
     )
-    return clips.Store(out / "d.zip")
+    return Store(out / "d.zip")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def danced():
 
 
 def warped(real, motion):
-    moved = flow.warp(
+    moved = warp(
         torch.from_numpy(real[:-1]).permute(0, 3, 1, 2).float(), torch.from_numpy(motion).permute(0, 3, 1, 2).float()
     )
     return np.abs(moved.permute(0, 2, 3, 1).numpy() - real[1:]).max(-1)

@@ -9,13 +9,15 @@ import pytest
 from scipy import optimize, stats
 from sklearn.linear_model import LogisticRegression
 
-from v2vbench import damage, intervals, win
-from v2vbench.known import MILD, PLAIN, of_damages, of_votes
+from benchmarks.raters import sign_test_power, simulate, study_power, votes_needed
+from v2vbench.clips import damage
 from v2vbench.metrics import resolve
 from v2vbench.params import Fault, bind
-from v2vbench.preference import Preference, check_candidates, metric_votes, of_group, voters
-from v2vbench.rank import ELO, fit, rank, read_votes, share_of
-from v2vbench.raters import sign_test_power, simulate, study_power, votes_needed
+from v2vbench.statistics import intervals
+from v2vbench.statistics import win_probability as win
+from v2vbench.statistics.bradley_terry import ELO, fit, rank, read_votes, share_of
+from v2vbench.statistics.ordered_pairs import MILD, PLAIN, of_damages, of_votes
+from v2vbench.statistics.preference import Preference, check_candidates, metric_votes, of_group, voters
 
 SECTION = {
     "metrics": {"fidelity": ["psnr", "ssim"], "realism": ["warp"]},

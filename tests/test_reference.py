@@ -18,11 +18,18 @@ from test_models import SMALL, used
 from torch import nn
 from torch.nn import functional as F
 
-from v2vbench import clips, find, imports, params, reference, styles, synthesize, train
+from v2vbench import find, params
 from v2vbench.__main__ import main
-from v2vbench.flow import warp
+from v2vbench.clips.flow import warp
+from v2vbench.clips.store import Store
+from v2vbench.clips.tensors import to_pixels, to_tensors
 from v2vbench.models import _blocks, _composite, _image, _source
+from v2vbench.models import _styles as styles
 from v2vbench.params import Fault
+from v2vbench.reference import checkpoints as imports
+from v2vbench.reference import names as reference
+from v2vbench.stages import synthesize, train
+from v2vbench.stages._weights import build_model, trained_model
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -675,7 +682,7 @@ def states(nets) -> dict:
 
 def a_clip(store, name="slide-5", n=6) -> dict:
     return {
-        key: value[None] for key, value in clips.tensors(store.read(name, 0, n, ["real", "label", "instance"])).items()
+        key: value[None] for key, value in to_tensors(store.read(name, 0, n, ["real", "label", "instance"])).items()
     }
 
 
@@ -864,7 +871,7 @@ def save(folder: Path, nets: dict, ending=""):
 
 def levels_apart(fake, frames) -> int:
     """The largest difference of videos in grey levels: 1 where rounding falls to the other side."""
-    return abs(fake.astype(int) - clips.pixels(frames)).max()
+    return abs(fake.astype(int) - to_pixels(frames)).max()
 
 
 def test_a_video_checkpoint_becomes_a_run(project, store, tmp_path, capsys, monkeypatch):
@@ -901,10 +908,10 @@ def test_a_video_checkpoint_becomes_a_run(project, store, tmp_path, capsys, monk
     )
     assert list(about["files"]) == [f"latest_net_G{i}.pth" for i in range(3)] and own.schedules["imported"].steps == 0
     train.train(own, "city", project)
-    monkeypatch.setattr(synthesize, "trained", lambda *args: train.trained(*args).double())
+    monkeypatch.setattr(synthesize, "trained_model", lambda *args: trained_model(*args).double())
     with in_double():
         synthesize.synthesize(own, "city", project)
-        made = clips.Store(project / "runs/city/clips.zip")
+        made = Store(project / "runs/city/clips.zip")
         theirs = {name: copy.deepcopy(net).double() for name, net in nets.items()}
         for name in made.clips:
             clip = a_clip(store, name, 6)
@@ -921,7 +928,7 @@ def test_a_video_checkpoint_becomes_a_run(project, store, tmp_path, capsys, monk
     assert params.load().runs["city"] == run and (project / "params.yaml").read_text().count("imported:") == 1
     own = params.load()
     weights = load_file(project / "runs/second_reference/model.safetensors")
-    model = train.build(own, "second", store.facts)
+    model = build_model(own, "second", store.facts)
     train.begin(model, "second_reference", project)
     assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
 
@@ -939,7 +946,7 @@ def test_a_single_image_checkpoint_becomes_a_run(project, store, tmp_path, capsy
     assert own.runs["single"].first_frames == "none" and own.runs["single"].model == "pix2pixhd"
     train.train(own, "single", project)
     synthesize.synthesize(own, "single", project)
-    made = clips.Store(project / "runs/single/clips.zip")
+    made = Store(project / "runs/single/clips.zip")
     for name in made.clips:
         source = _blocks.encode(a_clip(store, name, 12), facts(), False)[0]
         with torch.no_grad():
@@ -952,7 +959,7 @@ def test_styles_that_are_not_in_a_checkpoint_are_fitted(project, store, tmp_path
     assert main(["import-checkpoint", str(tmp_path / "theirs"), "face", "--dataset", "freedoom"]) == 0
     own = params.load()
     train.train(own, "face", project)
-    assert train.trained(own, "face", project, store.facts).source.weights.sum(1).allclose(torch.ones(3))
+    assert trained_model(own, "face", project, store.facts).source.weights.sum(1).allclose(torch.ones(3))
 
 
 def without(key, net="G0"):

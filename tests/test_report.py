@@ -14,7 +14,8 @@ import pytest
 from conftest import facts, sliding_clip
 from made_up import METRICS, ODD, extras, project
 
-from v2vbench import clips, params, report
+from v2vbench import params, report
+from v2vbench.clips.store import Store, write_store
 from v2vbench.report import charts, players, tables
 
 
@@ -65,7 +66,7 @@ def made(tmp_path_factory, store_path):
     shutil.copy(store_path, root / "data" / "sliding.zip")
     about = facts(name="other", title="Other <planes>", standing="sanity", groups={"last": "the last"})
     ends = [({"id": split, "split": split}, sliding_clip(i, 9)) for i, split in enumerate(("train", "last"))]
-    clips.write(root / "data" / "other.zip", about, ends)
+    write_store(root / "data" / "other.zip", about, ends)
     bound = project(root, ["sliding", "other"])
     extras(root, "sliding", ["seen"], ["labels forecast, then vid2vid", "vid2vid"])
     report.write(bound, root)
@@ -363,7 +364,7 @@ def test_players_hold_the_frames_that_were_made(made):
     root, media = made[0], made[0] / "reports" / "media"
     videos = sorted(media.glob("sliding-seen-*.mp4"))
     assert len(videos) == 2 and len(list(media.glob("*.mp4"))) == len(list(media.glob("*.jpg"))) == 5
-    store, fakes = clips.Store(root / "data" / "sliding.zip"), clips.Store(root / "runs" / "sliding_1" / "clips.zip")
+    store, fakes = Store(root / "data" / "sliding.zip"), Store(root / "runs" / "sliding_1" / "clips.zip")
     factor, size, corners = players.layout(3, (32, 64), 128)
     for video in videos:
         clip = re.fullmatch(r"sliding-seen-(.+)-[0-9a-f]{8}", video.stem)[1]
@@ -441,7 +442,7 @@ def test_one_run_without_extras_says_what_is_missing(tmp_path):
         ({"id": name, "split": split}, sliding_clip(i, 6))
         for i, (name, split) in enumerate((("t", "train"), ("a", "seen"), ("b", "seen")))
     ]
-    clips.write(tmp_path / "data" / "one.zip", facts(name="one", groups={"seen": "seen"}), ends)
+    write_store(tmp_path / "data" / "one.zip", facts(name="one", groups={"seen": "seen"}), ends)
     bound = project(tmp_path, ["one"], methods={"vid2vid": (2, 3.0)}, metrics={"psnr": METRICS["psnr"]}, full=False)
     page = report.write(bound, tmp_path).read_text()
     assert all(text in page for text in ("no logs beside", "No executed notebook", "has no future prediction"))
@@ -471,7 +472,7 @@ def test_many_methods_and_metrics_fold(tmp_path):
         ({"id": name, "split": split}, sliding_clip(i, 6))
         for i, (name, split) in enumerate((("t", "train"), ("a", "seen"), ("b", "seen")))
     ]
-    clips.write(tmp_path / "data" / "one.zip", facts(name="one", groups={"seen": "seen"}), ends)
+    write_store(tmp_path / "data" / "one.zip", facts(name="one", groups={"seen": "seen"}), ends)
     methods = {f"method {i}, whose title is long": (0, 3.0) for i in range(14)} | {ODD: (2, 8.0)}
     more = {
         f"further{i}": (kind, f"metric {i}", "", "lower", 10.0 ** (i - 6)) for i, kind in enumerate(["clip", "set"] * 6)

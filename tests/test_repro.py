@@ -6,9 +6,9 @@ import sys
 import pytest
 import torch
 
-from v2vbench import repro
+from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault
-from v2vbench.passes import fixed_threads
+from v2vbench.runner import repro
 
 DOT = """strict digraph {
 "sources";

@@ -13,7 +13,7 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.transforms.functional import to_tensor
 
-from v2vbench.resizes import POLICIES, resize
+from v2vbench.extractors._resizes import POLICIES, resize
 
 SIZES = ((130, 241), (61, 33), (75, 75), (9, 200), (1, 1))
 PX = 75

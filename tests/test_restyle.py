@@ -10,8 +10,13 @@ import torch
 from made_up import project as reported
 from test_train import project
 
-from v2vbench import clips, report, restyle, styles, train
+from v2vbench import report
+from v2vbench.clips.store import Store
+from v2vbench.clips.tensors import to_pixels
+from v2vbench.models import _styles as styles
 from v2vbench.params import Fault, Style
+from v2vbench.stages import restyle, train
+from v2vbench.stages._weights import trained_model
 
 STYLES = dict(n_features=2, n_filters=4, n_down=1, mixture="gauss", n_components=2, min_px=4, seed=0)
 LINE = Style(title="styles", dataset="sliding", video="x", seeds=[0, 1], swap={"square": "odd"}, clip="first")
@@ -32,7 +37,7 @@ def made(store_path, tmp_path_factory):
     """The parameters, the folder and the store of what was made by a model of single frames."""
     root = tmp_path_factory.mktemp("styles")
     params = styled(store_path, root, "pix2pixhd", "none")
-    return params, root, clips.Store(restyle.restyle(params, "looks", root))
+    return params, root, Store(restyle.restyle(params, "looks", root))
 
 
 def test_each_seed_is_a_video_and_the_same_seed_the_same_bytes(made, tmp_path):
@@ -47,9 +52,7 @@ def test_each_seed_is_a_video_and_the_same_seed_the_same_bytes(made, tmp_path):
     ]
     fakes = [store.read(name)["fake"] for name in NAMES]
     assert not any(np.array_equal(a, b) for a, b in ((fakes[0], fakes[1]), (fakes[0], fakes[2]), (fakes[1], fakes[2])))
-    other = clips.Store(
-        restyle.restyle(replace(params, styles={"other": replace(LINE, seeds=[1], swap={})}), "other", root)
-    )
+    other = Store(restyle.restyle(replace(params, styles={"other": replace(LINE, seeds=[1], swap={})}), "other", root))
     assert list(other.clips) == NAMES[1:2] and np.array_equal(other.read(NAMES[1])["fake"], fakes[1])
     before = store.path.read_bytes()
     restyle.restyle(params, "looks", root)
@@ -65,13 +68,13 @@ def test_the_edited_clip_is_made_from_the_source_that_is_kept(made, store):
     assert (
         variants.clips["slide-4-edited"]["changed"] == square.mean() > 0 == variants.clips["slide-4-seed-0"]["changed"]
     )
-    model, names = train.trained(params, "x", root, store.facts), store.facts.label_names
+    model, names = trained_model(params, "x", root, store.facts), store.facts.label_names
     seen = {
         "source": torch.from_numpy(label[None, :1]).long(),
         "instance": torch.from_numpy(real["instance"][None, :1].astype(np.int64)),
     }
     with torch.inference_mode():
-        frame = clips.pixels(model.generate(seen, torch.empty(1, 0, 3, 32, 64), {"style_seed": 0}))
+        frame = to_pixels(model.generate(seen, torch.empty(1, 0, 3, 32, 64), {"style_seed": 0}))
     assert np.array_equal(frame[0], variants.read("slide-4-edited")["fake"][0])
     edited = restyle.edited(
         lambda start, stop: {"source": seen["source"][:, start:stop], "instance": "kept"}, names, {"odd": "square"}
@@ -90,7 +93,7 @@ def test_a_video_model_carries_real_first_frames_on_unless_it_needs_none(store_p
         params = styled(store_path, root, "vid2vid", "self" if alone else "real", from_nothing=alone)
         if alone:  # whatever the run says
             params = replace(params, runs={"x": replace(params.runs["x"], first_frames="real")})
-        made = clips.Store(restyle.restyle(params, "looks", root))
+        made = Store(restyle.restyle(params, "looks", root))
         starts = [made.read(name)["fake"][:2] for name in NAMES]
         assert [clip["given"] for clip in made.clips.values()] == [given] * 3
         assert [np.array_equal(start, first) for start in starts] == [not alone] * 3
@@ -102,7 +105,7 @@ def test_first_frames_that_another_run_paints_have_the_same_style(made, store_pa
     shutil.copytree(root / "runs" / "x", tmp_path / "runs" / "images")
     params = styled(store_path, tmp_path, "vid2vid", "real")
     params = replace(params, runs={"x": replace(params.runs["x"], first_frames="images"), "images": made[0].runs["x"]})
-    video = clips.Store(restyle.restyle(params, "looks", tmp_path))
+    video = Store(restyle.restyle(params, "looks", tmp_path))
     assert all(np.array_equal(video.read(name)["fake"][:2], painted.read(name)["fake"][:2]) for name in NAMES)
 
 
@@ -117,7 +120,7 @@ def test_first_frames_that_another_run_paints_have_the_same_style(made, store_pa
 )
 def test_faults_are_named_before_a_video_is_made(made, monkeypatch, change, says):
     params, root, store = made
-    monkeypatch.setattr(clips, "write", lambda *_: pytest.fail("a store is written"))
+    monkeypatch.setattr(restyle, "write_store", lambda *_: pytest.fail("a store is written"))
     with pytest.raises(Fault, match=re.escape(says)):
         restyle.restyle(replace(params, styles={"looks": replace(LINE, **change)}), "looks", root)
     with pytest.raises(Fault, match="styles: no 'lux'; there are looks"):

@@ -15,8 +15,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from v2vbench import params
 from v2vbench.__main__ import main
-from v2vbench.check import checked
-from v2vbench.notebook import sources
+from v2vbench.runner.check import checked
+from v2vbench.runner.notebook import sources
 
 TINY = params.load(Path(__file__).parent / "tiny.yaml")
 SECTIONS = ("datasets", "schedules", "judges", "features", "metrics", "runs", "forecasts", "predictions", "styles")

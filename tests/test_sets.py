@@ -8,10 +8,10 @@ from threadpoolctl import threadpool_limits
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
-from v2vbench.features import resolve as resolve_features
-from v2vbench.intervals import Estimate, pseudo_values, spread
+from v2vbench.extractors import resolve as resolve_features
 from v2vbench.metrics import SET_INPUTS, _sets, frechet, kernel, mmd, resolve
 from v2vbench.params import Fault, check
+from v2vbench.statistics.intervals import Estimate, pseudo_values, spread
 
 FEATURES = {"features": "some"}
 SETS = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from v2vbench import styles
+from v2vbench.models import _styles as styles
 from v2vbench.params import Fault
 
 NAMES = ("wall", "door", "imp")

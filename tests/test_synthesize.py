@@ -9,8 +9,12 @@ from conftest import facts, sliding_clip
 from test_models import SMALL, STYLES, build
 from test_train import TINY, kept, project
 
-from v2vbench import clips, params, synthesize, train
+from v2vbench import params
+from v2vbench.clips.store import CHUNK, Store, write_store
+from v2vbench.clips.tensors import to_image, to_pixels, to_tensors
 from v2vbench.params import Fault
+from v2vbench.stages import synthesize, train
+from v2vbench.stages._weights import build_model, trained_model
 
 MODELS = {
     "vid2vid": ("vid2vid", {}),
@@ -36,10 +40,10 @@ def runs(store_path, tmp_path):
     """A project whose runs are finished, though nothing was trained; `start(key, first_frames)` is how its video would begin."""
     p = project(store_path, tmp_path)
     p = dataclasses.replace(p, runs={key: line(p, model, "none", changes) for key, (model, changes) in RUNS.items()})
-    store = clips.Store(store_path)
+    store = Store(store_path)
     for number, key in enumerate(RUNS):
         torch.manual_seed(number)
-        kept(train.build(p, key, store.facts).state_dict(), tmp_path, key)
+        kept(build_model(p, key, store.facts).state_dict(), tmp_path, key)
     return p
 
 
@@ -48,7 +52,7 @@ def with_first(p, key, first_frames):
 
 
 def start(p, key, first_frames, root, store):
-    model = train.trained(p, key, root, store.facts)
+    model = trained_model(p, key, root, store.facts)
     first, given = synthesize.starter(with_first(p, key, first_frames), key, root, store, model)
     return first("slide-4", synthesize.reader(store, "slide-4", model, torch.device("cpu"))), given, model
 
@@ -86,8 +90,8 @@ def test_no_later_frame_is_seen(name, changes):
 @pytest.mark.parametrize("name, changes", MODELS.values(), ids=MODELS)
 def test_a_long_clip_is_streamed_in_little_memory(tmp_path, name, changes):
     """From the store a few frames at a time, the same frames as from the whole clip in memory."""
-    clips.write(tmp_path / "long.zip", facts(), [(dict(id="long", split="seen"), sliding_clip(0, 60))])
-    store, model, spans = clips.Store(tmp_path / "long.zip"), build(name, **changes), []
+    write_store(tmp_path / "long.zip", facts(), [(dict(id="long", split="seen"), sliding_clip(0, 60))])
+    store, model, spans = Store(tmp_path / "long.zip"), build(name, **changes), []
     read, asked = store.read, []
 
     def counted(clip, start=0, stop=None, arrays=None):
@@ -98,11 +102,11 @@ def test_a_long_clip_is_streamed_in_little_memory(tmp_path, name, changes):
     pieces = synthesize.reader(store, "long", model, torch.device("cpu"))
     first = torch.zeros(0 if "from_nothing" in changes else model.n_past, 3, 32, 64)
     made = torch.stack(list(synthesize.stream(model, lambda a, b: asked.append(b - a) or pieces(a, b), 60, first)))
-    clip = {key: value[None] for key, value in clips.tensors(read("long")).items()}
+    clip = {key: value[None] for key, value in to_tensors(read("long")).items()}
     assert torch.equal(made, synthesize.rollout(model, clip, 60, first)) and made.shape == (60, 3, 32, 64)
     assert max(asked) == (2 if name == "covst" else model.n_past + 1)
-    assert max(stop - start for start, stop, _ in spans) <= max(asked) + 2 * clips.CHUNK and len(spans) > 2
-    assert not any("real" in arrays for *_, arrays in spans) and len(spans) <= 2 * 60 / clips.CHUNK
+    assert max(stop - start for start, stop, _ in spans) <= max(asked) + 2 * CHUNK and len(spans) > 2
+    assert not any("real" in arrays for *_, arrays in spans) and len(spans) <= 2 * 60 / CHUNK
 
 
 def test_a_frame_is_seen_again_as_it_is_shown():
@@ -110,15 +114,15 @@ def test_a_frame_is_seen_again_as_it_is_shown():
     model, pasts = build("vid2vid"), []
     generate = model.generate
     model.generate = lambda clip, past, memory: pasts.append(past[0]) or generate(clip, past, memory)
-    clip = {key: value[None] for key, value in clips.tensors(sliding_clip(0, 6)).items()}
+    clip = {key: value[None] for key, value in to_tensors(sliding_clip(0, 6)).items()}
     made = synthesize.rollout(model, clip, 6, clip["real"][0, :2])
-    shown = clips.image(clips.pixels(made))
+    shown = to_image(to_pixels(made))
     assert torch.allclose(made, shown, atol=1e-6) and (made[2:] - made[1:-1]).abs().max() > 0.01
     assert all(torch.equal(past, made[t : t + 2]) for t, past in enumerate(pasts)) and len(pasts) == 4
 
 
 def test_a_clip_shorter_than_what_is_given(store):
-    clip = {key: value[None] for key, value in clips.tensors(store.read("slide-4")).items()}
+    clip = {key: value[None] for key, value in to_tensors(store.read("slide-4")).items()}
     assert torch.equal(synthesize.rollout(build("vid2vid"), clip, 1, clip["real"][0, :2]), clip["real"][0, :1])
 
 
@@ -137,11 +141,11 @@ def test_a_clip_shorter_than_what_is_given(store):
 def test_first_frames_are_what_the_line_says(runs, store, tmp_path, key, first_frames, n, n_real):
     first, given, model = start(runs, key, first_frames, tmp_path, store)
     assert first.shape == (n, 3, 32, 64) and given == n_real
-    clip = {key: value[None] for key, value in clips.tensors(store.read("slide-4")).items()}
+    clip = {key: value[None] for key, value in to_tensors(store.read("slide-4")).items()}
     if first_frames == "real":
         assert torch.equal(first, clip["real"][0, :2])
     elif first_frames == "p":  # as that run's own video begins
-        own = synthesize.rollout(train.trained(runs, "p", tmp_path, store.facts), clip, 12, clip["real"][0, :0])
+        own = synthesize.rollout(trained_model(runs, "p", tmp_path, store.facts), clip, 12, clip["real"][0, :0])
         assert torch.equal(first, own[:2]) and not torch.equal(own[0], own[1])
     assert synthesize.rollout(model, clip, 12, first).shape == (12, 3, 32, 64)
 
@@ -176,7 +180,7 @@ def test_written_videos_begin_with_the_other_runs(runs, store, tmp_path):
     """The files of two runs hold the same first frames, and none is called real."""
     for key, first_frames in (("p", "none"), ("v", "p")):
         synthesize.synthesize(with_first(runs, key, first_frames), key, tmp_path)
-    alone, video = (clips.Store(tmp_path / "runs" / key / "clips.zip") for key in "pv")
+    alone, video = (Store(tmp_path / "runs" / key / "clips.zip") for key in "pv")
     for clip in store.split("seen") + store.split("unseen"):
         assert video.clips[clip]["given"] == 0 and video.clips[clip]["n_frames"] == 12
         assert (video.read(clip)["fake"][:2] == alone.read(clip)["fake"][:2]).all()
@@ -190,7 +194,7 @@ def test_styles_of_a_video_and_of_its_start_are_of_one_seed(store_path, store, t
     )
     for key in p.runs:
         torch.manual_seed(0)
-        model = train.build(p, key, store.facts)
+        model = build_model(p, key, store.facts)
         model.finish(store)
         kept(model.state_dict(), tmp_path, key)
     first, _ = synthesize.starter(p, "v", tmp_path, store, model)

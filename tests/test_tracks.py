@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from v2vbench import clips, flow
+from v2vbench.clips.motion import estimate
+from v2vbench.clips.tensors import to_tensors
 from v2vbench.metrics import _flow, _tracks, flow_error, track_drift, track_error
 
 DRIFT = dict(n_frames=8, stride_px=8)
@@ -49,12 +50,12 @@ def squares(contrast):
 
 
 def score(module, raw, fake, **settings):
-    clip = clips.tensors(raw | {"fake": fake})
+    clip = to_tensors(raw | {"fake": fake})
     return module.compute(clip["fake"], clip["flow"], clip["occluded"], **settings).numpy()
 
 
 def test_tracks_are_exact():
-    clip = clips.tensors(slide(rough()))
+    clip = to_tensors(slide(rough()))
     for k, (points, visible) in enumerate(_tracks.follow(clip["flow"], clip["occluded"], **DRIFT), 1):
         want = np.array(POINTS) + np.array(BACK) * k
         assert np.array_equal(points.numpy(), np.broadcast_to(want, (T - k, *want.shape)))
@@ -143,8 +144,8 @@ def test_what_cannot_be_followed_is_refused():
 
 
 def test_the_motion_of_a_video_is_estimated_once(monkeypatch):
-    raw, calls, estimate = slide(smooth()), [], flow.estimate
-    monkeypatch.setattr(flow, "estimate", lambda *pair: calls.append(1) or estimate(*pair))
+    raw, calls = slide(smooth()), []
+    monkeypatch.setattr(_flow, "estimate", lambda *pair: calls.append(1) or estimate(*pair))
     dark = raw["real"] // 2
 
     def both():

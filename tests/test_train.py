@@ -16,9 +16,14 @@ from filelock import FileLock
 from safetensors.torch import load_file, save_file
 from test_models import SMALL, STYLES, build, fine, noise, watch, window
 
-from v2vbench import clips, doctor, params, synthesize, train
+from v2vbench import params
+from v2vbench.clips.store import Store, write_store
+from v2vbench.clips.tensors import to_pixels, to_tensors
+from v2vbench.clips.windows import Windows
+from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault, Forecast, Params, Run, Schedule
-from v2vbench.passes import fixed_threads
+from v2vbench.stages import synthesize, train
+from v2vbench.stages._weights import build_model, of_seed, trained_model
 
 LINES = dict(title="x", dataset="sliding", schedule="few", base="none")
 TINY = SMALL | {"vid2vid": SMALL["vid2vid"] | dict(n_scales_temporal=1, n_scales=1, n_blocks=1, foreground=[])}
@@ -84,7 +89,7 @@ def test_two_trainings_are_the_same_bytes(store_path, tmp_path, precision):
 
 
 def test_the_first_line_tells_of_a_precision_that_the_cpu_emulates(store_path, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "slow_precision", lambda precision: f"{precision} is slow")
+    monkeypatch.setattr(train, "slow_precision", lambda precision: f"{precision} is slow")
     train.train(project(store_path, tmp_path, steps=1), "x", tmp_path)
     assert capsys.readouterr().err.startswith("train x: 32-true is slow\n")
 
@@ -132,9 +137,9 @@ def test_each_seed_of_a_run_is_a_training_of_its_own(store_path, tmp_path):
         train.train(p, "x", root)
         found[root.name] = load_file(root / "runs/x/model.safetensors")
         synthesize.synthesize(p, "x", root)
-        videos[root.name] = clips.Store(root / "runs/x/clips.zip")
+        videos[root.name] = Store(root / "runs/x/clips.zip")
     for seed, alone in ((None, "0"), (3, "3")):
-        weights = train.of_seed(found["0-3"], seed)
+        weights = of_seed(found["0-3"], seed)
         assert weights.keys() == found[alone].keys()
         assert all(torch.equal(weights[name], found[alone][name]) for name in weights)
         for clip, about in videos[alone].clips.items():
@@ -150,18 +155,18 @@ def test_each_seed_of_a_run_is_a_training_of_its_own(store_path, tmp_path):
 def test_another_writer_is_refused(store_path, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "WAIT_S", 0.1)
     p = project(store_path, tmp_path)
-    store = clips.Store(store_path)
-    state = tmp_path / ".cache" / "runs" / train.fingerprint(p, "x", store, train.build(p, "x", store.facts), None)
+    store = Store(store_path)
+    state = tmp_path / ".cache" / "runs" / train.fingerprint(p, "x", store, build_model(p, "x", store.facts), None)
     state.mkdir(parents=True)
     with FileLock(state / "lock"), pytest.raises(Fault, match="another process is training it"):
         train.train(p, "x", tmp_path)
 
 
 def test_a_changed_parameter_is_another_state(store_path, tmp_path):
-    store, prints = clips.Store(store_path), set()
+    store, prints = Store(store_path), set()
     for changes in ({}, dict(lr=2e-3), dict(seed=2), dict(steps=7)):
         p = project(store_path, tmp_path, **changes)
-        prints.add(train.fingerprint(p, "x", store, train.build(p, "x", store.facts), None))
+        prints.add(train.fingerprint(p, "x", store, build_model(p, "x", store.facts), None))
     assert len(prints) == 4
 
 
@@ -178,11 +183,11 @@ def test_learning_rate_is_constant_then_linear(step, share):
 def test_every_optimiser_decays(store_path, tmp_path):
     """The reference never decays its video discriminators (a defect)."""
     p = project(store_path, tmp_path)
-    store = clips.Store(store_path)
-    trainer = train.Trainer(train.build(p, "x", store.facts), p.schedules["few"])
+    store = Store(store_path)
+    trainer = train.Trainer(build_model(p, "x", store.facts), p.schedules["few"])
     trainer.step = 5
     trainer.update(
-        clips.Windows(store, n_frames=5, n_warmup=0, batch_size=1, seed=0, double_every=0, drop_parts=0.0).batch(0)
+        Windows(store, n_frames=5, n_warmup=0, batch_size=1, seed=0, double_every=0, drop_parts=0.0).batch(0)
     )
     assert {name: optimiser.param_groups[0]["lr"] for name, optimiser in trainer.optimisers.items()} == pytest.approx(
         dict.fromkeys(["G", "D_image", "D_video0"], 1e-3 / 3)
@@ -193,16 +198,16 @@ def test_rollout_sees_no_later_frame_and_says_what_was_given(store_path, tmp_pat
     p = project(store_path, tmp_path, steps=2)
     train.train(p, "x", tmp_path)
     synthesize.synthesize(p, "x", tmp_path)
-    made, store = clips.Store(tmp_path / "runs" / "x" / "clips.zip"), clips.Store(store_path)
+    made, store = Store(tmp_path / "runs" / "x" / "clips.zip"), Store(store_path)
     assert list(made.clips) == store.split("seen") + store.split("unseen")
     name = store.split("seen")[0]
     fake, real = made.read(name)["fake"], store.read(name)["real"]
     assert made.clips[name]["given"] == 2 and (fake[:2] == real[:2]).all() and (fake[2:] != real[2:]).any()
-    model = train.trained(p, "x", tmp_path, store.facts)
-    clip = {key: value[None] for key, value in clips.tensors(store.read(name)).items()}
+    model = trained_model(p, "x", tmp_path, store.facts)
+    clip = {key: value[None] for key, value in to_tensors(store.read(name)).items()}
     blind = clip | {"real": torch.cat([clip["real"][:, :2], torch.zeros_like(clip["real"][:, 2:])], 1)}
     with fixed_threads():  # as `synthesize` rolls out: more threads round in another way
-        assert (clips.pixels(synthesize.rollout(model, blind, 12, blind["real"][0, :2])) == fake).all()
+        assert (to_pixels(synthesize.rollout(model, blind, 12, blind["real"][0, :2])) == fake).all()
 
 
 def test_faults_of_runs_are_named(store_path, tmp_path):
@@ -216,7 +221,7 @@ def test_faults_of_runs_are_named(store_path, tmp_path):
         p, runs={"x": dataclasses.replace(p.runs["x"], kwargs=TINY["vid2vid"] | dict(n_filters=6))}
     )
     with pytest.raises(Fault, match="does not fit runs.x"):
-        train.trained(other, "x", tmp_path, clips.Store(store_path).facts)
+        trained_model(other, "x", tmp_path, Store(store_path).facts)
     with pytest.raises(Fault, match=r"runs.x.kwargs: unknown n_pst; it takes n_past"):
         params.bind(train.parameters.member("models", "vid2vid", "").Model, {"n_pst": 1}, "runs.x.kwargs", facts=None)
 
@@ -226,7 +231,7 @@ def test_copy_last_has_nothing_to_train(store_path, tmp_path):
     train.train(p, "x", tmp_path)
     assert load_file(tmp_path / "runs" / "x" / "model.safetensors") == {} and result(tmp_path)[1] == b"step\n"
     synthesize.synthesize(p, "x", tmp_path)
-    store, made = clips.Store(store_path), clips.Store(tmp_path / "runs" / "x" / "clips.zip")
+    store, made = Store(store_path), Store(tmp_path / "runs" / "x" / "clips.zip")
     name = store.split("seen")[0]
     assert (made.read(name)["fake"] == store.read(name)["real"][:1]).all()
 
@@ -317,7 +322,7 @@ def test_compiled_networks_train_under_the_same_names(store_path, tmp_path, mode
         root.mkdir()
         p = project(store_path, root, model=model, steps=2, log_every=1, compile=compiled)
         train.train(p, "x", root)
-        train.trained(p, "x", root, clips.Store(store_path).facts)
+        trained_model(p, "x", root, Store(store_path).facts)
         assert not any("_orig_mod" in name for name in load_file(root / "runs" / "x" / "model.safetensors"))
         curves.append(np.loadtxt(root / "runs" / "x" / "curves.csv", delimiter=",", skiprows=1))
     np.testing.assert_allclose(curves[0][0], curves[1][0], rtol=1e-4)
@@ -390,7 +395,7 @@ def test_pix2pixhd_takes_a_generator_without_a_discriminator():
 
 def test_a_run_trains_from_its_base(store_path, tmp_path):
     """The coarser run's generator is the finer run's coarsest scale; another base is another state to resume."""
-    p, store = project(store_path, tmp_path, steps=0), clips.Store(store_path)
+    p, store = project(store_path, tmp_path, steps=0), Store(store_path)
     finer = TINY["vid2vid"] | dict(n_scales_spatial=2)
     p = dataclasses.replace(p, runs=p.runs | {"y": dataclasses.replace(p.runs["x"], base="x", kwargs=finer)})
     with pytest.raises(Fault, match="runs/x/model.safetensors: no such weights to start from"):
@@ -401,7 +406,7 @@ def test_a_run_trains_from_its_base(store_path, tmp_path):
     assert all(torch.equal(value, y[name]) for name, value in x.items() if name[:2] == "G.") and any(
         name[:4] == "G.1." for name in y
     )
-    model = train.build(p, "y", store.facts)
+    model = build_model(p, "y", store.facts)
     assert train.fingerprint(p, "y", store, model, "one") != train.fingerprint(p, "y", store, model, "two")
 
 
@@ -416,7 +421,7 @@ def test_windows_double(store, double_every, longest):
     for step, most in longest.items():
         lengths = set()
         for seed in range(60):
-            windows = clips.Windows(
+            windows = Windows(
                 store, n_frames=3, n_warmup=20, batch_size=1, seed=seed, double_every=double_every, drop_parts=0.0
             )
             windows.arrays = ["occluded"]
@@ -435,19 +440,19 @@ def drawings(tmp_path):
         arrays = {name: array for name, array in sliding_clip(seed, 6).items() if name in ("real", "flow", "occluded")}
         return arrays | {"maps": np.random.default_rng(seed).integers(1, 256, (6, *about.size, 3)).astype(np.uint8)}
 
-    clips.write(
+    write_store(
         tmp_path / "drawings.zip",
         about,
         ((dict(id=f"c{i}", split="train", origin="", licence=""), clip(i)) for i in range(3)),
     )
-    return clips.Store(tmp_path / "drawings.zip")
+    return Store(tmp_path / "drawings.zip")
 
 
 def test_dropped_parts_are_blank_for_a_whole_window(drawings):
     shape = dict(n_frames=3, n_warmup=2, batch_size=8, double_every=0)
     windows, whole = (
-        clips.Windows(drawings, seed=0, drop_parts=0.3, **shape),
-        clips.Windows(drawings, seed=0, drop_parts=0.0, **shape),
+        Windows(drawings, seed=0, drop_parts=0.3, **shape),
+        Windows(drawings, seed=0, drop_parts=0.0, **shape),
     )
     blank = []
     for step in range(40):
@@ -463,5 +468,5 @@ def test_dropped_parts_are_blank_for_a_whole_window(drawings):
         0 < (drawn[..., 0] != drawn[..., 1]).float().mean() and len({tuple(x.flatten().tolist()) for x in drawn}) == 40
     )
     assert torch.equal(windows.batch(7)["source"], windows.batch(7)["source"])
-    other = clips.Windows(drawings, seed=1, drop_parts=0.3, **shape)
+    other = Windows(drawings, seed=1, drop_parts=0.3, **shape)
     assert not torch.equal((other.batch(7)["source"] == 0).any(1), (windows.batch(7)["source"] == 0).any(1))

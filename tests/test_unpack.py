@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from test_fetch import BODY, fault
 
-from v2vbench import fetch
+from v2vbench.download import archives as fetch
 
 
 def zipped(members: dict[str, bytes | str]) -> bytes:

@@ -11,8 +11,10 @@ from test_fetch import fault
 from torch import nn
 from torch.nn import functional as F
 
-from v2vbench import features, params, weights
-from v2vbench.extractors import i3d, r2plus1d, resnext101, s3d
+from v2vbench import params
+from v2vbench.download import weights
+from v2vbench.extractors import i3d, r2plus1d, resnext101, resolve, s3d
+from v2vbench.extractors._rows import Rows
 
 I3D = dict(weights="piergiaj", output="pool", n_frames=10, stride=5, resize="torch-bilinear", px=64)
 RESNEXT = dict(n_frames=4, stride=2, px=32, resize="torch-bilinear", input="hara")
@@ -460,11 +462,11 @@ def test_wrong_settings(module, settings, message):
 def test_a_clip_through_the_cache(here, tmp_path):
     """From frames to rows as evaluation asks for them; a clip shorter than a snippet is an error that says so."""
     lines = {"pool": {"extractor": "i3d", **I3D}, "logits": {"extractor": "i3d", **I3D, "output": "logits"}}
-    rows = features.Rows(features.resolve(lines).values(), tmp_path / "rows")
+    rows = Rows(resolve(lines).values(), tmp_path / "rows")
     frames = np.random.default_rng(0).integers(0, 256, (17, 20, 30, 3)).astype(np.uint8)
     found = rows.of(frames)
     assert found["pool"].shape == (2, 1024) and found["logits"].shape == (2, 400)
-    again = features.Rows(features.resolve(lines).values(), tmp_path / "rows").of(frames)
+    again = Rows(resolve(lines).values(), tmp_path / "rows").of(frames)
     assert all(np.array_equal(found[key], again[key]) for key in found)
     with pytest.raises(ValueError, match="9 frames are fewer than a snippet of 10"):
         rows.of(frames[:9])

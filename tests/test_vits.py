@@ -9,8 +9,9 @@ from PIL import Image
 from torch import nn
 from torchvision.models.vision_transformer import VisionTransformer
 
-from v2vbench import features, weights
-from v2vbench.extractors import clip_vit, dinov2
+from v2vbench.download import weights
+from v2vbench.extractors import clip_vit, dinov2, resolve
+from v2vbench.extractors._rows import Rows
 from v2vbench.params import Fault
 
 WIDTH, N_BLOCKS, N_HEADS = 128, 2, 2
@@ -204,9 +205,7 @@ class Whole(nn.Module):
 def test_rows_from_raw_frames(files, tmp_path):
     """From 8-bit frames to rows as evaluation asks for them, against the published preprocessing in Pillow and in double precision."""
     frames = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3)).astype(np.uint8)
-    rows = features.Rows(
-        features.resolve({"dino": {"extractor": "dinov2"}, "clip": {"extractor": "clip_vit"}}).values(), None
-    ).of(frames)
+    rows = Rows(resolve({"dino": {"extractor": "dinov2"}, "clip": {"extractor": "clip_vit"}}).values(), None).of(frames)
     assert rows["dino"].shape == (2, 384) and rows["clip"].shape == (2, 48)
     squares = (
         np.stack(

@@ -12,9 +12,10 @@ import pytest
 import torch
 from test_fetch import fault, hurry, serving  # noqa: F401  hurry: a fixture that applies by itself
 
-from v2vbench import fetch, weights
+from v2vbench.download import archives as fetch
+from v2vbench.download import weights
+from v2vbench.download.weights import Package, Weights
 from v2vbench.params import Fault
-from v2vbench.weights import Package, Weights
 
 BODIES = {name: np.random.default_rng(i).bytes(300_000) for i, name in enumerate(("whole", "prefix", "unknown"))}
 SHA256 = {name: hashlib.sha256(body).hexdigest() for name, body in BODIES.items()}

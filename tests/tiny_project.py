@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from v2vbench.calibrate import calibrate
-from v2vbench.compare import compare
-from v2vbench.datasets import data
-from v2vbench.evaluate import evaluate
-from v2vbench.future import predict
 from v2vbench.params import load
-from v2vbench.restyle import restyle
-from v2vbench.synthesize import synthesize
-from v2vbench.train import train
+from v2vbench.stages.calibrate import calibrate
+from v2vbench.stages.compare import compare
+from v2vbench.stages.data import data
+from v2vbench.stages.evaluate import evaluate
+from v2vbench.stages.future import predict
+from v2vbench.stages.restyle import restyle
+from v2vbench.stages.synthesize import synthesize
+from v2vbench.stages.train import train
 
 ROOT = Path(__file__).parents[1]
 

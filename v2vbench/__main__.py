@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     )
     fetch = verbs.add_parser("fetch", help="bring the pretrained weights that some metrics need and that are not here")
     fetch.add_argument("what", choices=["weights"])
-    fetch.add_argument("names", nargs="*", help="of v2vbench/weights.py; all if none is given")
+    fetch.add_argument("names", nargs="*", help="of v2vbench/download/weights.py; all if none is given")
     run = verbs.add_parser("run", help="execute the notebook of one stage (dvc.yaml does)")
     run.add_argument("stage", help="data, train, synthesize, calibrate, evaluate, future, styles or compare")
     run.add_argument("key", help="a line of params.yaml: a data set, a run, a prediction")
@@ -86,25 +86,25 @@ def main(argv: list[str] | None = None) -> int:
             # jsonschema, which nbformat imports, would parse the grammar of addresses: more than a second for every stage.
             sys.modules.setdefault("rfc3987_syntax", None)
         if args.verb == "run":
-            from v2vbench import notebook
+            from v2vbench.runner import notebook
 
             notebook.run(args.stage, args.key, folder)
         elif args.verb == "fetch":
-            from v2vbench import weights
+            from v2vbench.download import weights
 
             try:
                 weights.fetch(args.names or None)
             finally:  # what did arrive counts
                 weights.write_manifest(folder)
         elif args.verb == "sources":
-            from v2vbench import notebook
+            from v2vbench.runner import notebook
 
             notebook.sources(folder, "notebooks" if args.strip else "build/notebooks")
             if not args.strip:
                 notebook.nothing(folder)
         elif args.verb == "repro":
-            from v2vbench.check import checked
-            from v2vbench.repro import n_jobs, repro
+            from v2vbench.runner.check import checked
+            from v2vbench.runner.repro import n_jobs, repro
 
             checked(folder)
             repro(folder, args.jobs or n_jobs())
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
 
             write(load(folder / "params.yaml"), folder)
         elif args.verb == "check":
-            from v2vbench.check import checked, slow_precision
+            from v2vbench.runner.check import checked, slow_precision
 
             params = checked(folder)
             n = len(params.datasets)
@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
         elif args.verb == "use":
             use(args.suite, args.force, folder)
         elif args.verb == "import-checkpoint":
-            from v2vbench.imports import bring
+            from v2vbench.reference.checkpoints import bring
 
             print(
                 bring(
@@ -131,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
                 )
             )
         elif args.verb == "doctor":
-            from v2vbench import doctor
+            from v2vbench.runner import doctor
 
             return 0 if doctor.main(folder) else 1
     except (Fault, OSError) as error:  # OSError: a full disk, no permission

@@ -1,14 +1,1 @@
 """One file, one data set: prepare(out, *, name, cache, ...) fetches or renders, verifies, and writes a clip store."""
-
-from pathlib import Path
-
-from v2vbench.params import Params, bind, choose, member
-
-
-def data(params: Params, key: str, root: Path) -> Path:
-    """Make data/<key>.zip as the line `key` of `datasets` says; returns its path. Downloads are kept in data/downloads."""
-    where, out = f"datasets.{key}", root / "data" / f"{key}.zip"
-    own = dict(choose(params.datasets, key, "datasets"))
-    prepare = member("datasets", own.pop("loader", None), f"{where}.loader").prepare
-    bind(prepare, own, where, out=out, name=key, cache=root / "data" / "downloads")
-    return out

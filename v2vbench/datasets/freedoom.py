@@ -164,7 +164,7 @@ def prepare(
     seed, n_draws          first seed of a map, and how many seeds are tried at most
     raises                 Fault
     """
-    from v2vbench import clips
+    from v2vbench.clips.store import Facts, write_store
     from v2vbench.progress import progress, say
 
     where = f"datasets.{name}"
@@ -222,7 +222,7 @@ def prepare(
             raise Fault(f"{where}: no clip for {', '.join(empty)}: {walks}; allow more n_draws or other maps")
         say(f"prepare {name}: {walks}")
 
-    facts = clips.Facts(
+    facts = Facts(
         name=name,
         title="Freedoom",
         about="Walks through the maps of a game; labels, motion and occlusion are exact.",
@@ -238,4 +238,4 @@ def prepare(
     )
     total = sum(map(len, splits.values()))
     with closing(render()) as rendered:
-        clips.write(out, facts, progress(rendered, f"prepare {name}", unit="clip", total=total))
+        write_store(out, facts, progress(rendered, f"prepare {name}", unit="clip", total=total))

@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from v2vbench import clips, fetch, flow
+from v2vbench.clips.motion import estimate_checked
+from v2vbench.clips.store import Facts, write_store
+from v2vbench.download import archives as fetch
 from v2vbench.params import Count, Fault, Natural, Size
 from v2vbench.progress import progress
 
@@ -136,9 +138,7 @@ def prepare(
     def cut() -> Iterator[tuple[dict, dict]]:
         for split, drive, first, files in progress(starts, f"prepare {name}", unit="frame", scale=n_frames):
             real, label, instance = map(np.stack, zip(*(read(*pair, size) for pair in files)))
-            motion, occluded = map(
-                np.stack, zip(*(flow.estimate_checked(*real[t - 1 : t + 1]) for t in range(1, n_frames)))
-            )
+            motion, occluded = map(np.stack, zip(*(estimate_checked(*real[t - 1 : t + 1]) for t in range(1, n_frames))))
             clip = {
                 "id": f"{drive:04d}-{first:06d}",
                 "split": split,
@@ -159,7 +159,7 @@ def prepare(
                 },
             )
 
-    facts = clips.Facts(
+    facts = Facts(
         name=name,
         title="KITTI-STEP",
         standing="benchmark",
@@ -175,4 +175,4 @@ def prepare(
         origin=f"{images.url} and {labels.url}",
         licence=LICENCE,
     )
-    clips.write(out, facts, cut())
+    write_store(out, facts, cut())

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import torch
 
-from v2vbench import clips, flow
+from v2vbench.clips.flow import warp
+from v2vbench.clips.store import Facts, write_store
 from v2vbench.datasets import _poses
 from v2vbench.params import Count, Fault, Natural, Range, Share, Size
 from v2vbench.progress import progress
@@ -224,7 +225,7 @@ def hidden(motion: np.ndarray, layer: np.ndarray) -> np.ndarray:
     """(T-1, H, W) uint8: 1 where warping would read another limb or the wall, or beyond the frame."""
     back, same = torch.from_numpy(motion).permute(0, 3, 1, 2), np.zeros(motion.shape[:3])
     for number in np.unique(layer):
-        seen = flow.warp(torch.from_numpy(layer[:-1] == number)[:, None].float(), back)[:, 0].numpy()
+        seen = warp(torch.from_numpy(layer[:-1] == number)[:, None].float(), back)[:, 0].numpy()
         same += seen * (layer[1:] == number)
     H, W = layer.shape[1:]
     x, y = np.arange(W) + motion[..., 0], np.arange(H)[:, None] + motion[..., 1]
@@ -297,7 +298,7 @@ def prepare(
                 },
             )
 
-    facts = clips.Facts(
+    facts = Facts(
         name=name,
         title="Mannequin",
         standing="sanity",
@@ -313,4 +314,4 @@ def prepare(
         licence=LICENCE,
         droppable=tuple(_poses.PARTS),
     )
-    clips.write(out, facts, make())
+    write_store(out, facts, make())

@@ -6,9 +6,9 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from v2vbench import weights as files
+from v2vbench.download import weights as files
+from v2vbench.parallel import passes
 from v2vbench.params import Fault
-from v2vbench.passes import passes
 
 PX, PATCH, BATCH = 336, 14, 1
 SIZES = dict(width=1024, n_blocks=24, n_heads=16, n_out=768)

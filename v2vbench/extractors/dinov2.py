@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from v2vbench import weights as files
+from v2vbench.download import weights as files
+from v2vbench.parallel import passes
 from v2vbench.params import Fault
-from v2vbench.passes import passes
 
 PX, PATCH, BATCH = 224, 14, 4
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, on 0..1

@@ -8,8 +8,8 @@ from typing import Annotated
 import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from v2vbench.parallel import passes
 from v2vbench.params import Fault, Range
-from v2vbench.passes import passes
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 BATCH = 4

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from v2vbench import weights as files
+from v2vbench.download import weights as files
+from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Range
-from v2vbench.passes import passes
 
 N_CLASSES = 400  # of Kinetics-400
 MIXED = {  # channels of the branches: 1x1; 1x1, 3x3; 1x1, 3x3; 1x1 after the pool

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from v2vbench import weights
-from v2vbench.passes import passes
+from v2vbench.download import weights
+from v2vbench.parallel import passes
 
 PX, BATCH = 299, 4
 

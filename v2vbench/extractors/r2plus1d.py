@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from v2vbench import weights as files
+from v2vbench.download import weights as files
 from v2vbench.extractors.s3d import middle, normalised
+from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Range
-from v2vbench.passes import passes
 
 CROPPED = 112 / 128  # of the resized frame's side, the middle
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from v2vbench import weights as files
+from v2vbench.download import weights as files
+from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Range
-from v2vbench.passes import passes
 
 CARDINALITY, N_CLASSES = 32, 400
 STAGES = ((128, 3), (256, 4), (512, 23), (1024, 3))  # channels inside the blocks, blocks; twice the channels come out

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from v2vbench import weights as files
+from v2vbench.download import weights as files
+from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Range
-from v2vbench.passes import passes
 
 MEAN, STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)  # torchvision's, of Kinetics on 0..1, R, G, B
 CROPPED = 224 / 256  # of the resized frame's side, the middle

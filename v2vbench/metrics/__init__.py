@@ -3,16 +3,10 @@
 import inspect
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from v2vbench.params import Fault, Forecast, Params, brief, check, choose, member
 
-COST = {
-    "lower": lambda v: v,
-    "higher": lambda v: -v,  # BETTER: what is less in a better video
-    "one": lambda v: np.abs(np.log(np.maximum(v, 1e-9))),
-}
 SET_INPUTS = ("fake_features", "real_features", "clusters")
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from v2vbench import flow
+from v2vbench.clips.motion import estimate
 
 _memory = (
     threading.local()
@@ -14,7 +14,7 @@ _memory = (
 
 
 def estimated(frames: np.ndarray) -> np.ndarray:
-    """Flow from each frame back to the one before, by v2vbench.flow.estimate; a thread remembers its last two videos.
+    """Flow from each frame back to the one before, by v2vbench.clips.flow.estimate; a thread remembers its last two videos.
 
     frames     (T, H, W, 3) uint8
     returns    (T-1, H, W, 2) float32 px, not to be written to
@@ -24,7 +24,7 @@ def estimated(frames: np.ndarray) -> np.ndarray:
         _memory.__dict__.setdefault("flows", {}),
     )
     if key not in known:
-        known[key] = np.stack([flow.estimate(previous, current) for previous, current in pairwise(frames)])
+        known[key] = np.stack([estimate(previous, current) for previous, current in pairwise(frames)])
         if len(known) > 2:
             del known[next(iter(known))]  # the oldest
     return known[key]

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from v2vbench.metrics._networks import large_enough, stages
-from v2vbench.passes import passes
+from v2vbench.parallel import passes
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of the input: ImageNet's mean and deviation on [-1, 1]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from v2vbench import weights
+from v2vbench.download import weights
 from v2vbench.params import Fault
 
-NAMES = {"alex": "alexnet", "vgg": "vgg16"}  # in v2vbench.weights and in torchvision
+NAMES = {"alex": "alexnet", "vgg": "vgg16"}  # in v2vbench.download.weights and in torchvision
 STAGES = {
     "alex": (2, 5, 8, 10, 12),
     "vgg": (4, 9, 16, 23, 30),

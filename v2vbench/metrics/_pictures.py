@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from v2vbench.clips import pixels
+from v2vbench.clips.tensors import to_pixels
 
 
 def pictures(frames: torch.Tensor, *, at_least: int) -> np.ndarray:
@@ -15,4 +15,4 @@ def pictures(frames: torch.Tensor, *, at_least: int) -> np.ndarray:
         raise ValueError(f"{len(frames)} frame{'s' * (len(frames) != 1)}, and it takes {at_least}")
     if bad := [t for t, frame in enumerate(frames) if not frame.isfinite().all()]:
         raise ValueError(f"frame {bad[0]} has values that are not finite")
-    return pixels(frames)
+    return to_pixels(frames)

@@ -4,7 +4,7 @@ import torch
 
 from v2vbench.metrics._dists import alike, counts, pool
 from v2vbench.metrics._networks import large_enough, stages
-from v2vbench.passes import passes
+from v2vbench.parallel import passes
 
 TITLE, UNIT, BETTER, HEADING = "DISTS", "", "lower", "fidelity"
 PROTOCOL = "dists/1:vgg16:rgb:range0to1:no-resize:mean-of-frames"
@@ -12,7 +12,7 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of
 
 
 def weights() -> tuple[str, ...]:
-    """Names in v2vbench.weights.TABLE."""
+    """Names in v2vbench.download.weights.TABLE."""
     return ("vgg16",)
 
 

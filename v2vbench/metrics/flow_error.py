@@ -15,7 +15,7 @@ LADDERS = ("slow", "freeze", "noise")  # of damage, in whose levels its scores a
 def compute(fake: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor) -> torch.Tensor:
     """Mean distance between estimated and true flow, from frame t back to t-1, over the pixels that are not occluded.
 
-    fake        (T, 3, H, W) in [-1, 1]; its flow is estimated by v2vbench.flow.estimate
+    fake        (T, 3, H, W) in [-1, 1]; its flow is estimated by v2vbench.clips.flow.estimate
     flow        (T-1, 2, H, W) px, of the data set
     occluded    (T-1, 1, H, W), 1 where that flow points to nothing
     returns     (T-1,) px; the real video's own value is the estimator's error, and the least that can be had

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from v2vbench import weights as table
+from v2vbench.download import weights as table
 from v2vbench.metrics._pictures import pictures
 from v2vbench.params import Count, Range
 
@@ -18,7 +18,7 @@ ONE_AT_A_TIME = Lock()  # clips are scored side by side, and dlib's networks kee
 
 
 def weights(*, enlarge: Count, threshold: Annotated[float, Range(-1, 1)]) -> tuple[str, ...]:
-    """Names in v2vbench.weights.TABLE."""
+    """Names in v2vbench.download.weights.TABLE."""
     return ("dlib_faces",)
 
 

@@ -12,7 +12,7 @@ PROTOCOL = "lpips/1:v0.1-{backbone}:rgb:range-1to1:no-resize:mean-of-frames"
 
 
 def weights(*, backbone: Literal["alex", "vgg"]) -> tuple[str, ...]:
-    """Names in v2vbench.weights.TABLE."""
+    """Names in v2vbench.download.weights.TABLE."""
     return (NAMES[backbone],)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from v2vbench.models._blocks import IGNORE
+from v2vbench.clips.store import IGNORE
 
 TITLE, UNIT, BETTER, HEADING = "segmentation mIoU", "", "higher", "fidelity"
 PROTOCOL = "segmentation/2:{judge}:generated-size:ignore255:one-confusion-matrix-of-all-clips:mean-iou-of-labels-in-set"

@@ -11,7 +11,7 @@ LADDERS = ("freeze", "noise")  # of damage, in whose levels its scores are told 
 
 
 def weights() -> tuple[str, ...]:
-    """Names in v2vbench.weights.TABLE."""
+    """Names in v2vbench.download.weights.TABLE."""
     return ("alexnet",)
 
 

@@ -31,7 +31,7 @@ def compute(
 
     A step that is too short in every frame adds up, where flow error counts it once. A frozen video scores the true displacement.
 
-    fake         (T, 3, H, W) in [-1, 1]; its flow is estimated by v2vbench.flow.estimate, and chained like the true one
+    fake         (T, 3, H, W) in [-1, 1]; its flow is estimated by v2vbench.clips.flow.estimate, and chained like the true one
     flow         (T-1, 2, H, W) px, from frame t back to t-1, of the data set
     occluded     (T-1, 1, H, W), 1 where that flow points to nothing: both tracks end
     n_frames     of a track at most

@@ -4,8 +4,8 @@ from functools import cache
 
 import torch
 
-from v2vbench import weights as table
-from v2vbench.passes import passes
+from v2vbench.download import weights as table
+from v2vbench.parallel import passes
 
 TITLE, UNIT, BETTER, HEADING = "VMAF", "of 100", "higher", "fidelity"
 PROTOCOL = "vmaf/1:vmaf-torch:v0.6.1:float:luma601-limited:no-resize:clipped:mean-of-frames"
@@ -13,7 +13,7 @@ LUMA = (65.481, 128.553, 24.966)  # ITU-R BT.601's R, G and B of [0, 1], on the 
 
 
 def weights() -> tuple[str, ...]:
-    """Names in v2vbench.weights.TABLE."""
+    """Names in v2vbench.download.weights.TABLE."""
     return ("vmaf",)
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from v2vbench.flow import warp
+from v2vbench.clips.flow import warp
 
 TITLE, UNIT, BETTER, HEADING = "warp error", "", "lower", "realism"
 PROTOCOL = "warp-error/1:store-flow:store-occlusion:backward-bilinear:rgb-mean:range1:mean-of-pairs"

@@ -6,10 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from v2vbench.clips import Facts
+from v2vbench.clips.store import Facts
 from v2vbench.params import Fault
-
-IGNORE = 255
 
 
 def norm_layer(norm: str, n_channels: int) -> nn.Module:

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from v2vbench.flow import warp
+from v2vbench.clips.flow import warp
 from v2vbench.models._blocks import decoder, encoder, head, residuals
 
 

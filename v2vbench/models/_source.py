@@ -6,8 +6,10 @@ from typing import Literal
 import torch
 from torch import nn
 
-from v2vbench import clips, styles
-from v2vbench.models._blocks import IGNORE, decoder, encode, encoder, head, n_source
+from v2vbench.clips.store import IGNORE, Facts, Store
+from v2vbench.clips.tensors import to_tensors
+from v2vbench.models import _styles as styles
+from v2vbench.models._blocks import decoder, encode, encoder, head, n_source
 from v2vbench.params import Count, Fault, Natural
 
 
@@ -34,7 +36,7 @@ class Source(nn.Module):
     raises                 Fault where edges or styles are asked of data that have no instances or labels
     """
 
-    def __init__(self, facts: clips.Facts, instance_edges: bool, style: Literal["none"] | Styles):
+    def __init__(self, facts: Facts, instance_edges: bool, style: Literal["none"] | Styles):
         super().__init__()
         self.facts, self.instance_edges, self.style = facts, instance_edges, None if style == "none" else style
         self.n_plain = self.n_channels = n_source(facts, instance_edges)
@@ -81,13 +83,13 @@ class Source(nn.Module):
         return features * (ids[:, :, None] // styles.STRIDE != IGNORE)
 
     @torch.no_grad()
-    def fit(self, store: clips.Store) -> None:
+    def fit(self, store: Store) -> None:
         """Fit the mixtures to the styles of the training clips, of which a few frames are in memory at a time."""
 
         def pieces(name: str):
             arrays = [a for a in ("real", "label", "instance") if a in store.clips[name]["arrays"]]
             for _, piece in store.stream(name, arrays):
-                tensors = {key: value[None].to(self.means.device) for key, value in clips.tensors(piece).items()}
+                tensors = {key: value[None].to(self.means.device) for key, value in to_tensors(piece).items()}
                 ids = styles.regions(tensors["source"], tensors.get("instance"))
                 yield self.encoded(tensors["real"], ids).cpu(), ids.cpu()
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from v2vbench.clips import Facts
+from v2vbench.clips.store import Facts
 
 
 class Model(nn.Module):

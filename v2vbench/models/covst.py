@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from v2vbench.clips import Facts
-from v2vbench.flow import warp
-from v2vbench.losses import masked_l1
+from v2vbench.clips.flow import warp
+from v2vbench.clips.store import Facts
 from v2vbench.models._blocks import initialise, must_divide
 from v2vbench.models._image import generator
+from v2vbench.models._losses import masked_l1
 from v2vbench.models._source import Source
 from v2vbench.params import Count, Fault, Natural, Weight
 

@@ -5,9 +5,9 @@ from scipy import ndimage
 from torch import nn
 from torch.nn import functional as F
 
-from v2vbench.clips import Facts
-from v2vbench.flow import warp
-from v2vbench.models._blocks import IGNORE, conv, encode, initialise, residuals
+from v2vbench.clips.flow import warp
+from v2vbench.clips.store import IGNORE, Facts
+from v2vbench.models._blocks import conv, encode, initialise, residuals
 from v2vbench.params import Count, Fault, Natural, Weight
 
 MAKES_VIDEO = False  # a run of this model has no clips of its own to score

@@ -4,11 +4,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from v2vbench.clips import Facts, Store
+from v2vbench.clips.store import Facts, Store
 from v2vbench.models._blocks import must_divide
 from v2vbench.models._unet import UNet, disturb
+from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Share, Weight
-from v2vbench.passes import passes
 
 MAKES_VIDEO = False  # a run of this model has no clips of its own to score
 BATCH = 4  # frames a pass

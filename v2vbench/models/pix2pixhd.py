@@ -5,10 +5,10 @@ from typing import Literal
 import torch
 from torch import nn
 
-from v2vbench.clips import Facts, Store
-from v2vbench.losses import feature_matching, lsgan, masked_l1, perceptual_loss
+from v2vbench.clips.store import Facts, Store
 from v2vbench.models._blocks import Discriminator, initialise, must_divide
 from v2vbench.models._image import generator
+from v2vbench.models._losses import feature_matching, lsgan, masked_l1, perceptual_loss
 from v2vbench.models._source import Source, Styles
 from v2vbench.params import Count, Natural, Weight
 

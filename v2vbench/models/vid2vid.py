@@ -6,11 +6,19 @@ from typing import Literal
 import torch
 from torch import nn
 
-from v2vbench.clips import Facts, Store
-from v2vbench.flow import warp
-from v2vbench.losses import feature_matching, flow_endpoint, flow_warp, lsgan, masked_l1, perceptual_loss, temporal_warp
+from v2vbench.clips.flow import warp
+from v2vbench.clips.store import Facts, Store
 from v2vbench.models._blocks import Discriminator, initialise, must_divide, pyramid
 from v2vbench.models._composite import carried, generators
+from v2vbench.models._losses import (
+    feature_matching,
+    flow_endpoint,
+    flow_warp,
+    lsgan,
+    masked_l1,
+    perceptual_loss,
+    temporal_warp,
+)
 from v2vbench.models._source import Source, Styles
 from v2vbench.params import Count, Fault, Natural, Weight
 

@@ -11,11 +11,13 @@ from typing import Annotated
 
 import jinja2
 
-from v2vbench import __version__, clips
+from v2vbench import __version__
+from v2vbench.clips.store import Store
 from v2vbench.params import Count, Fault, Natural, Params, Range, bind, choose
 from v2vbench.progress import progress
-from v2vbench.report import marks, notebooks, players, sections, stages, tables
-from v2vbench.report.ledger import ledger
+from v2vbench.report import marks, notebooks, players, sections, tables
+from v2vbench.report import provenance as stages
+from v2vbench.report.paper import ledger
 from v2vbench.report.tables import Results
 
 HERE = Path(__file__).parent
@@ -87,9 +89,9 @@ def _page(params: Params, settings: Settings, root: Path, media: Path, style: st
         compare=compare,
         scores={run: read(root / "metrics" / "runs" / f"{run}.json") for run in compare["runs"]},
         future=[read(path) for path in sorted((root / "metrics" / "future").glob("*.json"))],
-        stores={name: clips.Store(root / "data" / f"{name}.zip") for name in compare["datasets"]},
-        fakes={run: clips.Store(root / "runs" / run / "clips.zip") for run in compare["runs"]},
-        restyled={key: clips.Store(root / "runs" / key / "clips.zip") for key in params.styles},
+        stores={name: Store(root / "data" / f"{name}.zip") for name in compare["datasets"]},
+        fakes={run: Store(root / "runs" / run / "clips.zip") for run in compare["runs"]},
+        restyled={key: Store(root / "runs" / key / "clips.zip") for key in params.styles},
     )
     datasets = [sections.dataset(results, name) for name in tables.ordered(compare["datasets"], params.datasets)]
     logs = [read(path) for path in sorted((root / "logs").glob("*.json")) if stages.current(params, path.stem)]

@@ -4,7 +4,7 @@ import math
 
 from markupsafe import Markup
 
-from v2vbench.palette import COLOURS, DASHES
+from v2vbench.display.palette import COLOURS, DASHES
 
 
 def css_colours() -> str:

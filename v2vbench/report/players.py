@@ -11,9 +11,10 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from v2vbench import clips
+from v2vbench.clips.store import Facts
+from v2vbench.clips.tensors import to_tensors
+from v2vbench.display.palette import COLOURS, colour
 from v2vbench.metrics import score_clip
-from v2vbench.palette import COLOURS, colour
 from v2vbench.params import Fault, Params
 from v2vbench.report import charts
 from v2vbench.report.tables import Results, legend
@@ -73,7 +74,7 @@ def place_name(place: int, n_clips: int) -> str:
 def by_frame(params: Params, label: str, arrays: dict, fake: np.ndarray, where: str) -> list[float]:
     """The per-clip metric `label` at each frame of one clip after the frames that no metric sees."""
     scored = {name: array[params.protocol.skip_frames :] for name, array in (arrays | {"fake": fake}).items()}
-    return score_clip(clips.tensors(scored), {label: params.metrics[label]}, where)[label].tolist()
+    return score_clip(to_tensors(scored), {label: params.metrics[label]}, where)[label].tolist()
 
 
 def layout(n_methods: int, size: tuple[int, int], tile_px: int) -> tuple[int, tuple[int, int], list[tuple[int, int]]]:
@@ -170,7 +171,7 @@ def keep(media: Path, name: str, content: bytes) -> str:
     return f"media/{name}"
 
 
-def film(tiles: list[Tile], clip: str, facts: clips.Facts, settings, media: Path, name: str) -> dict:
+def film(tiles: list[Tile], clip: str, facts: Facts, settings, media: Path, name: str) -> dict:
     """Make one composite's video and poster; how the page shows them."""
     n_frames, raw = len(tiles[0].frames), media / "raw.mp4"
     frames = compose(tiles, f"{facts.title}, clip {clip}", legend(facts), settings.tile_px)

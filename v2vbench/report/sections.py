@@ -2,7 +2,8 @@
 
 import hashlib
 
-from v2vbench.report import calibration, charts, marks, preference
+from v2vbench.report import calibration, charts, marks
+from v2vbench.report import votes as preference
 from v2vbench.report.drift import drift
 from v2vbench.report.scores import scores, shown
 from v2vbench.report.tables import Results, clusters, legend, ordered

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
-from v2vbench import clips
+from v2vbench.clips.store import Facts, Store
 from v2vbench.params import Params
 from v2vbench.report import charts, marks
 
@@ -18,9 +18,9 @@ class Results:
     compare: dict  # metrics/compare.json
     scores: dict[str, dict]  # metrics/runs/<run>.json
     future: list[dict]  # metrics/future/<prediction>.json
-    stores: dict[str, clips.Store]  # of each data set
-    fakes: dict[str, clips.Store]  # of each run
-    restyled: dict[str, clips.Store]  # of each line of `styles`
+    stores: dict[str, Store]  # of each data set
+    fakes: dict[str, Store]  # of each run
+    restyled: dict[str, Store]  # of each line of `styles`
 
     @cached_property
     def methods(self) -> dict[str, int]:
@@ -113,7 +113,7 @@ def digits(rows: list[dict]) -> int:
     return min(8, max(0, 1 - math.floor(math.log10(step))))
 
 
-def legend(facts: clips.Facts) -> list[tuple[str, tuple]]:
+def legend(facts: Facts) -> list[tuple[str, tuple]]:
     """The source's labels and colours; labels of one colour share a line."""
     colours = {}
     for name, colour in zip(facts.label_names, facts.label_colours):

@@ -1,0 +1,1 @@
+"""Programs that measure speed and coverage: `python -m benchmarks`."""

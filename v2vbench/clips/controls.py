@@ -1,0 +1,185 @@
+"""Videos that no method made, whose scores are known to be undeserved: what a metric gives them says what it can be fooled by.
+
+A control is a function (clip, context, *, settings) -> frames, uint8 (T, H, W, 3), and a line of CONTROLS. It is feasible if it
+never saw the frames that it is held against, so that a method could do it; others are made from these very frames. Like a method,
+a feasible control may show the real frames that methods are given at the start of a clip: no metric sees those.
+"""
+
+import typing
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+
+from v2vbench.clips import damage
+from v2vbench.clips.damage import Several, to_uint8
+from v2vbench.clips.flow import warp
+from v2vbench.clips.store import IGNORE, Facts, Store
+from v2vbench.params import Range
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a control may look at beside its own clip."""
+
+    store: Store
+    clip: str  # the name of its own
+    n_given: int  # real frames that methods are given at the start of a clip
+    colours: np.ndarray | None  # as `training_colours` has them; None where no control asks
+
+    def real(self, clip: str) -> np.ndarray:
+        """The real frames of a clip, (T, H, W, 3) uint8."""
+        return self.store.read(clip, arrays=["real"])["real"]
+
+
+def training_colours(store: Store) -> np.ndarray:
+    """The mean colour of each label over the real frames of all training clips, (256, 3) on 0..255.
+
+    A label that no training frame has, and IGNORE, get the mean over all pixels. Of a data set whose source is maps: the mean
+    training frame, (H, W, 3).
+    """
+    total, n = 0, 0
+    labelled = store.facts.source == "labels"
+    for clip in store.split("train"):
+        for _, part in store.stream(clip, ["real", "label"] if labelled else ["real"]):
+            real = part["real"].astype(np.float64)
+            if labelled:
+                label = part["label"].reshape(-1)
+                total = total + np.stack(
+                    [np.bincount(label, real[..., c].reshape(-1), 256) for c in range(3)], -1
+                )  # (256, 3)
+                n = n + np.bincount(label, minlength=256)[:, None]
+            else:
+                total, n = total + real.sum(0), n + len(real)
+    if not labelled:
+        return total / n
+    mean = total / np.maximum(n, 1)
+    return np.where((n > 0) & (np.arange(256) != IGNORE)[:, None], mean, total.sum(0) / n.sum())
+
+
+def frozen(clip: dict, context: Context) -> np.ndarray:
+    return np.repeat(clip["real"][:1], len(clip["real"]), 0)
+
+
+def flow_carried(clip: dict, context: Context) -> np.ndarray:
+    n_given, flow = max(context.n_given, 1), torch.from_numpy(clip["flow"].astype(np.float32)).permute(0, 3, 1, 2)
+    frame = torch.from_numpy(clip["real"][n_given - 1].astype(np.float32)).permute(2, 0, 1)[None]
+    carried = []
+    for step in flow[n_given - 1 :]:  # never rounded on the way
+        frame = warp(frame, step[None])
+        carried.append(to_uint8(frame[0].permute(1, 2, 0).numpy()))
+    return np.stack([*clip["real"][:n_given], *carried])
+
+
+def label_colours(clip: dict, context: Context) -> np.ndarray:
+    if "label" in clip:
+        return to_uint8(context.colours)[clip["label"]]
+    return np.repeat(to_uint8(context.colours)[None], len(clip["real"]), 0)
+
+
+def copied(clip: dict, context: Context) -> np.ndarray:
+    ids = context.store.split(context.store.clips[context.clip]["split"])
+    return (
+        cut(context.real(following(ids, context.clip)), len(clip["real"])) if len(ids) > 1 else memorised(clip, context)
+    )
+
+
+def memorised(clip: dict, context: Context) -> np.ndarray:
+    training = context.store.split("train")
+    at = context.store.split(context.store.clips[context.clip]["split"]).index(context.clip)
+    return cut(context.real(training[at % len(training)]), len(clip["real"]))
+
+
+def blurred(clip: dict, context: Context, *, sigma: Annotated[float, Range(0.1, 64)]) -> np.ndarray:
+    return damage.blur(clip["real"], sigma, None)
+
+
+def averaged(clip: dict, context: Context, *, n_frames: Several) -> np.ndarray:
+    real, before, after = clip["real"], (n_frames - 1) // 2, n_frames // 2
+    return np.stack([to_uint8(real[max(0, t - before) : t + after + 1].mean(0)) for t in range(len(real))])
+
+
+def following(ids: list[str], clip: str) -> str:
+    """The clip after `clip` in a list, the first after the last."""
+    return ids[(ids.index(clip) + 1) % len(ids)]
+
+
+def cut(frames: np.ndarray, n: int) -> np.ndarray:
+    """The first `n` frames; where there are fewer, the last is held."""
+    return frames[np.minimum(np.arange(n), len(frames) - 1)]
+
+
+def another(context: Context, ids: list[str]) -> np.ndarray:
+    """The real frames of the clip that follows among `ids`, those of one cluster: as right as one of its kind, and another one."""
+    return cut(context.real(following(ids, context.clip)), context.store.clips[context.clip]["n_frames"])
+
+
+@dataclass(frozen=True)
+class Control:
+    """A video that no method made."""
+
+    title: str  # str.format'ed with its settings
+    about: str  # one sentence for the report
+    feasible: bool  # it never saw the frames that it is held against
+    needs: tuple[
+        str, ...
+    ]  # arrays of the clip store; a data set that lacks one has no such control. source: label or maps
+    video: typing.Callable
+
+
+CONTROLS = {
+    "frozen": Control(
+        "frozen", "The first real frame, held: nothing is sharper, and nothing moves.", True, ("real",), frozen
+    ),
+    "flow_carried": Control(
+        "carried along the true flow",
+        "The last real frame that methods are given, carried from frame to frame along the data set's "
+        "flow (bilinear): the right motion, and nothing new where the view opens.",
+        True,
+        ("real", "flow"),
+        flow_carried,
+    ),
+    "label_colours": Control(
+        "mean training colours",
+        "Each label in its mean colour over the training clips (where the source is no labels, the mean "
+        "training frame): the layout of the source, without any texture.",
+        True,
+        ("real", "source"),
+        label_colours,
+    ),
+    "memorised": Control(
+        "copied from training",
+        "The real frames of a training clip: what a method can learn by heart.",
+        True,
+        ("real",),
+        memorised,
+    ),
+    "copied": Control(
+        "copied from another clip",
+        "The real frames of another test clip: a perfect look, and nothing of what was asked for.",
+        False,
+        ("real",),
+        copied,
+    ),
+    "blurred": Control(
+        "blurred, σ {sigma:g} px",
+        "The real video, blurred: in its place and time, without its detail.",
+        False,
+        ("real",),
+        blurred,
+    ),
+    "averaged": Control(
+        "averaged over {n_frames} frames",
+        "Each frame the mean of the real frames around it: calm, with ghosts.",
+        False,
+        ("real",),
+        averaged,
+    ),
+}
+
+
+def possible(control: str, facts: Facts, arrays: list[str]) -> bool:
+    """Whether clips that have `arrays` have what a control needs."""
+    source = "label" if facts.source == "labels" else "maps"
+    return all((source if name == "source" else name) in arrays for name in CONTROLS[control].needs)

@@ -1,0 +1,66 @@
+"""Random windows of training clips."""
+
+import numpy as np
+import torch
+
+from v2vbench.clips.store import Store
+from v2vbench.clips.tensors import to_tensors
+from v2vbench.params import Fault
+
+
+class Windows:
+    """Random training windows: what step `n` sees depends on the seed and n alone, so a resumed run sees the same.
+
+    store        Store
+    n_frames     frames a window
+    n_warmup     frames, at most, in front of it; how many is drawn a batch, and fewer where the clip is shorter
+    double_every steps after which clips of n_frames + n_warmup frames, which start at n_frames, have twice as many; 0 = at once
+    drop_parts   chance that a droppable channel of the maps is blank in a window
+    batch_size   windows a batch
+    arrays       those of the store that are read, which its clips must have; None: all but depth and keypoints
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        n_frames: int,
+        n_warmup: int,
+        batch_size: int,
+        seed: int,
+        double_every: int,
+        drop_parts: float,
+        arrays: tuple[str, ...] | None = None,
+    ):
+        self.store, self.n_frames, self.batch_size, self.seed = store, n_frames, batch_size, seed
+        self.double_every, self.drop_parts = double_every, drop_parts
+        self.droppable = [store.facts.label_names.index(name) for name in store.facts.droppable]
+        lengths = {key: store.clips[key]["n_frames"] for key in store.split("train")}
+        if n_frames > max(lengths.values(), default=0):
+            raise Fault(f"{store.path}: no training clip has {n_frames} frames, the schedule's n_frames")
+        self.ends = [(key, end) for key, length in lengths.items() for end in range(n_frames, length + 1)]
+        self.n_warmup = min(n_warmup, max(lengths.values()) - n_frames)
+        there = store.clips[self.ends[0][0]]["arrays"]
+        if missing := set(arrays or ()) - set(there):
+            raise Fault(
+                f"{store.path}: its clips have no {' and no '.join(sorted(missing))}, which the model is trained on"
+            )
+        self.arrays = list(arrays or (name for name in there if name not in ("depth", "keypoints")))
+
+    def batch(self, step: int) -> dict:
+        """The clip of step `step`: tensors (B, n_warmup + n_frames, ...), `n_warmup` of this batch, and `step`."""
+        rng = np.random.default_rng([self.seed, step])
+        longest = self.n_frames + self.n_warmup
+        if self.double_every:
+            longest = min(longest, self.n_frames * 2 ** min(step // self.double_every, 32))
+        n = self.n_frames + int(rng.integers(longest - self.n_frames + 1))
+        ends = [(key, end) for key, end in self.ends if end >= n]
+        windows = [
+            to_tensors(self.store.read(key, end - n, end, self.arrays))
+            for key, end in (ends[i] for i in rng.integers(len(ends), size=self.batch_size))
+        ]
+        clip = {name: torch.stack([window[name] for window in windows]) for name in windows[0]}
+        if self.drop_parts and self.droppable and "source" in clip:
+            blank = rng.random((self.batch_size, len(self.droppable))) < self.drop_parts
+            clip["source"][:, :, self.droppable] *= torch.from_numpy(~blank)[:, None, :, None, None]
+        return clip | {"n_warmup": n - self.n_frames, "step": step}

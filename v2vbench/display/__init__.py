@@ -1,0 +1,1 @@
+"""What notebooks show: pictures and tables."""

@@ -1,0 +1,37 @@
+"""One palette for the report and the notebooks: a colour a method, and the colours of labels and maps."""
+
+import numpy as np
+
+from v2vbench.clips.store import Facts
+
+# One colour a method, everywhere: for light and for dark ground. Told apart under the common colour blindnesses, and at
+# 4.5:1 or more on their ground, so that they can also be text; the marker and the dash say the same again.
+COLOURS = (
+    ("#0b66ad", "#6fb5f5"),
+    ("#b8460a", "#ff9d62"),
+    ("#0a7a5c", "#45cfa2"),
+    ("#9a2f7d", "#ee9bd3"),
+    ("#4d3f00", "#f3e08a"),
+    ("#6b7280", "#858d99"),
+)
+DASHES = ("", "7 3", "2 3", "9 3 2 3", "1 3", "12 4")
+IGNORED = (60, 60, 66)  # labels of 255
+ON_LINE = 4  # of 255: a distance map is drawn where it is nearer than this
+
+
+def colour(arrays: dict, facts: Facts) -> np.ndarray:
+    """The source as pictures, uint8 (T, H, W, 3): labels in the store's colours, maps as lines in them.
+
+    A map that is dark for the most part holds lines and is drawn as bright as it is; any other holds distances, and is
+    drawn where they are short. The first map lies below the others.
+    """
+    table = np.full((256, 3), IGNORED, np.uint8)
+    table[: len(facts.label_colours)] = facts.label_colours
+    if facts.source == "labels":
+        return table[arrays["label"]]
+    picture = np.zeros((*arrays["maps"].shape[:3], 3), np.float32)
+    for c in range(arrays["maps"].shape[-1]):
+        values = arrays["maps"][..., c]
+        cover = values / 255 if np.median(values) == 0 else (values < ON_LINE).astype(np.float32)
+        picture += cover[..., None] * (table[c] - picture)
+    return picture.round().astype(np.uint8)

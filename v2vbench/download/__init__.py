@@ -1,0 +1,1 @@
+"""Archives and pretrained weights: fetched once, resumed, verified."""

@@ -1,0 +1,1 @@
+"""Running stages: notebooks, their kernel process, checks and the pipeline."""

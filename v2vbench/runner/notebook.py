@@ -1,0 +1,285 @@
+"""Run one notebook as a stage: papermill, one line on failure, and a result that is the same bytes every time."""
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import nbformat
+import papermill
+import psutil
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from v2vbench.files import write_whole
+from v2vbench.params import NO_RUN, SLUG, Fault, choose
+from v2vbench.runner.check import checked
+from v2vbench.runner.kernel import die_with_parent
+
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+EMPTY = (2).to_bytes(8, "little") + b"{}"  # a safetensors file that holds nothing
+ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
+
+
+class Kernel(AsyncKernelManager):
+    """Starts v2vbench.runner.kernel with this interpreter; no installed kernel is looked for."""
+
+    kernel_spec = KernelSpec(
+        argv=[sys.executable, "-m", "v2vbench.runner.kernel", "--log-level=CRITICAL", "-f", "{connection_file}"],
+        language="python",
+    )
+    process = None  # the latest, to know how it ended once nbclient has forgotten it
+
+    async def _async_launch_kernel(self, kernel_cmd, **kw):
+        await super()._async_launch_kernel(kernel_cmd, **kw)
+        Kernel.process = self.provisioner.process
+
+
+def clean(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A notebook as its author wrote it, whoever opened, ran and saved it: no outputs, counts, empty cells; fixed ids."""
+    cells = [cell for cell in nb.cells if cell.source.strip()]
+    for cell in cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return _bare(cells)
+
+
+def normal(nb: nbformat.NotebookNode, root: Path) -> nbformat.NotebookNode:
+    """An executed notebook without what differs between equal runs: times, warnings (the log has them), paths, addresses."""
+    places = {f"{root}{os.sep}": "", str(root): ".", f"{os.path.expanduser('~')}{os.sep}": "~/"}
+    for cell in (cell for cell in nb.cells if cell.cell_type == "code"):
+        cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+        for texts in [out.data if "data" in out else out for out in cell.outputs]:
+            for kind in [kind for kind in texts if kind == "text" or kind.startswith("text/")]:
+                for place, short in places.items():
+                    texts[kind] = texts[kind].replace(place, short) if len(place) > 2 else texts[kind]
+                texts[kind] = ADDRESS.sub("0x…", texts[kind])
+    given = any("injected-parameters" in cell.metadata.get("tags", ()) for cell in nb.cells)
+    return _bare([cell for cell in nb.cells if not given or "parameters" not in cell.metadata.get("tags", ())])
+
+
+def _bare(cells: list) -> nbformat.NotebookNode:
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number:03d}"
+        cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.get("tags") else {}
+    return nbformat.from_dict({"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5})
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    """Read a notebook; raises Fault where it is none."""
+    try:
+        return nbformat.read(path, 4)
+    except (ValueError, nbformat.ValidationError) as error:
+        raise Fault(f"{path}: not a notebook ({str(error).splitlines()[0]})") from None
+
+
+def write(nb: nbformat.NotebookNode, path: Path) -> None:
+    """Write a notebook whole or not at all, and only if its bytes would change."""
+    content = (nbformat.writes(nb).rstrip("\n") + "\n").encode()
+    if path.is_file() and path.read_bytes() == content:
+        return
+    write_whole(path, content)
+
+
+def sources(root: Path, folder: str) -> None:
+    """Write clean copies of notebooks/*.ipynb to `folder`. Stages depend on these, so saving a notebook re-runs nothing."""
+    for path in sorted((root / "notebooks").glob("*.ipynb")):
+        write(clean(read(path)), root / folder / path.name)
+
+
+def nothing(root: Path) -> None:
+    """Write the weights of no run, runs/none, runs/real and runs/self, and of no judge: a stage of dvc.yaml depends on the run that its
+    line names as `base` or `first_frames`, and where it names none it depends on these; and on all judges, where there may be none."""
+    for folder in (*(f"runs/{word}" for word in NO_RUN), "judges/none"):
+        write_whole(root / folder / "model.safetensors", EMPTY)
+
+
+def run(stage: str, key: str, root: Path) -> None:
+    """Execute build/notebooks/??_<stage>.ipynb with stage = {"key": key}.
+
+    writes    reports/notebooks/<stage>-<key>.ipynb; logs/<stage>-<key>.json, machine facts, and .log, progress and warnings
+    raises    Fault, one line, whatever goes wrong in it; what it had shown until then is in .cache/notebooks/<stage>-<key>.ipynb
+    """
+    began, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
+    checked(root)
+    if not re.fullmatch(SLUG, key):
+        raise Fault(f"run {stage} {key!r}: a key is made of a-z, 0-9, _ and -")
+    path = choose(
+        {path.stem[3:]: path for path in sorted((root / "build/notebooks").glob("[0-9][0-9]_*.ipynb"))}, stage, "run"
+    )
+    name, nb, source = f"{stage}-{key}", read(path), f"notebooks/{path.name}"
+    log, partial = root / f"logs/{name}.log", root / f".cache/notebooks/{name}.ipynb"
+    for file in (log, partial):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
+    with tempfile.TemporaryDirectory(prefix="v2v-") as scratch:
+        settings(root, log, Path(scratch))
+        with company(source, log, Path(scratch)):
+            nb = execute(nb, {"stage": {"key": key}}, source, partial, root, Path(scratch))
+        used = json.loads((Path(scratch) / "used.json").read_text())
+    write(normal(nb, root), root / f"reports/notebooks/{name}.ipynb")
+    partial.unlink()
+    facts = {
+        "stage": stage,
+        "key": key,
+        "started": started.isoformat("T", "seconds"),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    (root / f"logs/{name}.json").write_text(json.dumps(facts | used | machine(root), indent=1, sort_keys=True) + "\n")
+
+
+def settings(root: Path, log: Path, scratch: Path) -> None:
+    """The environment of the kernel: a user's own start-up files, styles and seeds must not change a stage."""
+    os.environ.update(
+        IPYTHONDIR=str(scratch),
+        JUPYTER_RUNTIME_DIR=str(scratch),
+        JUPYTER_CONFIG_DIR=str(scratch),
+        MPLCONFIGDIR=str(root / ".cache/matplotlib"),
+        PYTHONHASHSEED="0",
+        CUBLAS_WORKSPACE_CONFIG=":4096:8",  # or matrix products on a GPU differ from run to run
+        V2VBENCH_PROGRESS=str(log),
+        V2VBENCH_USED=str(scratch / "used.json"),
+    )
+    os.environ.pop("MATPLOTLIBRC", None)
+
+
+def execute(nb, parameters: dict, source: str, partial: Path, root: Path, scratch: Path) -> nbformat.NotebookNode:
+    """The notebook executed in a kernel of its own; raises Fault naming the code cell that failed."""
+    defaults = "\n".join(cell.source for cell in nb.cells if "parameters" in cell.metadata.get("tags", ()))
+    if unknown := sorted(parameters.keys() - set(re.findall(r"^(\w+) *=", defaults, re.MULTILINE))):
+        raise Fault(f"{source}: no cell tagged `parameters` sets {', '.join(unknown)}")
+    Kernel.process = None
+    logging.getLogger("papermill").setLevel(logging.CRITICAL + 1)  # the Fault says it, in one line
+    config = Config({"KernelManager": {"transport": "ipc", "connection_file": str(scratch / "k.json")}})
+    try:
+        with open(os.environ["V2VBENCH_PROGRESS"], "a", encoding="utf-8") as warnings:
+            nb = papermill.execute_notebook(
+                nb,
+                str(partial),
+                parameters,
+                kernel_name="python3",
+                language="python",
+                cwd=str(root),
+                stderr_file=warnings,
+                progress_bar=False,
+                kernel_manager_class=Kernel,
+                shutdown_kernel="immediate",
+                coalesce_streams=True,
+                record_timing=False,
+                start_timeout=300,
+                iopub_timeout=300,
+                config=config,
+            )  # a machine may be busy
+    except PapermillExecutionError as error:
+        if error.ename == "Fault":
+            raise Fault(error.evalue) from None
+        problem = f"{error.ename}: {error.evalue}"
+    except RuntimeError:
+        if Kernel.process is None or (code := Kernel.process.poll()) is None:
+            raise
+        problem = f"the kernel died: {signal.Signals(-code).name if code < 0 else f'exit code {code}'}"
+        problem += ", out of memory?" * (code == -signal.SIGKILL)
+    else:
+        if not any(out.output_type == "error" for cell in nb.cells for out in cell.get("outputs", ())):
+            return nb
+        problem = "sys.exit is no way to end a notebook"  # papermill takes sys.exit(0) for success
+    reached = [cell for cell in read(partial).cells if cell.cell_type == "code" and cell.metadata.papermill.start_time]
+    number = sum("injected-parameters" not in cell.metadata.get("tags", ()) for cell in reached)
+    raise Fault(
+        f"{source}, code cell {number}: {' '.join(problem.split())[:500]}; partial notebook: {partial.relative_to(root)}"
+    )
+
+
+@contextmanager
+def company(source: str, log: Path, scratch: Path):
+    """While a stage runs its progress is shown as it comes, the kernel ends with us and we end with DVC: never two writers."""
+
+    def stop(signum, frame):
+        try:
+            kernels = psutil.Process().children(recursive=True)
+            for process in kernels:
+                process.kill()
+            psutil.wait_procs(kernels, timeout=5)
+            shutil.rmtree(scratch, ignore_errors=True)
+            os.write(2, f"v2vbench: {source}: stopped by {signal.Signals(signum).name}\n".encode())
+        finally:
+            os._exit(130)
+
+    before = {
+        signum: signal.signal(signum, stop)
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(signum) is not signal.SIG_IGN
+    }  # nohup
+    if "DVC_ROOT" in os.environ:
+        die_with_parent(signal.SIGTERM, os.getppid())
+        threading.Thread(target=follow_dvc, args=(psutil.Process().parents(),), daemon=True).start()
+    done = threading.Event()
+    show = threading.Thread(target=echo, args=(log, done), daemon=True)
+    show.start()
+    try:
+        yield
+    finally:
+        done.set()
+        show.join()
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def follow_dvc(ancestors: list[psutil.Process]) -> None:
+    """End this process when dvc, or a shell between it and us, is dead: a dvc that was killed tells no one."""
+    watched = ancestors[:1]
+    for n, process in enumerate(ancestors, 1):
+        with suppress(psutil.Error):  # not ours to look at
+            if "dvc" in map(os.path.basename, process.cmdline()[:3]):
+                watched = ancestors[:n]
+                break
+    with suppress(psutil.NoSuchProcess):
+        while all(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in watched):
+            time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def echo(log: Path, done: threading.Event) -> None:
+    """Copy what is appended to `log` to our stderr, past papermill and through DVC, until `done` is set."""
+    last = False
+    with open(log, encoding="utf-8", errors="replace") as file, suppress(BrokenPipeError):  # nobody listens: go on
+        while not last:
+            last = done.wait(0.2)
+            sys.stderr.write(file.read())
+            sys.stderr.flush()
+
+
+def machine(root: Path) -> dict:
+    """What bytes and times may depend on besides params.yaml and the code; never part of a hashed output."""
+    cpuinfo, lock = Path("/proc/cpuinfo"), root / "requirements.lock"
+    cpu = re.search(r"^model name\s*: (.*)$", cpuinfo.read_text() if cpuinfo.is_file() else "", re.MULTILINE)
+    command = ["git", "rev-parse", "--quiet", "--verify", "HEAD"]
+    git = (
+        shutil.which("git")
+        and subprocess.run(command, check=False, cwd=root, capture_output=True, text=True).stdout.strip()
+    )
+    return {
+        "python": platform.python_version(),
+        "torch": importlib.metadata.version("torch"),
+        "host_cpu": f"{os.cpu_count()} x {cpu[1] if cpu else platform.processor() or platform.machine()}",
+        "revision": git or None,
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
+    }

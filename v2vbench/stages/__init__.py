@@ -1,0 +1,1 @@
+"""What the pipeline does: one file a stage, which its notebook calls."""

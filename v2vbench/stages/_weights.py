@@ -1,0 +1,44 @@
+"""Models with the weights that their training left."""
+
+import re
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from v2vbench import params as parameters
+from v2vbench.clips.store import Facts
+from v2vbench.params import Fault, Params
+
+FURTHER = re.compile(r"seed\d+/")  # before the names of the weights of a run's further seeds
+
+
+def build_model(params: Params, key: str, facts: Facts) -> torch.nn.Module:
+    """The untrained model of run `key` for data with these facts; raises Fault with the path to a wrong line."""
+    run = params.run(key)
+    kind = parameters.member("models", run.model, f"runs.{key}.model").Model
+    return parameters.bind(kind, run.kwargs, f"runs.{key}.kwargs", facts=facts)
+
+
+def of_seed(weights: dict[str, torch.Tensor], seed: int | None = None) -> dict[str, torch.Tensor]:
+    """The weights of one training in a file of several: those of the first have plain names, those of a further seed a prefix."""
+    if seed is None:
+        return {name: value for name, value in weights.items() if not FURTHER.match(name)}
+    prefix = f"seed{seed}/"
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+
+
+def trained_model(params: Params, key: str, root: Path, facts: Facts, seed: int | None = None) -> torch.nn.Module:
+    """The model of run, forecast or judge `key` with the weights that `train` left in its folder.
+
+    seed      one of the run's `seeds`; None: the first
+    """
+    path = root / params.folder(key) / "model.safetensors"
+    if not path.is_file():
+        raise Fault(f"{path}: no such weights; `dvc repro` trains them")
+    model = build_model(params, key, facts)
+    try:
+        model.load_state_dict(of_seed(load_file(path), seed))
+    except Exception as error:  # safetensors and torch each raise kinds of their own
+        raise Fault(f"{path}: does not fit runs.{key} ({str(error).splitlines()[0]}); run `dvc repro`") from error
+    return model.to(memory_format=torch.channels_last)

@@ -1,0 +1,141 @@
+"""Roll a trained model out over whole clips, frame by frame from its own past."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from v2vbench.clips.store import CHUNK, Frames, Store, facts_of_run, write_store
+from v2vbench.clips.tensors import to_image, to_pixels, to_tensors
+from v2vbench.parallel import fixed_threads
+from v2vbench.params import NO_RUN, Fault, Params
+from v2vbench.progress import progress
+from v2vbench.stages._weights import trained_model
+
+STEERS = ("source", "instance")  # what every model is shown; a model's NEEDS are shown beside them
+
+
+@torch.inference_mode()
+def stream(
+    model, read: Callable[[int, int], dict], n_frames: int, first: torch.Tensor, style_seed: int | None = None
+) -> Iterator:
+    """Frames 0 .. n_frames-1 one after the other: those of `first`, then what the model makes of the source and its own past.
+
+    read          (start, stop) to a clip (1, stop - start, ...) of those frames: source, instance and what else the model needs;
+                  flow and occluded one frame fewer. Only n_past + 1 frames are in memory at a time
+    first         (n, 3, H, W) in [-1, 1]: what the roll-out starts from; may be empty for a model that needs none
+    style_seed    of the styles drawn, in place of the run's own
+    yields        (3, H, W) in [-1, 1]; each frame is rounded to 8 bits before the model sees it again, so that what is scored
+                  is what was shown
+    """
+    memory, needs = {} if style_seed is None else {"style_seed": style_seed}, getattr(model, "NEEDS", ())
+    past = first[max(0, len(first) - model.n_past) :]
+    yield from first[:n_frames]
+    for t in range(len(first), n_frames):
+        start = t - len(past)
+        clip = read(start, t + 1)
+        seen = {name: clip[name] for name in STEERS if name in clip}
+        if needs and t:
+            before = read(t - 1, t + 1)
+            if missing := [name for name in needs if name not in before]:
+                raise Fault(
+                    f"{type(model).__module__.rsplit('.', 1)[-1]} is carried by the data's own {' and '.join(missing)}, "
+                    "which are not to be had here"
+                )
+            seen |= {name: before[name] for name in needs}
+        frame = model.generate(seen, past[None], memory)[0]
+        frame = frame.float().add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
+        past = torch.cat([past, frame[None]])[-model.n_past :] if model.n_past else past
+        yield frame
+
+
+def part(clip: dict, start: int, stop: int) -> dict:
+    """Frames start .. stop-1 of a clip (1, T, ...), tensors or arrays; of what stands between frames, one fewer."""
+    return {name: value[:, start : stop - (name in ("flow", "occluded"))] for name, value in clip.items()}
+
+
+def rollout(model, clip: dict, n_frames: int, first: torch.Tensor, style_seed: int | None = None) -> torch.Tensor:
+    """`stream` over a clip (1, T, ...) held in memory: (n_frames, 3, H, W) in [-1, 1]."""
+    return torch.stack(list(stream(model, lambda start, stop: part(clip, start, stop), n_frames, first, style_seed)))
+
+
+def reader(store: Store, clip: str, model, device: torch.device) -> Callable[[int, int], dict]:
+    """What `stream` reads a clip of a store by; a few frames are in memory, however long it is."""
+    wanted = [
+        a for a in store.clips[clip]["arrays"] if a in ("label", "maps", "instance", *getattr(model, "NEEDS", ()))
+    ]
+    begins, ends, held = 0, 0, {}
+
+    def read(start: int, stop: int) -> dict:
+        nonlocal begins, ends, held
+        if start < begins or stop > ends:
+            begins, ends = start, min(max(stop, start + 2 * CHUNK), store.clips[clip]["n_frames"])
+            held = {}  # gone before the next frames come
+            held = {name: array[None] for name, array in store.read(clip, begins, ends, wanted).items()}
+        seen = {name: array[0] for name, array in part(held, start - begins, stop - begins).items()}
+        return {name: value[None].to(device) for name, value in to_tensors(seen).items()}
+
+    return read
+
+
+def starter(params: Params, key: str, root: Path, store: Store, model) -> tuple[Callable, int]:
+    """How run `key` comes by its first frames: a function of (clip id, reader, style seed) to them, (n_past, 3, H, W), and how many
+    are real. The style seed, as `stream` takes it, is heard where another run paints them.
+
+    raises    Fault where first_frames is not what the model needs
+    """
+    run, n = params.run(key), model.n_past
+    where, alone = f"runs.{key}.first_frames", not n or getattr(model, "from_nothing", False)
+    if run.first_frames == "real" and n:
+        return lambda clip, read, seed=None: to_image(store.read(clip, 0, n, ["real"])["real"]), n
+    if run.first_frames == ("self" if n else "none") and alone:
+        return lambda clip, read, seed=None: torch.empty(0, 3, *store.facts.size), 0
+    if run.first_frames in NO_RUN or not n:
+        wants = "none" if not n else "self" if alone else "real, or a run whose model needs no past"
+        raise Fault(f"{where}: {run.model} starts from {n} frames, so it must be {wants}")
+    other = trained_model(params, run.first_frames, root, store.facts)
+    if other.n_past or getattr(other, "NEEDS", ()):
+        raise Fault(f"{where}: {run.first_frames} needs a past itself; name a run that makes each frame alone")
+
+    def painted(clip: str, read: Callable, seed: int | None = None) -> torch.Tensor:
+        device = read(0, 1)["source"].device
+        return torch.stack(
+            list(stream(other.to(device), read, n, torch.empty(0, 3, *store.facts.size, device=device), seed))
+        )
+
+    return painted, 0
+
+
+@fixed_threads()
+def synthesize(params: Params, key: str, root: Path) -> Path:
+    """Write runs/<key>/clips.zip: `fake` for every test clip of the run's data set, frame by frame as they are made.
+
+    Of a run with several seeds each further one's clips follow: "<clip>@<seed>", with the field `seed`.
+    returns   its path
+    raises    Fault where first_frames is not what the model needs
+    """
+    run = params.run(key)
+    store = Store(root / "data" / f"{run.dataset}.zip")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    ids = [clip for group in store.facts.groups for clip in store.split(group)]
+
+    def frames(clip: str, model, first):
+        read, n = reader(store, clip, model, device), store.clips[clip]["n_frames"]
+        made = stream(model, read, n, first(clip, read).to(device))
+        for frame in progress(made, f"synthesize {key}, {clip}", unit="frame", total=n):
+            yield np.ascontiguousarray(to_pixels(frame[None]))
+
+    def fakes():
+        for seed in (None, *run.seeds[1:]):
+            model = trained_model(params, key, root, store.facts, seed).to(device)
+            first, given = starter(params, key, root, store, model)
+            for clip in ids:
+                about = {name: store.clips[clip][name] for name in ("id", "split", "cluster", "licence", "origin")}
+                about |= {"given": given, "real_sha256": store.clips[clip]["sha256"]}
+                about |= {} if seed is None else {"id": f"{clip}@{seed}", "seed": seed}
+                yield about, {"fake": Frames(store.clips[clip]["n_frames"], frames(clip, model, first))}
+
+    out = root / "runs" / key / "clips.zip"
+    write_store(out, facts_of_run(store.facts, key, run.title), fakes())
+    return out

@@ -1,0 +1,244 @@
+"""One written-out training loop for every model: resumable at any moment, and the same result as if never interrupted."""
+
+import csv
+import hashlib
+import inspect
+import io
+import json
+import math
+import shutil
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import load, save
+
+from v2vbench import params as parameters
+from v2vbench.clips import flow, tensors, windows
+from v2vbench.clips import store as clip_store
+from v2vbench.clips.store import Store
+from v2vbench.clips.windows import Windows
+from v2vbench.files import write_whole
+from v2vbench.models import _blocks, _composite, _image, _source, _unet
+from v2vbench.models import _losses as losses
+from v2vbench.models import _styles as styles
+from v2vbench.parallel import fixed_threads
+from v2vbench.params import Fault, Params
+from v2vbench.progress import progress, say
+from v2vbench.stages._precision import slow_precision
+from v2vbench.stages._weights import build_model, of_seed
+
+WAIT_S = 60  # for another process that trains the same run to end
+
+
+def begin(model: torch.nn.Module, base: str, root: Path) -> str:
+    """Give a model the weights in runs/<base>/model.safetensors to start from; returns their sha256.
+
+    raises    Fault where they are missing or do not fit, or the model starts from nothing else
+    """
+    path = root / "runs" / base / "model.safetensors"
+    if not path.is_file():
+        raise Fault(
+            f"{path}: no such weights to start from; `dvc repro` trains them, `v2vbench import-checkpoint` brings others"
+        )
+    content = path.read_bytes()
+    try:
+        getattr(model, "begin", model.load_state_dict)(of_seed(load(content)))
+    except Exception as error:  # safetensors and torch each raise kinds of their own
+        raise Fault(f"{path}: does not fit: {' '.join(str(error).split())[:300]}") from None
+    return hashlib.sha256(content).hexdigest()
+
+
+def fingerprint(
+    params: Params, key: str, store: Store, model: torch.nn.Module, base_sha256: str | None, seed: int = 0
+) -> str:
+    """Names the resumable state of a training: a hash of everything that determines its weights, `seed` of the run's `seeds` among them."""
+    run, own = params.run(key), [inspect.getmodule(type(model)), inspect.getmodule(fingerprint)]
+    code = [clip_store, tensors, windows, flow, losses, styles, _blocks, _composite, _image, _source, _unet, *own]
+    content = [
+        run.dataset,
+        run.model,
+        run.base,
+        base_sha256,
+        run.kwargs,
+        vars(params.schedules[run.schedule]),
+        seed,
+        torch.__version__,
+        [clip["sha256"] for clip in store.clips.values()],
+        [Path(module.__file__).read_text() for module in code],
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def lr_share(step: int, steps: int, constant_share: float) -> float:
+    """Learning rate of a step as a share of the first: constant, then linear towards 0 at `steps`."""
+    decay = steps * (1 - constant_share)
+    return min(1.0, (steps - step) / decay) if decay else 1.0
+
+
+class Trainer:
+    """A model, its optimisers and how far they are: all that a checkpoint must carry."""
+
+    def __init__(self, model: torch.nn.Module, schedule: parameters.Schedule):
+        import lightning_fabric  # 3 s, which a stage that trains nothing is spared
+
+        self.fabric = lightning_fabric.Fabric(accelerator="auto", devices=1, precision=schedule.precision)
+        self.schedule, self.step, self.rows, self.loss = schedule, 0, [], math.nan
+        raw = model.to(memory_format=torch.channels_last)
+        self.parts = raw.parts()
+        self.lr = {name: schedule.lr if name == "G" else schedule.lr_d for name in self.parts}
+        optimisers = [
+            torch.optim.Adam(part, lr=self.lr[name], betas=schedule.betas, fused=True)
+            for name, part in self.parts.items()
+        ]
+        if schedule.compile:
+            from torch._functorch import config
+
+            config.donated_buffer = False  # `update` goes through one graph once for each part
+            for network in (
+                part
+                for child in raw.children()
+                for part in (child if isinstance(child, torch.nn.ModuleList) else [child])
+            ):
+                network.compile()
+        self.module = raw
+        self.model, *optimisers = self.fabric.setup(raw, *optimisers)
+        self.optimisers = dict(zip(self.parts, optimisers))
+
+    def update(self, clip: dict) -> dict[str, float]:
+        """One step of every part on one batch; the parts' losses share one forward pass, so all are differentiated
+        before any weight moves, each with respect to its own part alone."""
+        share = lr_share(self.step, self.schedule.steps, self.schedule.constant_share)
+        with self.fabric.autocast():  # Fabric itself would see to it for `forward` alone
+            losses = self.module.losses(clip)
+        for number, (name, part) in enumerate(self.parts.items()):
+            self.optimisers[name].zero_grad()
+            self.fabric.backward(losses[name], inputs=part, retain_graph=number + 1 < len(self.parts))
+        for name, optimiser in self.optimisers.items():
+            for group in optimiser.param_groups:
+                group["lr"] = self.lr[name] * share
+            optimiser.step()
+        self.step, self.loss = self.step + 1, float(losses["G"].detach())
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def state(self) -> dict:
+        """What a checkpoint holds; loads with weights_only=True."""
+        rng = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        return {
+            "step": self.step,
+            "rows": self.rows,
+            "model": self.model.state_dict(),
+            "rng": rng,
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+        }
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.step, self.rows = state["step"], state["rows"]
+        self.model.load_state_dict(state["model"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        torch.set_rng_state(state["rng"]["cpu"])
+        torch.cuda.set_rng_state_all(state["rng"]["cuda"])
+
+
+def train(params: Params, key: str, root: Path) -> Path:
+    """Train run, forecast or judge `key` and write model.safetensors and curves.csv in its folder, runs/<key> or judges/<key>.
+
+    It starts from the weights of `base`, where the run has one. A checkpoint is left in .cache/runs/<fingerprint>/ every
+    `checkpoint_every` steps and at the end, and taken up again by the next call. A run with several seeds is trained with each in turn.
+    raises    Fault: a base that does not fit, a loss that is not finite, another process that trains the same run
+    """
+    run, weights, rows, states = params.run(key), {}, {}, []
+    store = Store(root / "data" / f"{run.dataset}.zip")
+    with ExitStack() as locks:
+        for number, seed in enumerate(getattr(run, "seeds", [0])):
+            schedule = replace(params.schedules[run.schedule], seed=params.schedules[run.schedule].seed + seed)
+            torch.manual_seed(schedule.seed)
+            model = build_model(params, key, store.facts)
+            base_sha256 = None if run.base == "none" else begin(model, run.base, root)
+            states.append(state := root / ".cache" / "runs" / fingerprint(params, key, store, model, base_sha256, seed))
+            state.mkdir(parents=True, exist_ok=True)
+            try:
+                locks.enter_context(FileLock(state / "lock", timeout=WAIT_S))
+            except Timeout:
+                raise Fault(
+                    f"runs.{key}: another process is training it (it holds {state / 'lock'}); wait for it or end it"
+                ) from None
+            trained_weights, curves = fit(model, schedule, store, key, state / "checkpoint.pt")
+            weights |= {
+                f"seed{seed}/{name}" if number else name: value.contiguous() for name, value in trained_weights.items()
+            }
+            for row in curves:
+                rows.setdefault(row["step"], {}).update(
+                    {
+                        f"seed {seed}: {name}" if number and name != "step" else name: value
+                        for name, value in row.items()
+                    }
+                )
+        out = root / params.folder(key)
+        write_whole(out / "curves.csv", table(list(rows.values())))
+        write_whole(out / "model.safetensors", save(weights))
+    for state in states:
+        shutil.rmtree(state)
+    return out
+
+
+@fixed_threads()
+def fit(model, schedule: parameters.Schedule, store: Store, key: str, checkpoint: Path) -> tuple[dict, list[dict]]:
+    """The loop; returns the weights and the rows of the learning curves."""
+    if not model.parts():
+        return {}, []
+    if said := slow_precision(schedule.precision):
+        say(f"train {key}: {said}")
+    trainer = Trainer(model, schedule)
+    if checkpoint.is_file():
+        trainer.load(checkpoint)
+        say(f"train {key}: going on from step {trainer.step} of {schedule.steps}")
+    windows = Windows(
+        store,
+        n_frames=schedule.n_frames,
+        n_warmup=schedule.n_warmup,
+        batch_size=schedule.batch_size,
+        seed=schedule.seed,
+        double_every=schedule.double_every,
+        drop_parts=schedule.drop_parts,
+        arrays=getattr(model, "READS", None),
+    )
+    sums, n = {}, 0
+    for step in progress(
+        range(trainer.step, schedule.steps),
+        f"train {key}",
+        unit="frame",
+        start=trainer.step,
+        scale=schedule.batch_size * schedule.n_frames,
+        note=lambda: f"G {trainer.loss:.2f}",
+    ):
+        now = trainer.update(trainer.fabric.to_device(windows.batch(step)))
+        if bad := [name for name, value in now.items() if not math.isfinite(value)]:
+            raise Fault(
+                f"runs.{key}: loss {bad[0]} is {now[bad[0]]} at step {step}; lower schedules lr or use precision 32-true"
+            )
+        sums, n = {name: sums.get(name, 0.0) + value for name, value in now.items()}, n + 1
+        if trainer.step % schedule.log_every == 0 or trainer.step == schedule.steps:
+            trainer.rows.append({"step": trainer.step} | {name: total / n for name, total in sums.items()})
+            sums, n = {}, 0
+        if trainer.step % schedule.checkpoint_every == 0 or trainer.step == schedule.steps:
+            buffer = io.BytesIO()
+            torch.save(trainer.state(), buffer)
+            write_whole(checkpoint, buffer.getvalue())
+    if hasattr(model, "finish"):
+        model.finish(store)
+    return model.state_dict(), trainer.rows
+
+
+def table(rows: list[dict]) -> bytes:
+    """Rows as CSV: 6 significant digits, so that equal runs give equal bytes."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["step"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+    return text.getvalue().encode()

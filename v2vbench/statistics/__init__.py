@@ -1,0 +1,1 @@
+"""What scores say: intervals, permutation tests, ranking, equivalents, tables and sentences."""
