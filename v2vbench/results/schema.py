@@ -1,6 +1,6 @@
 """The JSON Schema of all files of results, made from their dataclasses.
 
-    python -m v2vbench.results.schema > docs/results.schema.json
+python -m v2vbench.results.schema > docs/results.schema.json
 """
 
 import json
