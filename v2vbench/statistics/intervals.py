@@ -10,7 +10,7 @@ from v2vbench.results.metric import Interval, Score
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number of some clips, and the same without each cluster of clips that are alike (of a map, a video, a person)."""
+    """A number of some clips, and the same without each cluster of clips that are alike (a map, a video, a person)."""
 
     value: float
     replicates: (

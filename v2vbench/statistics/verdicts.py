@@ -59,7 +59,7 @@ def _costs(estimate: Estimate, better: Better) -> np.ndarray:
 
 
 def paired(raw: dict, better: dict[str, Better], reference: str | None) -> dict:
-    """{metric: {run: deltas}} of one table, for `decide`; without runs that lack a value, or values without each cluster.
+    """{metric: {run: deltas}} of one table, for `decide`; without runs that have no value, or no replicates.
 
     raw          {metric: {run: Estimate}}
     better       {metric: better}
@@ -103,7 +103,7 @@ def sign_flip(deltas: np.ndarray, *, n_flips: int, seed: int) -> float:
 
 
 def holm(ps: np.ndarray) -> np.ndarray:
-    """Adjusted p of (m,) tests: where those below alpha are rejected, any error has at most the chance alpha. Holm 1979."""
+    """Adjusted p of (m,) tests; if those below alpha are rejected, any error has at most the chance alpha. Holm 1979."""
     ps, order = np.asarray(ps, float), np.argsort(ps)
     adjusted = np.empty(len(ps))
     adjusted[order] = np.maximum.accumulate(ps[order] * np.arange(len(ps), 0, -1)).clip(max=1)

@@ -236,7 +236,7 @@ def _held_out(pairs: OrderedPairs, folds: dict[str, np.ndarray], settings: WinSe
 
 
 def _right(speaks: np.ndarray, outcome: np.ndarray) -> np.ndarray:
-    """1 where what speaks for the first (above 0) or second agrees with the outcome, 0 where not; a half if undecided."""
+    """1 where what speaks for the first (above 0) or second agrees with the outcome, 0 where not; else a half."""
     return 0.5 + np.sign(speaks) * (outcome - 0.5)
 
 
