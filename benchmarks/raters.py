@@ -1,6 +1,6 @@
-"""Raters who do not exist: votes of known strengths, to test the ranking and to plan a study. All they give is marked as simulated.
+"""Raters who do not exist: votes of known strengths, to test the ranking and to plan a study of people.
 
-The study of people will call this to plan how many raters it asks; no stage does yet.
+All they give is marked as simulated. `python -m benchmarks.raters` prints how many votes a study needs.
 """
 
 from itertools import combinations
@@ -140,3 +140,21 @@ def study_power(
         "alone": sign_test_power(share, len(votes), confidence=confidence),
         "share": float(np.mean(found)),
     }
+
+
+def main() -> None:
+    """Print how many votes tell a share from a half, alone and from raters and clips that differ."""
+    print("Votes with which a two-sided sign test at 5 % tells a share from a half, 80 % power:")
+    for share in (0.60, 0.67, 0.75, 0.87):
+        print(f"  {share:.2f}  {votes_needed(share, power=0.8, confidence=0.95, most=1000)} independent votes")
+    print("Simulated studies of 24 clips, each rater sees 12; clips and raters differ by 0.5 in log odds:")
+    for n_raters in (5, 10, 20):
+        study = study_power(
+            0.67, n_clips=24, n_raters=n_raters, clips_each=12, tie=0, side=0, lapse=0.05,
+            clip_effect=0.5, rater_effect=0.5, n_studies=200, confidence=0.95, seed=0,
+        )  # fmt: skip
+        print(f"  {n_raters} raters, {study['n_votes']} votes: power {study['power']:.2f} at a share of 0.67")
+
+
+if __name__ == "__main__":
+    main()
