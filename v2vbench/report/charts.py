@@ -37,7 +37,7 @@ class Curve:
 def intervals(
     title: str, rows: list[tuple[Method, Interval | None]], real: Interval | None, better: Better, decimals: int
 ) -> Markup:
-    """One metric, a row a method: its value and interval on a shared axis, and those of the real video behind all rows."""
+    """One metric, a row a method: values and intervals on a shared axis, those of the real video behind all rows."""
     left, top, step = 104, 36, 21
     height, bottom = top + step * len(rows) + 22, top + step * len(rows) - 4
     spread = [end for own in (*(row for _, row in rows), real) if own for end in (own.value, own.low, own.high)]
@@ -161,7 +161,9 @@ def reliability(title: str, bins: list[ReliabilityBin], outcome: str) -> Markup:
             continue
         x, y, share = at_x(own.predicted), at_y(own.observed.value), own.observed
         if share.low is not None and share.high is not None:
-            body.append(Markup(f'<path class="whisker ink" d="M{x:.1f} {at_y(share.low):.1f}V{at_y(share.high):.1f}"/>'))
+            body.append(
+                Markup(f'<path class="whisker ink" d="M{x:.1f} {at_y(share.low):.1f}V{at_y(share.high):.1f}"/>')
+            )
         body.append(Markup(f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="3.6"/>'))
         words.append(f"{own.predicted:.2f} predicted, {share.value:.2f} observed in {share.n_votes}")
     return drawing(WIDTH, height, f"{title}, share {outcome} by predicted chance", "; ".join(words), body, "panel")

@@ -40,7 +40,7 @@ def _exponent(value: float) -> int:
 
 
 def decimals(intervals: Sequence[Interval]) -> int:
-    """Decimals for a column of numbers: two significant digits of a typical interval, or three of the smallest value."""
+    """Decimals for a column: two significant digits of a typical interval, or three of the smallest value."""
     halves = [
         (own.high - own.low) / 2
         for own in intervals
@@ -67,7 +67,7 @@ def memory(megabytes: float) -> str:
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
 
 
-def count(n: int, word: str, plural: str = "") -> str:
+def counted(n: int, word: str, plural: str = "") -> str:
     """ "1 clip", "12 clips", "12 345 frames"."""
     return f"{n:,}".replace(",", "\u202f") + f" {word if n == 1 else plural or f'{word}s'}"
 

@@ -49,7 +49,7 @@ class Inputs:
 
     @cached_property
     def method_numbers(self) -> dict[str, int]:
-        """The number of each method, by title: it stands for one colour, marker and dash, the same on every data set."""
+        """The number of each method, by title: one colour, marker and dash, the same on every data set."""
         titles = [self.comparison.runs[run].title for run in ordered(self.comparison.runs, self.params.runs)]
         for future in self.futures:
             for group in future.groups.values():

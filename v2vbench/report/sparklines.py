@@ -61,7 +61,9 @@ def strip(title: str, lines: list[Curve], n_frames: int, first: int) -> Markup:
     for line, own in zip(lines, values):
         path = "L".join(f"{(first + i + 0.5) * step:.1f} {at_y(value):.1f}" for i, value in enumerate(own))
         number = line.method.number
-        body.append(Markup('<g class="{}"><path class="line" d="M{}"{}/></g>').format(style(number), path, dash(number)))
+        body.append(
+            Markup('<g class="{}"><path class="line" d="M{}"{}/></g>').format(style(number), path, dash(number))
+        )
     body.append(Markup(f'<path class="playhead" d="M{step / 2:.2f} 0V{height}"/>'))
     more = f' preserveAspectRatio="none" data-step="{step:.4f}"'
     return drawing(width, height, title, "; ".join(ends), body, "strip", more)

@@ -1,4 +1,4 @@
-"""The parts of a chart as inline SVG: text stays text, and colours are CSS variables, so a chart serves light, dark and print."""
+"""The parts of a chart as inline SVG: text stays text, and colours are CSS variables for light, dark and print."""
 
 import math
 from collections.abc import Iterable, Sequence
