@@ -58,7 +58,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class TrainedModel:
     """Something trained that makes no video of its own: a predictor of the source, a line of `forecasts`, or a judge, of `judges`."""
 
     title: str  # its name in tables
@@ -70,7 +70,7 @@ class Forecast:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(Forecast):
+class Run(TrainedModel):
     """One trained and scored method that makes video; one line of `runs`."""
 
     first_frames: str  # the model's first past: real, self, a run that needs none, or none at all
@@ -133,7 +133,7 @@ class Params:
     styles: dict
     report: dict
 
-    def run(self, key: str) -> Forecast:
+    def run(self, key: str) -> TrainedModel:
         """The line `key` of `runs`, `forecasts` or `judges`: what is trained."""
         return choose(self.runs | self.forecasts | self.judges, key, "runs, forecasts and judges")
 
@@ -175,9 +175,9 @@ def typed(content, file: str) -> Params:
     params = bind(Params, content, file)
     lines = {
         "schedules": Schedule,
-        "judges": Forecast,
+        "judges": TrainedModel,
         "runs": Run,
-        "forecasts": Forecast,
+        "forecasts": TrainedModel,
         "predictions": Prediction,
         "styles": Style,
     }

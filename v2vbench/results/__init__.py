@@ -1,4 +1,4 @@
-"""What the pipeline writes: a frozen dataclass for each JSON file below metrics/, every field with its meaning and unit.
+"""What the pipeline writes: a frozen dataclass for each JSON file below metrics/, its fields with meaning and unit.
 
 | file | class | written by |
 |---|---|---|
@@ -11,6 +11,6 @@ Each is read with `load` and written with `save`, and gives a tidy pandas table 
 
     RunScores.load(RunScores.path(root, "freedoom_vid2vid")).frame()
 
-A file names its schema. docs/results.schema.json is the JSON Schema of all of them (`python -m v2vbench.results.schema`).
+A file names its schema; docs/results.schema.json is the JSON Schema of all (`python -m v2vbench.results.schema`).
 Classes are imported from their modules: what depends on one file does not depend on the shape of the others.
 """
