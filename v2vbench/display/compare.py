@@ -15,7 +15,7 @@ def scores(result: Comparison, dataset: str, group: str) -> HTML:
     rows = []
     for metric in compared.metrics.values():
         primary = " (primary)" if metric.primary else ""
-        row = {
+        row: dict[str, str | float | None] = {
             "metric": ", ".join(filter(None, (metric.title, metric.unit))) + primary,
             "heading": metric.heading,
             "better": DIRECTIONS[metric.better],
