@@ -44,10 +44,13 @@ def digests(files: Iterable[str]) -> dict[str, str]:
     return dict(sorted(closure.items()))
 
 
-@functools.cache
 def _file(path: str) -> tuple[str, tuple[str, ...]]:
     """The digest of one file, and the files of the package that it names."""
-    content = (PACKAGE / path).read_bytes()
+    return _digest(path, (PACKAGE / path).read_bytes())
+
+
+@functools.cache
+def _digest(path: str, content: bytes) -> tuple[str, tuple[str, ...]]:
     if not path.endswith(".py"):
         return hashlib.sha256(content).hexdigest(), tuple(_data_files(path, content.decode(errors="replace")))
     tree = ast.parse(content)

@@ -65,9 +65,11 @@ def code(params: Params) -> dict[str, tuple[list[str], dict]]:
         found[f"future/{key}"] = ["stages/future.py", *models, *files], values
     for key, line in params.styles.items():
         found[f"styles/{key}"] = ["stages/restyle.py", *_rollout(params, line.video)], {}
-    files, values = scoring(params, params.metrics)
-    runs = {"runs": {key: run.dataset for key, run in params.runs.items()}}
-    found["compare"] = ["stages/compare.py", *files], values | runs
+    # Scores are compared by what a metric's file says of it, such as its heading; the features and judges are not asked again.
+    files = [_metric(params, label) for label in params.metrics]
+    values = {f"metrics.{label}": line for label, line in params.metrics.items()}
+    values |= {f"{of}.{key}.dataset": line.dataset for of in ("judges", "runs") for key, line in getattr(params, of).items()}
+    found["compare"] = ["stages/compare.py", *files], values
     shown = [params.report["players_by"]] if params.report.get("players_by") in params.metrics else []
     sections = {section: _sha256(value) for section, value in asdict(params).items()}
     found["report"] = ["report/__init__.py", *data_files(PACKAGE / "report"), *scoring(params, shown)[0]], sections
@@ -130,7 +132,7 @@ def scoring(params: Params, labels: Iterable[str]) -> tuple[list[str], dict]:
     for label in labels:
         line = params.metrics[label] or {}
         values[f"metrics.{label}"] = line
-        files.append(_member("metrics", line.get("metric", label), f"metrics.{label}"))
+        files.append(_metric(params, label))
         if "features" in line:
             features = choose(params.features, line["features"], f"metrics.{label}.features")
             values[f"features.{line['features']}"] = features
@@ -140,6 +142,10 @@ def scoring(params: Params, labels: Iterable[str]) -> tuple[list[str], dict]:
             values[f"judges.{line['judge']}"] = {"dataset": judge.dataset, "model": judge.model, "kwargs": judge.kwargs}
             files.append(_model(params, line["judge"]))
     return list(dict.fromkeys(files)), dict(sorted(values.items()))
+
+
+def _metric(params: Params, label: str) -> str:
+    return _member("metrics", (params.metrics[label] or {}).get("metric", label), f"metrics.{label}")
 
 
 def _rollout(params: Params, key: str) -> list[str]:

@@ -151,7 +151,9 @@ def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
 
     found = {}
     for stage, entries in changed.items():
-        found[stage] = []
+        found[stage] = [] if stage in ran_with else ["it has not run yet"]
+        if found[stage]:
+            continue
         for entry in entries:
             if isinstance(entry, str):  # "changed command"
                 found[stage].append(entry)
