@@ -331,7 +331,7 @@ def test_vid2vid_has_the_references_size(changes, counts):
     """And its settings are told from the shapes alone."""
     kwargs = (
         imports.VIDEO
-        | imports.JUDGES
+        | imports.DISCRIMINATOR
         | dict(
             n_past=2,
             n_filters=128,
@@ -410,7 +410,7 @@ def test_single_images_have_the_references_size(n_labels, changes, counts):
     """And their settings are told from the shapes alone."""
     kwargs = (
         imports.LOSSES
-        | imports.JUDGES
+        | imports.DISCRIMINATOR
         | dict(
             n_blocks=9,
             n_local=0,

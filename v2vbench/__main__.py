@@ -1,12 +1,10 @@
 """The command `v2vbench`: what dvc.yaml calls, and the few things a person types."""
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
 from v2vbench import __version__
-from v2vbench.files import write_whole
 from v2vbench.params import Fault, load, root
 
 
@@ -64,25 +62,6 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def use(suite: str, force: bool, folder: Path) -> None:
-    """Copy a suite to params.yaml; raises Fault where that would lose changes or the suite is not sound."""
-    path, target = folder / "suites" / f"{suite}.yaml", folder / "params.yaml"
-    if not path.is_file():
-        there = ", ".join(sorted(other.stem for other in path.parent.glob("*.yaml")))
-        raise Fault(f"use: no suite {suite!r} in suites; there are {there or 'none'}")
-    load(path)
-    own = target.read_bytes() not in [other.read_bytes() for other in path.parent.glob("*.yaml")]
-    git = subprocess.run(
-        ["git", "diff", "--quiet", "HEAD", "--", target.name], check=False, cwd=folder, capture_output=True
-    )
-    if own and git.returncode and not force:
-        raise Fault(
-            "use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them"
-        )
-    write_whole(target, path.read_bytes())
-    print(f"params.yaml is now the suite {suite}; `make repro` runs it")
-
-
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 1 after one line on stderr. Imports wait for their verb, so that each starts at once."""
     args = parser().parse_args(argv)
@@ -114,24 +93,26 @@ def main(argv: list[str] | None = None) -> int:
 
             digests.write_inputs(load(folder / "params.yaml"), args.name, folder)
         elif args.verb == "repro":
-            from v2vbench.runner.check import checked
+            from v2vbench.runner.check import load_checked
             from v2vbench.runner.repro import n_jobs, repro
 
-            checked(folder)
+            load_checked(folder)
             repro(folder, args.jobs or n_jobs(), dry=args.dry)
         elif args.verb == "report":
             from v2vbench.report import write
 
             write(load(folder / "params.yaml"), folder)
         elif args.verb == "check":
-            from v2vbench.runner.check import checked, slow_precision
+            from v2vbench.runner.check import load_checked, slow_precision
 
-            params = checked(folder)
+            params = load_checked(folder)
             n = len(params.datasets)
             print(f"params.yaml is sound: suite {params.suite}, {n} data set{'s' * (n > 1)}, {len(params.runs)} runs")
             if said := slow_precision(params):
                 print(f"params.yaml: {said}")
         elif args.verb == "use":
+            from v2vbench.runner.suites import use
+
             use(args.suite, args.force, folder)
         elif args.verb == "import-checkpoint":
             from v2vbench.reference.checkpoints import bring

@@ -1,15 +1,17 @@
 """params.yaml to typed arguments. The signature of the thing being called is the schema."""
 
 import inspect
+import re
 import sys
 import types
 import typing
+import warnings
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated
 
 from ruamel.yaml import YAML  # YAML 1.2 as DVC reads it: 1e-4 is a float here and a string in YAML 1.1
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 
 from v2vbench import find
 
@@ -58,7 +60,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class TrainedModel:
     """Something trained that makes no video of its own: a predictor of the source, a line of `forecasts`, or a judge, of `judges`."""
 
     title: str  # its name in tables
@@ -70,7 +72,7 @@ class Forecast:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(Forecast):
+class Run(TrainedModel):
     """One trained and scored method that makes video; one line of `runs`."""
 
     first_frames: str  # the model's first past: real, self, a run that needs none, or none at all
@@ -133,7 +135,7 @@ class Params:
     styles: dict
     report: dict
 
-    def run(self, key: str) -> Forecast:
+    def run(self, key: str) -> TrainedModel:
         """The line `key` of `runs`, `forecasts` or `judges`: what is trained."""
         return choose(self.runs | self.forecasts | self.judges, key, "runs, forecasts and judges")
 
@@ -153,31 +155,47 @@ def root() -> Path:
 def load(path: Path | None = None) -> Params:
     """Read and bind params.yaml (or `path`); raises Fault with the path to the line."""
     path = Path(path or root() / "params.yaml")
+    return typed(parse(read(path), path.name), path.name)
+
+
+def read(path: Path) -> str:
+    """The text of a file; raises Fault where it cannot be read."""
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Fault(f"{path}: {error}") from None
+
+
+def parse(text: str, file: str):
+    """What a YAML text says; raises Fault with the number of the line where it is not YAML."""
+    try:
+        with warnings.catch_warnings(action="error", category=ReusedAnchorWarning):
+            return YAML(typ="safe", pure=True).load(text)
+    except ReusedAnchorWarning as warning:
+        name, line = re.search(r"anchor ('.*?')[\s\S]*line (\d+)", str(warning)).groups()
+        raise Fault(f"{file}:{line}: found duplicate anchor {shorten(name)}") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{path.name}:{mark.line + 1}" if mark else path.name
+        where = f"{file}:{mark.line + 1}" if mark else file
         raise Fault(f"{where}: {shorten(getattr(error, 'problem', None) or str(error).splitlines()[0], 200)}") from None
     except RecursionError:
-        raise Fault(f"{path.name}: nested too deep to be read") from None
+        raise Fault(f"{file}: nested too deep to be read") from None
     except ValueError as error:  # a 13th month, a number of more than 4,300 digits
-        raise Fault(f"{path.name}: {shorten(str(error), 200)}") from None
-    return typed(content, path.name)
+        raise Fault(f"{file}: {shorten(str(error), 200)}") from None
 
 
 def typed(content, file: str) -> Params:
     """The parsed content of `file` bound to its types; raises Fault with the path to the line."""
     if not isinstance(content, dict):
         raise Fault(f"{file}: expected a mapping of sections, got {type(content).__name__}")
+    if "extends" in content:
+        raise Fault(f"{file}: extends is for suites; `v2vbench use NAME` writes suites/NAME.yaml whole as params.yaml")
     params = bind(Params, content, file)
     lines = {
         "schedules": Schedule,
-        "judges": Forecast,
+        "judges": TrainedModel,
         "runs": Run,
-        "forecasts": Forecast,
+        "forecasts": TrainedModel,
         "predictions": Prediction,
         "styles": Style,
     }
@@ -257,14 +275,18 @@ def coerce(value, hint, where: str):
     """`value` as `hint`, or a Fault. int to float and list to tuple are the only conversions. Numbers are finite, and integers fit the
     64 bits of NumPy and torch."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if isinstance(value, dict) and (kinds := [arg for arg in args if isinstance(arg, type) and is_dataclass(arg)]):
-        return bind(kinds[0], value, where)  # "none" | settings: what is wrong in the settings is said
     if origin is Annotated:
-        value, bounds = coerce(value, args[0], where), args[1]
-        if not bounds.low <= value <= bounds.high:
-            raise Fault(f"{where}: {brief(value)} is out of range; it goes from {bounds.low} to {bounds.high}")
+        value = coerce(value, args[0], where)
+        for bounds in (note for note in args[1:] if isinstance(note, Range)):  # other notes say what it means
+            if not bounds.low <= value <= bounds.high:
+                raise Fault(f"{where}: {brief(value)} is out of range; it goes from {bounds.low} to {bounds.high}")
         return value
     if origin in (typing.Union, types.UnionType):
+        kinds = [arg for arg in args if arg is not types.NoneType]
+        if isinstance(value, dict):
+            kinds = [arg for arg in kinds if is_dataclass(arg)] or kinds
+        if value is not None and len(kinds) == 1:
+            return coerce(value, kinds[0], where)  # x | None, or "none" | settings: what is wrong in it is said
         for arg in args:
             try:
                 return coerce(value, arg, where)

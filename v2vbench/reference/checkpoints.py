@@ -18,15 +18,29 @@ from v2vbench.clips.store import Facts, Store
 from v2vbench.files import write_json, write_whole
 from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, bind, choose, load, member
 from v2vbench.reference.names import renamed
-from v2vbench.runner.check import names
+from v2vbench.runner.check import check_references
 
 State = dict[str, torch.Tensor]
 
 # What weights do not tell is as the reference code has it by default, and is written into params.yaml, where it can be changed.
-SCHEDULE = (
-    "imported: {seed: 0, steps: 0, batch_size: 1, n_frames: 3, n_warmup: 0, double_every: 0, drop_parts: 0, lr: 2e-4, lr_d: 2e-4, "
-    "betas: [0.5, 0.999], constant_share: 0.5, precision: 32-true, compile: false, log_every: 10, checkpoint_every: 100}\n"
-)
+SCHEDULE = """\
+imported:
+  seed: 0
+  steps: 0
+  batch_size: 1
+  n_frames: 3
+  n_warmup: 0
+  double_every: 0
+  drop_parts: 0
+  lr: 2e-4
+  lr_d: 2e-4
+  betas: [0.5, 0.999]
+  constant_share: 0.5
+  precision: 32-true
+  compile: false
+  log_every: 10
+  checkpoint_every: 100
+"""
 LOSSES = dict(w_feature=10, w_pixel=0, w_perceptual=0, perceptual="none")
 VIDEO = dict(
     n_frozen_steps=0,
@@ -45,7 +59,7 @@ VIDEO = dict(
     **LOSSES,
 )
 STYLES = dict(mixture="kmeans", n_components=10, min_px=1, seed=0)
-JUDGES = dict(n_scales=2, n_filters_d=64, n_layers_d=3)
+DISCRIMINATOR = dict(n_scales=2, n_filters_d=64, n_layers_d=3)
 N_TEMPORAL, N_LOCAL = 2, 3  # temporal scales; residual blocks of a finer spatial scale
 
 
@@ -120,10 +134,10 @@ def norm(state: State) -> str:
     return "batch" if any(key.endswith(".weight") and value.ndim == 1 for key, value in state.items()) else "instance"
 
 
-def judges(nets: dict[str, State], files: dict[str, Path]) -> dict:
+def discriminator_kwargs(nets: dict[str, State], files: dict[str, Path]) -> dict:
     """The discriminators' settings."""
     if "D" not in nets:
-        return JUDGES
+        return DISCRIMINATOR
     places = [
         tuple(map(int, match.groups()))
         for key in nets["D"]
@@ -159,7 +173,7 @@ def video(nets: dict[str, State], files: dict[str, Path]) -> tuple[dict, int]:
         norm=norm(G),
         with_flow="model_final_flow.1.weight" in G,
         n_scales_temporal=n_temporal,
-        **judges(nets, files),
+        **discriminator_kwargs(nets, files),
         **VIDEO,
     ), n_source
 
@@ -192,7 +206,7 @@ def image(nets: dict[str, State], files: dict[str, Path]) -> tuple[dict, int]:
         styles=styles,
         styles_at="bottleneck" if at_bottleneck else "input",
         norm=norm(G),
-        **judges(nets, files),
+        **discriminator_kwargs(nets, files),
         **LOSSES,
     ), stem.shape[1] - (len(encoder[-1]) if "E" in nets else 0)
 
@@ -303,7 +317,9 @@ def bring(path: Path, name: str, root: Path, *, dataset: str, epoch: str, foregr
     try:
         new_file.write_bytes(with_run(file.read_bytes().decode(), name, line, params).encode())
         new = load(new_file)
-        names(new, file.name, {folder.name, *(other.parent.name for other in root.glob("runs/*/imported.json"))})
+        check_references(
+            new, file.name, {folder.name, *(other.parent.name for other in root.glob("runs/*/imported.json"))}
+        )
         if replace(new, schedules={}) != replace(params, schedules={}, runs=params.runs | {name: Run(**line)}):
             raise Fault(
                 "params.yaml: its runs are not plain lines, so none can be added without a change to something else"
