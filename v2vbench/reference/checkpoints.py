@@ -45,7 +45,7 @@ VIDEO = dict(
     **LOSSES,
 )
 STYLES = dict(mixture="kmeans", n_components=10, min_px=1, seed=0)
-JUDGES = dict(n_scales=2, n_filters_d=64, n_layers_d=3)
+DISCRIMINATOR_KWARGS = dict(n_scales=2, n_filters_d=64, n_layers_d=3)
 N_TEMPORAL, N_LOCAL = 2, 3  # temporal scales; residual blocks of a finer spatial scale
 
 
@@ -120,10 +120,10 @@ def norm(state: State) -> str:
     return "batch" if any(key.endswith(".weight") and value.ndim == 1 for key, value in state.items()) else "instance"
 
 
-def judges(nets: dict[str, State], files: dict[str, Path]) -> dict:
+def discriminator_kwargs(nets: dict[str, State], files: dict[str, Path]) -> dict:
     """The discriminators' settings."""
     if "D" not in nets:
-        return JUDGES
+        return DISCRIMINATOR_KWARGS
     places = [
         tuple(map(int, match.groups()))
         for key in nets["D"]
@@ -159,7 +159,7 @@ def video(nets: dict[str, State], files: dict[str, Path]) -> tuple[dict, int]:
         norm=norm(G),
         with_flow="model_final_flow.1.weight" in G,
         n_scales_temporal=n_temporal,
-        **judges(nets, files),
+        **discriminator_kwargs(nets, files),
         **VIDEO,
     ), n_source
 
@@ -192,7 +192,7 @@ def image(nets: dict[str, State], files: dict[str, Path]) -> tuple[dict, int]:
         styles=styles,
         styles_at="bottleneck" if at_bottleneck else "input",
         norm=norm(G),
-        **judges(nets, files),
+        **discriminator_kwargs(nets, files),
         **LOSSES,
     ), stem.shape[1] - (len(encoder[-1]) if "E" in nets else 0)
 
