@@ -15,13 +15,14 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load, save
 
+from v2vbench import models
 from v2vbench import params as parameters
 from v2vbench.clips import flow, tensors, windows
 from v2vbench.clips import store as clip_store
 from v2vbench.clips.store import Store
 from v2vbench.clips.windows import Windows
 from v2vbench.files import write_whole
-from v2vbench.models import _blocks, _composite, _image, _source, _unet
+from v2vbench.models import Trainable, _blocks, _composite, _image, _source, _temporal, _unet
 from v2vbench.models import _losses as losses
 from v2vbench.models import _styles as styles
 from v2vbench.parallel import fixed_threads
@@ -33,7 +34,7 @@ from v2vbench.stages._weights import build_model, of_seed
 WAIT_S = 60  # for another process that trains the same run to end
 
 
-def begin(model: torch.nn.Module, base: str, root: Path) -> str:
+def begin(model: Trainable, base: str, root: Path) -> str:
     """Give a model the weights in runs/<base>/model.safetensors to start from; returns their sha256.
 
     raises    Fault where they are missing or do not fit, or the model starts from nothing else
@@ -45,18 +46,19 @@ def begin(model: torch.nn.Module, base: str, root: Path) -> str:
         )
     content = path.read_bytes()
     try:
-        getattr(model, "begin", model.load_state_dict)(of_seed(load(content)))
+        model.begin(of_seed(load(content)))
     except Exception as error:  # safetensors and torch each raise kinds of their own
         raise Fault(f"{path}: does not fit: {' '.join(str(error).split())[:300]}") from None
     return hashlib.sha256(content).hexdigest()
 
 
 def fingerprint(
-    params: Params, key: str, store: Store, model: torch.nn.Module, base_sha256: str | None, seed: int = 0
+    params: Params, key: str, store: Store, model: Trainable, base_sha256: str | None, seed: int = 0
 ) -> str:
     """Names the resumable state of a training: a hash of everything that determines its weights, `seed` of the run's `seeds` among them."""
     run, own = params.run(key), [inspect.getmodule(type(model)), inspect.getmodule(fingerprint)]
-    code = [clip_store, tensors, windows, flow, losses, styles, _blocks, _composite, _image, _source, _unet, *own]
+    code = [clip_store, tensors, windows, flow, losses, styles, models]
+    code += [_blocks, _composite, _image, _source, _temporal, _unet, *own]
     content = [
         run.dataset,
         run.model,
@@ -81,7 +83,7 @@ def lr_share(step: int, steps: int, constant_share: float) -> float:
 class Trainer:
     """A model, its optimisers and how far they are: all that a checkpoint must carry."""
 
-    def __init__(self, model: torch.nn.Module, schedule: parameters.Schedule):
+    def __init__(self, model: Trainable, schedule: parameters.Schedule):
         import lightning_fabric  # 3 s, which a stage that trains nothing is spared
 
         self.fabric = lightning_fabric.Fabric(accelerator="auto", devices=1, precision=schedule.precision)
@@ -206,7 +208,7 @@ def fit(model, schedule: parameters.Schedule, store: Store, key: str, checkpoint
         seed=schedule.seed,
         double_every=schedule.double_every,
         drop_parts=schedule.drop_parts,
-        arrays=getattr(model, "READS", None),
+        arrays=model.READS,
     )
     sums, n = {}, 0
     for step in progress(
@@ -230,8 +232,7 @@ def fit(model, schedule: parameters.Schedule, store: Store, key: str, checkpoint
             buffer = io.BytesIO()
             torch.save(trainer.state(), buffer)
             write_whole(checkpoint, buffer.getvalue())
-    if hasattr(model, "finish"):
-        model.finish(store)
+    model.finish(store)
     return model.state_dict(), trainer.rows
 
 
