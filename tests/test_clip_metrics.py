@@ -304,7 +304,7 @@ def test_identity_without_dlib_is_refused(monkeypatch):
 @pytest.mark.weights
 def test_identity_of_carphone():
     if weights.find("dlib_faces") is None:
-        pytest.skip(weights.absent(["dlib_faces"]))
+        pytest.skip(weights.why_absent(["dlib_faces"]))
     from v2vbench.datasets import carphone
 
     real = to_image(carphone.video()[90::8])
@@ -345,7 +345,7 @@ def test_vmaf_is_given_the_luma_of_coded_video_and_the_real_one_first(monkeypatc
 @pytest.mark.weights
 def test_vmaf_falls_with_damage_and_is_the_packages(world):
     if weights.find("vmaf") is None:
-        pytest.skip(weights.absent(["vmaf"]))
+        pytest.skip(weights.why_absent(["vmaf"]))
     import vmaf_torch
 
     real = world["real"]

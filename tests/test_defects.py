@@ -158,9 +158,9 @@ def test_7_a_base_is_called_by_one_name_wherever_it_is_meant(store_path, store, 
     with pytest.raises(
         Fault, match="runs.label2city_512.base: no 'label2city_256_g1'; there are label2city_256, label2city_512"
     ):
-        check.names(chain("label2city_256_g1"), "params.yaml")
+        check.check_references(chain("label2city_256_g1"), "params.yaml")
     right = chain("label2city_256")
-    check.names(right, "params.yaml")
+    check.check_references(right, "params.yaml")
     for key in right.runs:
         train.train(right, key, tmp_path)
     clip = {name: value[None] for name, value in to_tensors(store.read("slide-4")).items()}

@@ -375,7 +375,7 @@ def test_a_pooled_metric_has_one_score_a_set_and_leaves_out_clusters(tmp_path, s
     from sklearn.metrics import jaccard_score
 
     root = project(tmp_path, store, lambda frames: frames // 2)
-    judge = params.Forecast(
+    judge = params.TrainedModel(
         title="reader", dataset="sliding", model="segmenter", schedule="none", base="none", kwargs={}
     )
     own = replace(

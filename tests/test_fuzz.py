@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from v2vbench import params
 from v2vbench.params import Fault
-from v2vbench.runner.check import names, signatures
+from v2vbench.runner.check import check_references, check_signatures
 
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "tests/tiny.yaml", *sorted((ROOT / "suites").glob("*.yaml"))]
@@ -100,8 +100,8 @@ def verdict(content) -> str:
     """What is wrong with the content of a file, or "" where nothing is."""
     try:
         own = params.typed(content, "params.yaml")
-        names(own, "params.yaml")
-        signatures(own, "params.yaml")
+        check_references(own, "params.yaml")
+        check_signatures(own, "params.yaml")
     except Fault as fault:
         return str(fault)
     return ""

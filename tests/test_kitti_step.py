@@ -180,7 +180,7 @@ def test_no_network(tmp_path, monkeypatch):
 def test_suite():
     """Every line of the suite binds, and the split is the published one: 12 drives and 9."""
     suite = params.load(Path(__file__).parents[1] / "suites/kitti_step.yaml")
-    check.names(suite, "kitti_step.yaml")
-    check.signatures(suite, "kitti_step.yaml")
+    check.check_references(suite, "kitti_step.yaml")
+    check.check_signatures(suite, "kitti_step.yaml")
     line = suite.datasets["kitti_step"]
     assert (len(line["train"]), len(line["val"])) == (12, 9) and sorted(line["train"] + line["val"]) == list(range(21))

@@ -50,7 +50,7 @@ def test_contract_of_every_file(name):
     names = {n: p.kind for n, p in inspect.signature(module.compute).parameters.items()}
     inputs = tuple(n for n, kind in names.items() if kind is not inspect.Parameter.KEYWORD_ONLY)
     assert inputs == SET_INPUTS or set(inputs) <= SIMPLE | {"keypoints", "judge"} and "fake" in inputs
-    assert inputs != SET_INPUTS or ("features" in names and module.MIN_CLIPS >= 1 and module.MIN_ROWS >= 1)
+    assert inputs != SET_INPUTS or ("features" in names and module.MIN_CLUSTERS >= 1 and module.MIN_ROWS >= 1)
     assert name in {metric.module.__name__.rsplit(".")[-1] for metric in ALL}, "no line of params.yaml uses it"
 
 

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from test_models import SMALL
 
 from v2vbench.params import Fault, Run, Schedule, load
-from v2vbench.runner.check import checked, names, signatures
+from v2vbench.runner.check import check_references, check_signatures, load_checked
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests/tiny.yaml"
@@ -36,8 +36,8 @@ def write(folder: Path, changes: dict) -> Path:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_line_binds(path):
     params = load(path)
-    names(params, path.name)
-    signatures(params, path.name)
+    check_references(params, path.name)
+    check_signatures(params, path.name)
     assert params.runs and params.datasets and params.about.endswith(".")
     assert path.parent.name != "suites" or params.suite == path.stem
 
@@ -291,7 +291,7 @@ WRONG = {
 def test_a_wrong_line_is_named(tmp_path, changes, says):
     path = write(tmp_path, changes)
     with pytest.raises(Fault, match=re.escape(says)) as fault:
-        checked(tmp_path)
+        load_checked(tmp_path)
     assert str(fault.value).startswith(path.name) and "\n" not in str(fault.value)
     assert not (tmp_path / ".cache/checked").exists()
 
@@ -342,27 +342,27 @@ def test_what_json_has_no_word_for(tmp_path, line, instead, says):
 
 def test_what_has_passed_is_not_imported_again(tmp_path, monkeypatch):
     path = write(tmp_path, {})
-    checked(tmp_path)
-    monkeypatch.setattr("v2vbench.runner.check.signatures", lambda *_: pytest.fail("held against the code again"))
-    checked(tmp_path)
+    load_checked(tmp_path)
+    monkeypatch.setattr("v2vbench.runner.check.check_signatures", lambda *_: pytest.fail("held against the code again"))
+    load_checked(tmp_path)
     path.write_text(path.read_text() + "\n")
     with pytest.raises(pytest.fail.Exception):
-        checked(tmp_path)
+        load_checked(tmp_path)
 
 
 def test_a_checkpoint_from_elsewhere_is_a_base(tmp_path):
     """Known by what its import has left in runs/; of any data set, under any name but the words for no run."""
     write(tmp_path, {"runs.vid2vid.base": "theirs", "runs.copy_last.first_frames": "theirs"})
     with pytest.raises(Fault, match="runs.vid2vid.base: no 'theirs'; there are vid2vid,"):
-        checked(tmp_path)
+        load_checked(tmp_path)
     (tmp_path / "runs/theirs").mkdir(parents=True)
     (tmp_path / "runs/theirs/imported.json").write_text("{}")
-    assert checked(tmp_path).runs["vid2vid"].base == "theirs"
+    assert load_checked(tmp_path).runs["vid2vid"].base == "theirs"
     (tmp_path / "runs/theirs").rename(tmp_path / "runs/real")
     with pytest.raises(Fault, match="a run cannot be called real"):
-        checked(tmp_path)
+        load_checked(tmp_path)
 
 
 def test_a_covst_with_a_base_binds(tmp_path):
     write(tmp_path, {"runs.covst": COVST | dict(base="vid2vid")})
-    assert checked(tmp_path).runs["covst"].base == "vid2vid"
+    assert load_checked(tmp_path).runs["covst"].base == "vid2vid"

@@ -323,13 +323,13 @@ def test_what_is_refused(name):
 def test_how_few_clips_have_a_value():
     (x, clips), (y, _) = rows(), rows(seed=1)
     for name, (module, _) in SETS.items():
-        for n_clips in {1, 2, module.MIN_CLIPS - 1, module.MIN_CLIPS} - {0}:
-            few = clips < n_clips
-            if n_clips >= module.MIN_CLIPS:
+        for n_clusters in {1, 2, module.MIN_CLUSTERS - 1, module.MIN_CLUSTERS} - {0}:
+            few = clips < n_clusters
+            if n_clusters >= module.MIN_CLUSTERS:
                 assert np.isfinite(distance(name, x[few], y[few], clips[few]))
             else:
                 with pytest.raises(
-                    ValueError, match=f"rows of {n_clips} clusters; it takes 2 rows of {module.MIN_CLIPS} cluster"
+                    ValueError, match=f"rows of {n_clusters} clusters; it takes 2 rows of {module.MIN_CLUSTERS} cluster"
                 ):
                     distance(name, x[few], y[few], clips[few])
     one_row_left = np.array([0, 0, 0, 1])

@@ -21,7 +21,7 @@ from v2vbench.clips.store import Store, write_store
 from v2vbench.clips.tensors import to_pixels, to_tensors
 from v2vbench.clips.windows import Windows
 from v2vbench.parallel import fixed_threads
-from v2vbench.params import Fault, Forecast, Params, Run, Schedule
+from v2vbench.params import Fault, Params, Run, Schedule, TrainedModel
 from v2vbench.stages import synthesize, train
 from v2vbench.stages._weights import build_model, of_seed, trained_model
 
@@ -69,7 +69,7 @@ def project(store_path, root, *, model="vid2vid", first_frames="real", **schedul
         calibration={},
         preference={},
         runs={"x": Run(model=model, first_frames=first_frames, seeds=[0], kwargs=TINY[model], **LINES)},
-        forecasts={"f": Forecast(model="forecast", kwargs=SMALL["forecast"], **LINES)},
+        forecasts={"f": TrainedModel(model="forecast", kwargs=SMALL["forecast"], **LINES)},
         predictions={},
         styles={},
         report={},

@@ -194,9 +194,9 @@ def test_other_weights_are_refused(here, name, monkeypatch, tmp_path):
     key, images = extractor.weights[0], torch.zeros(1, extractor.snippet[0], 3, *[extractor.resize[1]] * 2)
     monkeypatch.setenv("V2VBENCH_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    assert fault(extractor.extract, images) == weights.absent([key]) and f"weights absent: {key} (" in weights.absent(
+    assert fault(extractor.extract, images) == weights.why_absent(
         [key]
-    )
+    ) and f"weights absent: {key} (" in weights.why_absent([key])
     for content, message in (
         ({"another": torch.zeros(1)}, "not the weights of"),
         ([torch.zeros(1)], "not a file of weights"),
@@ -475,7 +475,7 @@ def test_a_clip_through_the_cache(here, tmp_path):
 @pytest.mark.weights
 def test_the_two_ports_of_tf_hubs_network_agree():
     """With the real files: our network with VideoGPT's numbers gives nearly the logits of StyleGAN-V's file."""
-    if line := weights.absent(["i3d_tfhub", "i3d_videogpt"]):
+    if line := weights.why_absent(["i3d_tfhub", "i3d_videogpt"]):
         pytest.skip(line)
     whole = I3D | {"output": "logits", "n_frames": 16, "px": 224}
     images = snippets(make(i3d, **whole | {"weights": "videogpt"}), 4)

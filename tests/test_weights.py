@@ -67,7 +67,7 @@ def test_fetch_brings_what_is_absent(table, tmp_path, capsys):
     assert weights.find("prefix") == hub and not (weights.cache() / FILES["prefix"]).exists()
     for name in ("whole", "unknown"):
         assert weights.path(name) == weights.cache() / FILES[name] and weights.path(name).read_bytes() == BODIES[name]
-    assert weights.manifest() == SHA256 and weights.absent(FILES) is None
+    assert weights.manifest() == SHA256 and weights.why_absent(FILES) is None
     assert os.listdir(weights.cache() / "downloads") == []
     asked = len(table.seen)
     weights.fetch()
@@ -101,7 +101,7 @@ def test_one_failure_does_not_stop_the_others(table, capsys):
     message = fault(weights.fetch, ["whole", "prefix"])
     assert "1 failed (whole)" in message and "V2VBENCH_MIRROR" in message
     assert [line for line in capsys.readouterr().err.splitlines() if "404" in line and "whole.pth" in line]
-    assert weights.absent(["prefix"]) is None and weights.find("whole") is None
+    assert weights.why_absent(["prefix"]) is None and weights.find("whole") is None
     table.plan = ["404", "404"]
     assert "2 failed (whole, unknown)" in fault(weights.fetch)
 
@@ -139,16 +139,18 @@ def test_where_files_are_looked_for(table, tmp_path, monkeypatch):
 
 
 def test_absent_is_one_line(table, tmp_path):
-    assert weights.absent([]) is None
-    assert weights.absent(["whole"]) == "weights absent: whole (whole.pth, 0 MB): `v2vbench fetch weights` brings it"
-    line = weights.absent(["whole", "prefix"])
+    assert weights.why_absent([]) is None
+    assert (
+        weights.why_absent(["whole"]) == "weights absent: whole (whole.pth, 0 MB): `v2vbench fetch weights` brings it"
+    )
+    line = weights.why_absent(["whole", "prefix"])
     assert (
         line
         == f"weights absent: whole (whole.pth, 0 MB), prefix ({FILES['prefix']}, 0 MB): `v2vbench fetch weights` brings them"
     )
     put(weights.cache(), "prefix")
     for call in (weights.path, weights.sha256, weights.load):
-        assert fault(call, "whole") == weights.absent(["prefix", "whole"])
+        assert fault(call, "whole") == weights.why_absent(["prefix", "whole"])
     for call in (weights.find, weights.path, weights.sha256):
         assert "no 'nothing'; there are whole, prefix, unknown" in fault(call, "nothing")
     assert "no 'nothing'" in fault(weights.fetch, ["whole", "nothing"]) and table.seen == []
@@ -161,7 +163,7 @@ def test_another_file_is_a_fault_and_not_absence(table, name, capsys):
         weights.path,
         weights.sha256,
         weights.load,
-        lambda name: weights.absent([name]),
+        lambda name: weights.why_absent([name]),
         lambda name: weights.manifest(),
     )
     for call in calls:
@@ -223,14 +225,14 @@ def test_a_cache_that_cannot_be_written(table, tmp_path, monkeypatch, capsys):
     put(tmp_path / "torch/hub/checkpoints", "unknown")
     (tmp_path / "cache").write_text("a file in the way, for root may write everywhere")
     for _ in range(2):
-        assert weights.manifest() == {"unknown": SHA256["unknown"]} and weights.absent(["whole"])
+        assert weights.manifest() == {"unknown": SHA256["unknown"]} and weights.why_absent(["whole"])
     assert "1 failed (whole)" in fault(weights.fetch, ["whole"])
     told = [line for line in capsys.readouterr().err.splitlines() if "XDG_CACHE_HOME" in line]
     assert len(told) == 1 and str(weights.cache()) in told[0] and table.seen == []
     with monkeypatch.context() as patch:
         for variable in ("HOME", "TORCH_HOME", "XDG_CACHE_HOME"):
             patch.delenv(variable, raising=False)
-        assert len(weights.folders()) == 2 and weights.absent(["whole"])
+        assert len(weights.folders()) == 2 and weights.why_absent(["whole"])
 
 
 def test_packages_are_found_without_being_imported(table, tmp_path, monkeypatch, capsys):
@@ -245,8 +247,8 @@ def test_packages_are_found_without_being_imported(table, tmp_path, monkeypatch,
     monkeypatch.setitem(weights.TABLE, "faces", wanted)
     monkeypatch.syspath_prepend(tmp_path / "site")
     line = "weights absent: faces (packages made_up_models and made_up_net, 9 MB): `pip install made-up`"
-    assert weights.absent(["faces"]) == fault(weights.path, "faces") == line
-    assert weights.absent(["whole", "faces"]).endswith(
+    assert weights.why_absent(["faces"]) == fault(weights.path, "faces") == line
+    assert weights.why_absent(["whole", "faces"]).endswith(
         "): `v2vbench fetch weights` brings them, and `pip install made-up`"
     )
     weights.fetch()  # told, no failure; asked for by name, one
@@ -255,7 +257,7 @@ def test_packages_are_found_without_being_imported(table, tmp_path, monkeypatch,
     for file in ("made_up_models/__init__.py", "made_up_net.py"):
         put(tmp_path / "site", "whole", b"raise SystemExit('imported')", file)
     put(tmp_path / "site/made_up_models", "whole", b"a", "data/a.dat")
-    assert weights.absent(["faces"])  # a file is missing still
+    assert weights.why_absent(["faces"])  # a file is missing still
     put(tmp_path / "site/made_up_models", "whole", b"b", "data/b.dat")
     importlib.invalidate_caches()
     assert weights.path("faces") == tmp_path / "site/made_up_models" and "made_up_models" not in sys.modules
@@ -305,15 +307,15 @@ def test_published_files_are_there():
 def test_what_lies_on_a_machine_is_not_used_unnoted(tmp_path, monkeypatch):
     """A file of torch.hub's would otherwise fill a column of one user and not of another, and DVC would call both up to date."""
     monkeypatch.setenv("V2VBENCH_WEIGHTS", str(tmp_path))
-    assert weights.unusable([], tmp_path) is None
-    assert weights.unusable(["i3d_videogpt"], tmp_path).startswith("weights absent: i3d_videogpt (")
+    assert weights.why_unusable([], tmp_path) is None
+    assert weights.why_unusable(["i3d_videogpt"], tmp_path).startswith("weights absent: i3d_videogpt (")
     (tmp_path / "i3d_pretrained_400.pt").write_bytes(b"any bytes: no hash of it is known")
     says = "weights not listed: i3d_videogpt, here but not in weights.json: `v2vbench fetch weights` takes note"
-    assert weights.unusable(["i3d_videogpt"], tmp_path) == says
+    assert weights.why_unusable(["i3d_videogpt"], tmp_path) == says
     weights.write_manifest(tmp_path)
-    assert weights.unusable(["i3d_videogpt"], tmp_path) is None
+    assert weights.why_unusable(["i3d_videogpt"], tmp_path) is None
     (tmp_path / "i3d_pretrained_400.pt").write_bytes(b"other bytes")
-    assert weights.unusable(["i3d_videogpt"], tmp_path) == says
+    assert weights.why_unusable(["i3d_videogpt"], tmp_path) == says
     (tmp_path / "weights.json").write_text("{")
     with pytest.raises(Fault, match="weights.json: not whole"):
-        weights.unusable(["i3d_videogpt"], tmp_path)
+        weights.why_unusable(["i3d_videogpt"], tmp_path)

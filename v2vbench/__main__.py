@@ -103,19 +103,19 @@ def main(argv: list[str] | None = None) -> int:
             if not args.strip:
                 notebook.nothing(folder)
         elif args.verb == "repro":
-            from v2vbench.runner.check import checked
+            from v2vbench.runner.check import load_checked
             from v2vbench.runner.repro import n_jobs, repro
 
-            checked(folder)
+            load_checked(folder)
             repro(folder, args.jobs or n_jobs())
         elif args.verb == "report":
             from v2vbench.report import write
 
             write(load(folder / "params.yaml"), folder)
         elif args.verb == "check":
-            from v2vbench.runner.check import checked, slow_precision
+            from v2vbench.runner.check import load_checked, slow_precision
 
-            params = checked(folder)
+            params = load_checked(folder)
             n = len(params.datasets)
             print(f"params.yaml is sound: suite {params.suite}, {n} data set{'s' * (n > 1)}, {len(params.runs)} runs")
             if said := slow_precision(params):

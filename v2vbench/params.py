@@ -58,7 +58,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class TrainedModel:
     """Something trained that makes no video of its own: a predictor of the source, a line of `forecasts`, or a judge, of `judges`."""
 
     title: str  # its name in tables
@@ -70,7 +70,7 @@ class Forecast:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(Forecast):
+class Run(TrainedModel):
     """One trained and scored method that makes video; one line of `runs`."""
 
     first_frames: str  # the model's first past: real, self, a run that needs none, or none at all
@@ -133,7 +133,7 @@ class Params:
     styles: dict
     report: dict
 
-    def run(self, key: str) -> Forecast:
+    def run(self, key: str) -> TrainedModel:
         """The line `key` of `runs`, `forecasts` or `judges`: what is trained."""
         return choose(self.runs | self.forecasts | self.judges, key, "runs, forecasts and judges")
 
@@ -175,9 +175,9 @@ def typed(content, file: str) -> Params:
     params = bind(Params, content, file)
     lines = {
         "schedules": Schedule,
-        "judges": Forecast,
+        "judges": TrainedModel,
         "runs": Run,
-        "forecasts": Forecast,
+        "forecasts": TrainedModel,
         "predictions": Prediction,
         "styles": Style,
     }
@@ -257,14 +257,18 @@ def coerce(value, hint, where: str):
     """`value` as `hint`, or a Fault. int to float and list to tuple are the only conversions. Numbers are finite, and integers fit the
     64 bits of NumPy and torch."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if isinstance(value, dict) and (kinds := [arg for arg in args if isinstance(arg, type) and is_dataclass(arg)]):
-        return bind(kinds[0], value, where)  # "none" | settings: what is wrong in the settings is said
     if origin is Annotated:
-        value, bounds = coerce(value, args[0], where), args[1]
-        if not bounds.low <= value <= bounds.high:
-            raise Fault(f"{where}: {brief(value)} is out of range; it goes from {bounds.low} to {bounds.high}")
+        value = coerce(value, args[0], where)
+        for bounds in (note for note in args[1:] if isinstance(note, Range)):  # other notes say what it means
+            if not bounds.low <= value <= bounds.high:
+                raise Fault(f"{where}: {brief(value)} is out of range; it goes from {bounds.low} to {bounds.high}")
         return value
     if origin in (typing.Union, types.UnionType):
+        kinds = [arg for arg in args if arg is not types.NoneType]
+        if isinstance(value, dict):
+            kinds = [arg for arg in kinds if is_dataclass(arg)] or kinds
+        if value is not None and len(kinds) == 1:
+            return coerce(value, kinds[0], where)  # x | None, or "none" | settings: what is wrong in it is said
         for arg in args:
             try:
                 return coerce(value, arg, where)

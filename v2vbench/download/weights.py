@@ -32,7 +32,7 @@ class Weights:
     others: tuple[str, ...] = ()  # names under which others publish the same bytes
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         return f"{self.file}, {self.mb:.0f} MB"
 
 
@@ -48,7 +48,7 @@ class Package:
     use: str
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         return f"packages {' and '.join(self.needs)}, {self.mb:.0f} MB"
 
 
@@ -212,12 +212,12 @@ def find(name: str) -> Path | None:
 
 def path(name: str) -> Path:
     """The file of `name`, its hash checked; raises Fault where it is absent or another file."""
-    if (line := absent([name])) is not None:
+    if (line := why_absent([name])) is not None:
         raise Fault(line)
     return find(name)
 
 
-def absent(names: Iterable[str]) -> str | None:
+def why_absent(names: Iterable[str]) -> str | None:
     """One line that says which of `names` are missing and what brings them, or None; raises Fault where one is another file."""
     missing = {
         name: TABLE[name] for name in names if find(name) is None or not sha256(name)
@@ -230,7 +230,7 @@ def absent(names: Iterable[str]) -> str | None:
             for wanted in missing.values()
         )
     )
-    told = ", ".join(f"{name} ({wanted.told})" for name, wanted in missing.items())
+    told = ", ".join(f"{name} ({wanted.description})" for name, wanted in missing.items())
     return f"weights absent: {told}: {', and '.join(cures)}" if missing else None
 
 
@@ -238,7 +238,7 @@ def sha256(name: str) -> str:
     """Of the file of `name`; of a package one of all its files. Raises Fault where it is absent or not what TABLE says."""
     wanted, found = choose(TABLE, name, "weights"), find(name)
     if found is None:
-        raise Fault(absent([name]))
+        raise Fault(why_absent([name]))
     if isinstance(wanted, Package):
         return hashlib.sha256(
             "".join(f"{_sha256(found / file)} {file}\n" for file in wanted.files).encode()
@@ -272,7 +272,7 @@ def write_manifest(root: Path) -> None:
     write_json(Path(root) / "weights.json", manifest())
 
 
-def noted(root: Path) -> dict[str, str]:
+def read_manifest(root: Path) -> dict[str, str]:
     """The manifest that the project has; {} where it has none. Raises Fault where it is broken."""
     path = Path(root) / "weights.json"
     try:
@@ -281,14 +281,14 @@ def noted(root: Path) -> dict[str, str]:
         raise Fault(f"{path}: not whole ({error}); {FETCH} writes it anew") from None
 
 
-def unusable(names: Iterable[str], root: Path) -> str | None:
+def why_unusable(names: Iterable[str], root: Path) -> str | None:
     """One line that says why a result of the project may not rest on these, or None.
 
     They are absent, or the manifest does not list them as they are: what merely lies on a machine must not change a result unseen.
     """
-    if line := absent(names):
+    if line := why_absent(names):
         return line
-    listed = noted(root)
+    listed = read_manifest(root)
     unlisted = [name for name in names if listed.get(name) != sha256(name)]
     return (
         f"weights not listed: {', '.join(unlisted)}, here but not in weights.json: {FETCH} takes note"
@@ -307,7 +307,7 @@ def fetch(names: Iterable[str] | None = None) -> None:
     files = {name: entry for name, entry in wanted.items() if isinstance(entry, Weights)}
     missing = {name: entry for name, entry in files.items() if find(name) is None}
     for name, entry in missing.items():
-        say(f"{name}: {entry.told}, {entry.licence}; for {entry.use}")
+        say(f"{name}: {entry.description}, {entry.licence}; for {entry.use}")
     say(
         f"fetch weights: {len(missing)} of {len(files)} to bring, {sum(entry.mb for entry in missing.values()):.0f} MB, to {cache()}"
     )
@@ -319,7 +319,7 @@ def fetch(names: Iterable[str] | None = None) -> None:
             elif find(name) is not None:
                 sha256(name)
             elif names is None:
-                say(f"{absent([name])}, if you want it")  # a package that was not asked for by name is no failure
+                say(f"{why_absent([name])}, if you want it")  # a package that was not asked for by name is no failure
             else:
                 path(name)
         except Fault as error:

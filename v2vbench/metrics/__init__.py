@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from v2vbench.params import Fault, Forecast, Params, brief, check, choose, member
+from v2vbench.params import Fault, Params, TrainedModel, brief, check, choose, member
 
 SET_INPUTS = ("fake_features", "real_features", "clusters")
 
@@ -73,7 +73,7 @@ def inputs(function) -> tuple[str, ...]:
     return tuple(name for name, p in inspect.signature(function).parameters.items() if p.kind is not p.KEYWORD_ONLY)
 
 
-def resolve(lines: dict, judges: dict[str, Forecast] | None = None, file: str = "metrics") -> list[Metric]:
+def resolve(lines: dict, judges: dict[str, TrainedModel] | None = None, file: str = "metrics") -> list[Metric]:
     """The lines of `metrics` of params.yaml, bound to their files; raises Fault with the path to the line.
 
     judges    lines of `judges`, which metrics may name

@@ -15,7 +15,7 @@ one_thread = ThreadpoolController().wrap(limits=1, user_api="blas")  # no bit de
 
 
 def checked(
-    fake_features, real_features, clusters, min_clips: int
+    fake_features, real_features, clusters, min_clusters: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rows as float64, the clusters there are, in order, and the place of each row's cluster among them, (n,).
 
@@ -37,9 +37,9 @@ def checked(
                 f"the {name} features of cluster {clusters[bad[0]]} are not finite, in row {bad[0]} of {len(rows)}"
             )
     names, owner = np.unique(clusters, return_inverse=True)
-    if len(fake) < 2 or len(names) < min_clips:
+    if len(fake) < 2 or len(names) < min_clusters:
         raise ValueError(
-            f"{len(fake)} rows of {len(names)} clusters; it takes 2 rows of {min_clips} cluster{'s' * (min_clips > 1)}"
+            f"{len(fake)} rows of {len(names)} clusters; it takes 2 rows of {min_clusters} cluster{'s' * (min_clusters > 1)}"
         )
     return fake, real, names, owner
 

@@ -8,7 +8,7 @@ from v2vbench.metrics._sets import Frechet, checked, one_thread
 
 TITLE, UNIT, BETTER, HEADING = "{frechet}", "", "lower", "realism"
 PROTOCOL = "{frechet_id}/1:{rows}:cov({divisor}):rank-safe"
-MIN_CLIPS, MIN_ROWS = 1, 2  # below which there is no value
+MIN_CLUSTERS, MIN_ROWS = 1, 2  # below which there is no value
 VERDICTS = False  # its bias depends on the width of a method's video: see docs/protocols.md, Verdicts
 
 
@@ -48,5 +48,5 @@ def leave_one_out(
 
 
 def _prepared(fake_features, real_features, clusters, divisor: str) -> Frechet:
-    fake, real, _, owner = checked(fake_features, real_features, clusters, MIN_CLIPS)
+    fake, real, _, owner = checked(fake_features, real_features, clusters, MIN_CLUSTERS)
     return Frechet(fake, real, owner, divisor)

@@ -9,7 +9,7 @@ from v2vbench.metrics._sets import Blocks, checked, one_thread
 TITLE, UNIT, BETTER, HEADING = "{pairs_word}{kernel}", "×10⁻³", "lower", "realism"
 PROTOCOL = "{kernel_id}/1:{rows}:(x.y/D+1)^3:pairs-{pairs}"
 WORDS = {"pairs": {"other-clusters": "cluster-blocked ", "all": ""}}  # the plain name is the published statistic's
-MIN_CLIPS, MIN_ROWS = 2, 2  # below which there is no value
+MIN_CLUSTERS, MIN_ROWS = 2, 2  # below which there is no value
 
 
 @one_thread
@@ -53,7 +53,7 @@ def leave_one_out(
 
 
 def _blocks(fake_features, real_features, clusters, pairs: str) -> Blocks:
-    x, y, _, owner = checked(fake_features, real_features, clusters, MIN_CLIPS)
+    x, y, _, owner = checked(fake_features, real_features, clusters, MIN_CLUSTERS)
 
     def kernel(a, b):
         base = a @ b.T / a.shape[1] + 1

@@ -10,7 +10,7 @@ from v2vbench.params import Range
 TITLE, UNIT, BETTER, HEADING = "{statistic_word}{mmd}, σ {sigma:g}", "×10⁻³", "lower", "realism"
 PROTOCOL = "{mmd_id}/2:{rows}:unit-length:sigma{sigma:g}:{statistic}"
 WORDS = {"statistic": {"u": "cluster-blocked ", "v": ""}}
-MIN_CLIPS, MIN_ROWS = 2, 2  # below which there is no value
+MIN_CLUSTERS, MIN_ROWS = 2, 2  # below which there is no value
 
 
 @one_thread
@@ -53,7 +53,7 @@ def leave_one_out(
 
 
 def _blocks(fake_features, real_features, clusters, sigma: float, statistic: str) -> Blocks:
-    *sets, names, owner = checked(fake_features, real_features, clusters, MIN_CLIPS)
+    *sets, names, owner = checked(fake_features, real_features, clusters, MIN_CLUSTERS)
     lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in sets]
     if len(bad := np.flatnonzero((lengths[0] == 0) | (lengths[1] == 0))):
         raise ValueError(

@@ -18,7 +18,7 @@ from v2vbench.clips.store import Facts, Store
 from v2vbench.files import write_json, write_whole
 from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, bind, choose, load, member
 from v2vbench.reference.names import renamed
-from v2vbench.runner.check import names
+from v2vbench.runner.check import check_references
 
 State = dict[str, torch.Tensor]
 
@@ -45,7 +45,7 @@ VIDEO = dict(
     **LOSSES,
 )
 STYLES = dict(mixture="kmeans", n_components=10, min_px=1, seed=0)
-DISCRIMINATOR_KWARGS = dict(n_scales=2, n_filters_d=64, n_layers_d=3)
+DISCRIMINATOR = dict(n_scales=2, n_filters_d=64, n_layers_d=3)
 N_TEMPORAL, N_LOCAL = 2, 3  # temporal scales; residual blocks of a finer spatial scale
 
 
@@ -123,7 +123,7 @@ def norm(state: State) -> str:
 def discriminator_kwargs(nets: dict[str, State], files: dict[str, Path]) -> dict:
     """The discriminators' settings."""
     if "D" not in nets:
-        return DISCRIMINATOR_KWARGS
+        return DISCRIMINATOR
     places = [
         tuple(map(int, match.groups()))
         for key in nets["D"]
@@ -303,7 +303,9 @@ def bring(path: Path, name: str, root: Path, *, dataset: str, epoch: str, foregr
     try:
         new_file.write_bytes(with_run(file.read_bytes().decode(), name, line, params).encode())
         new = load(new_file)
-        names(new, file.name, {folder.name, *(other.parent.name for other in root.glob("runs/*/imported.json"))})
+        check_references(
+            new, file.name, {folder.name, *(other.parent.name for other in root.glob("runs/*/imported.json"))}
+        )
         if replace(new, schedules={}) != replace(params, schedules={}, runs=params.runs | {name: Run(**line)}):
             raise Fault(
                 "params.yaml: its runs are not plain lines, so none can be added without a change to something else"

@@ -10,7 +10,7 @@ from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, bind, brief, check
 N_KEY = 100  # characters of a key; a file name has 255, and other words in it
 
 
-def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
+def check_references(params: Params, file: str, imported: Iterable[str] = ()) -> None:
     """What a line refers to is there. Raises Fault with the path to the first line that refers to nothing.
 
     imported    checkpoints that `v2vbench import-checkpoint` has put into runs/
@@ -89,7 +89,7 @@ def names(params: Params, file: str, imported: Iterable[str] = ()) -> None:
         raise Fault(f"{file}: protocol.primary: {brief(primary)} is not three to five metrics, each once")
 
 
-def signatures(params: Params, file: str) -> None:
+def check_signatures(params: Params, file: str) -> None:
     """Each line binds to the signature it is for. Raises Fault with the path to the first value that does not; imports every member."""
     from v2vbench import metrics, models
     from v2vbench.extractors import resolve
@@ -159,15 +159,15 @@ def slow_precision(params: Params) -> str:
     return said and f"schedules {shorten(', '.join(asking), 200)}: {said}"
 
 
-def checked(root: Path) -> Params:
+def load_checked(root: Path) -> Params:
     """The parameters, loaded and held against the code; what has passed is not held against it again until a byte of
     params.yaml or of the package changes, since that imports every model."""
     params, passed = load(root / "params.yaml"), root / ".cache" / "checked"
-    names(params, "params.yaml", {path.parent.name for path in root.glob("runs/*/imported.json")})
+    check_references(params, "params.yaml", {path.parent.name for path in root.glob("runs/*/imported.json")})
     files = [root / "params.yaml", *sorted(Path(__file__).parents[1].rglob("*.py"))]
     state = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     if not passed.is_file() or passed.read_text() != state:
-        signatures(params, "params.yaml")
+        check_signatures(params, "params.yaml")
         passed.parent.mkdir(exist_ok=True)
         passed.write_text(state)
     return params

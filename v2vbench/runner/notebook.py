@@ -28,7 +28,7 @@ from traitlets.config import Config
 
 from v2vbench.files import write_whole
 from v2vbench.params import NO_RUN, SLUG, Fault, choose
-from v2vbench.runner.check import checked
+from v2vbench.runner.check import load_checked
 from v2vbench.runner.kernel import die_with_parent
 
 METADATA = {
@@ -119,7 +119,7 @@ def run(stage: str, key: str, root: Path) -> None:
     raises    Fault, one line, whatever goes wrong in it; what it had shown until then is in .cache/notebooks/<stage>-<key>.ipynb
     """
     began, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
-    checked(root)
+    load_checked(root)
     if not re.fullmatch(SLUG, key):
         raise Fault(f"run {stage} {key!r}: a key is made of a-z, 0-9, _ and -")
     path = choose(

@@ -52,7 +52,7 @@ class Scorer:
             elif metric.judge:
                 names = {"judge": f"{metric.judge}@{hashlib.sha256(judges[metric.judge].read_bytes()).hexdigest()[:8]}"}
             self.about[metric.label] = metric.about(names)
-            if absent := weights.unusable(needs, root):
+            if absent := weights.why_unusable(needs, root):
                 self.absent[metric.label] = absent
         self.present = [metric for metric in self.metrics if metric.label not in self.absent]
         used = {metric.settings["features"] for metric in self.present if metric.kind == "set"}
@@ -224,11 +224,12 @@ def set_summary(metric: Metric, scores: list[dict], where: str, clusters: list[s
             raise Fault(f"metrics.{metric.label}: {where}: {value} from {int(keep.sum())} rows of {kind}")
         return value
 
-    if n_clusters < module.MIN_CLIPS or len(owner) < module.MIN_ROWS:
-        note = f"{len(owner)} rows of {n_clusters} clusters; it takes {module.MIN_ROWS} rows of {module.MIN_CLIPS} clusters"
+    if n_clusters < module.MIN_CLUSTERS or len(owner) < module.MIN_ROWS:
+        needed = f"{module.MIN_ROWS} rows of {module.MIN_CLUSTERS} clusters"
+        note = f"{len(owner)} rows of {n_clusters} clusters; it takes {needed}"
         return about | {"value": None, "leave_one_out": [], "note": note}
     without = [owner != cluster for cluster in range(n_clusters)]
-    enough = n_clusters > module.MIN_CLIPS and min(keep.sum() for keep in without) >= module.MIN_ROWS
+    enough = n_clusters > module.MIN_CLUSTERS and min(keep.sum() for keep in without) >= module.MIN_ROWS
     value = distance(owner >= 0)
     if not enough:
         return about | {"value": value, "leave_one_out": []}
