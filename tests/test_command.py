@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from v2vbench.__main__ import main
+from v2vbench.params import load
 from v2vbench.runner import doctor
 from v2vbench.stages import _precision
 
@@ -40,6 +41,17 @@ def test_use_replaces_what_git_has_and_refuses_what_it_has_not(root, capsys):
     (root / "suites/small.yaml").write_text("suite: small\n")
     assert main(["use", "small"]) == 1 and "small.yaml: missing about, protocol" in capsys.readouterr().err
     assert "about: Nothing" in (root / "params.yaml").read_text()
+
+
+def test_use_writes_a_suite_whole_that_extends_another(root):
+    own = "extends: small\nsuite: wide\nreport:\n  extends: small\n  crf: 30   # small files\n"
+    (root / "suites/wide.yaml").write_text(own)
+    assert main(["use", "wide"]) == 0
+    params = load(root / "params.yaml")
+    assert params.suite == "wide"
+    assert params.report == load(root / "suites/small.yaml").report | {"crf": 30}
+    assert "  crf: 30   # small files\n" in (root / "params.yaml").read_text()
+    assert main(["use", "small"]) == 0  # what a suite holds is not lost, though git does not have it
 
 
 def test_check_says_what_it_found(root, capsys):

@@ -16,6 +16,7 @@ from v2vbench.clips.store import Store
 from v2vbench.datasets import kitti_step
 from v2vbench.download import archives as fetch
 from v2vbench.runner import check
+from v2vbench.runner.suites import load_suite
 
 H, W, SIZE = 24, 72, (16, 48)  # scale 2/3; the label map is made of 12 px squares
 DRIVES = {"train": {0: 7, 4: 3}, "val": {2: 6}}  # split: {drive: frames}
@@ -179,7 +180,7 @@ def test_no_network(tmp_path, monkeypatch):
 
 def test_suite():
     """Every line of the suite binds, and the split is the published one: 12 drives and 9."""
-    suite = params.load(Path(__file__).parents[1] / "suites/kitti_step.yaml")
+    suite = load_suite(Path(__file__).parents[1] / "suites/kitti_step.yaml")
     check.check_references(suite, "kitti_step.yaml")
     check.check_signatures(suite, "kitti_step.yaml")
     line = suite.datasets["kitti_step"]

@@ -11,6 +11,7 @@ from test_models import SMALL
 
 from v2vbench.params import Fault, Run, Schedule, load
 from v2vbench.runner.check import check_references, check_signatures, load_checked
+from v2vbench.runner.suites import load_suite
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests/tiny.yaml"
@@ -35,7 +36,7 @@ def write(folder: Path, changes: dict) -> Path:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_line_binds(path):
-    params = load(path)
+    params = load_suite(path)
     check_references(params, path.name)
     check_signatures(params, path.name)
     assert params.runs and params.datasets and params.about.endswith(".")
@@ -301,6 +302,7 @@ def test_a_wrong_line_is_named(tmp_path, changes, says):
     [
         ("suite: a\nsuite: b\n", 'params.yaml:2: found duplicate key "suite"'),
         ("suite: [a\n", "params.yaml:2: "),
+        ("suite: &x a\nabout: &x b\n", "params.yaml:2: found duplicate anchor 'x'"),
         ("suite: 2026-11-22\nabout: a\n", "params.yaml"),
         ("- a\n", "params.yaml: expected a mapping of sections, got list"),
         ("", "params.yaml: expected a mapping of sections, got NoneType"),
@@ -328,9 +330,9 @@ def test_a_file_that_is_none_is_one_line(tmp_path, text, says):
             "about: 2026-11-22",
             "params.yaml.about: datetime.date(2026, 11, 22) is not str",
         ),
-        ("lr: 2e-4,", "lr: .nan,", "schedules.few.lr: nan is out of range; it must be a finite number"),
-        ("lr: 2e-4,", "lr: .inf,", "schedules.few.lr: inf is out of range"),
-        ("lr: 2e-4,", "lr: 2e-4, lr: 1e-4,", 'found duplicate key "lr"'),
+        ("lr: 2e-4\n", "lr: .nan\n", "schedules.few.lr: nan is out of range; it must be a finite number"),
+        ("lr: 2e-4\n", "lr: .inf\n", "schedules.few.lr: inf is out of range"),
+        ("lr: 2e-4\n", "lr: 2e-4\n    lr: 1e-4\n", 'found duplicate key "lr"'),
     ],
 )
 def test_what_json_has_no_word_for(tmp_path, line, instead, says):

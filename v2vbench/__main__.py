@@ -1,12 +1,10 @@
 """The command `v2vbench`: what dvc.yaml calls, and the few things a person types."""
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
 from v2vbench import __version__
-from v2vbench.files import write_whole
 from v2vbench.params import Fault, load, root
 
 
@@ -58,25 +56,6 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def use(suite: str, force: bool, folder: Path) -> None:
-    """Copy a suite to params.yaml; raises Fault where that would lose changes or the suite is not sound."""
-    path, target = folder / "suites" / f"{suite}.yaml", folder / "params.yaml"
-    if not path.is_file():
-        there = ", ".join(sorted(other.stem for other in path.parent.glob("*.yaml")))
-        raise Fault(f"use: no suite {suite!r} in suites; there are {there or 'none'}")
-    load(path)
-    own = target.read_bytes() not in [other.read_bytes() for other in path.parent.glob("*.yaml")]
-    git = subprocess.run(
-        ["git", "diff", "--quiet", "HEAD", "--", target.name], check=False, cwd=folder, capture_output=True
-    )
-    if own and git.returncode and not force:
-        raise Fault(
-            "use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them"
-        )
-    write_whole(target, path.read_bytes())
-    print(f"params.yaml is now the suite {suite}; `make repro` runs it")
-
-
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 1 after one line on stderr. Imports wait for their verb, so that each starts at once."""
     args = parser().parse_args(argv)
@@ -121,6 +100,8 @@ def main(argv: list[str] | None = None) -> int:
             if said := slow_precision(params):
                 print(f"params.yaml: {said}")
         elif args.verb == "use":
+            from v2vbench.runner.suites import use
+
             use(args.suite, args.force, folder)
         elif args.verb == "import-checkpoint":
             from v2vbench.reference.checkpoints import bring

@@ -1,15 +1,17 @@
 """params.yaml to typed arguments. The signature of the thing being called is the schema."""
 
 import inspect
+import re
 import sys
 import types
 import typing
+import warnings
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated
 
 from ruamel.yaml import YAML  # YAML 1.2 as DVC reads it: 1e-4 is a float here and a string in YAML 1.1
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 
 from v2vbench import find
 
@@ -153,25 +155,41 @@ def root() -> Path:
 def load(path: Path | None = None) -> Params:
     """Read and bind params.yaml (or `path`); raises Fault with the path to the line."""
     path = Path(path or root() / "params.yaml")
+    return typed(parse(read(path), path.name), path.name)
+
+
+def read(path: Path) -> str:
+    """The text of a file; raises Fault where it cannot be read."""
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Fault(f"{path}: {error}") from None
+
+
+def parse(text: str, file: str):
+    """What a YAML text says; raises Fault with the number of the line where it is not YAML."""
+    try:
+        with warnings.catch_warnings(action="error", category=ReusedAnchorWarning):
+            return YAML(typ="safe", pure=True).load(text)
+    except ReusedAnchorWarning as warning:
+        name, line = re.search(r"anchor ('.*?')[\s\S]*line (\d+)", str(warning)).groups()
+        raise Fault(f"{file}:{line}: found duplicate anchor {shorten(name)}") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{path.name}:{mark.line + 1}" if mark else path.name
+        where = f"{file}:{mark.line + 1}" if mark else file
         raise Fault(f"{where}: {shorten(getattr(error, 'problem', None) or str(error).splitlines()[0], 200)}") from None
     except RecursionError:
-        raise Fault(f"{path.name}: nested too deep to be read") from None
+        raise Fault(f"{file}: nested too deep to be read") from None
     except ValueError as error:  # a 13th month, a number of more than 4,300 digits
-        raise Fault(f"{path.name}: {shorten(str(error), 200)}") from None
-    return typed(content, path.name)
+        raise Fault(f"{file}: {shorten(str(error), 200)}") from None
 
 
 def typed(content, file: str) -> Params:
     """The parsed content of `file` bound to its types; raises Fault with the path to the line."""
     if not isinstance(content, dict):
         raise Fault(f"{file}: expected a mapping of sections, got {type(content).__name__}")
+    if "extends" in content:
+        raise Fault(f"{file}: extends is for suites; `v2vbench use NAME` writes suites/NAME.yaml whole as params.yaml")
     params = bind(Params, content, file)
     lines = {
         "schedules": Schedule,

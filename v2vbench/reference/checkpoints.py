@@ -23,10 +23,24 @@ from v2vbench.runner.check import check_references
 State = dict[str, torch.Tensor]
 
 # What weights do not tell is as the reference code has it by default, and is written into params.yaml, where it can be changed.
-SCHEDULE = (
-    "imported: {seed: 0, steps: 0, batch_size: 1, n_frames: 3, n_warmup: 0, double_every: 0, drop_parts: 0, lr: 2e-4, lr_d: 2e-4, "
-    "betas: [0.5, 0.999], constant_share: 0.5, precision: 32-true, compile: false, log_every: 10, checkpoint_every: 100}\n"
-)
+SCHEDULE = """\
+imported:
+  seed: 0
+  steps: 0
+  batch_size: 1
+  n_frames: 3
+  n_warmup: 0
+  double_every: 0
+  drop_parts: 0
+  lr: 2e-4
+  lr_d: 2e-4
+  betas: [0.5, 0.999]
+  constant_share: 0.5
+  precision: 32-true
+  compile: false
+  log_every: 10
+  checkpoint_every: 100
+"""
 LOSSES = dict(w_feature=10, w_pixel=0, w_perceptual=0, perceptual="none")
 VIDEO = dict(
     n_frozen_steps=0,

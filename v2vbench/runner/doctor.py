@@ -13,6 +13,7 @@ import psutil
 
 from v2vbench.download import weights
 from v2vbench.params import Fault, load
+from v2vbench.runner.suites import load_suite
 from v2vbench.stages._precision import bfloat16_gain
 
 GIB = 1 << 30
@@ -130,7 +131,7 @@ def suites(root: Path) -> list[tuple]:
     for path in (root / "params.yaml", *sorted((root / "suites").glob("*.yaml"))):
         name = "params.yaml" if path.parent == root else f"suite {path.stem}"
         try:
-            params = load(path)
+            params = load(path) if path.parent == root else load_suite(path)
             sizes = archives(params.datasets)
             needs = (
                 f"; downloads {len(sizes)} archives, {sum(sizes) / 1e9:.1f} GB"
