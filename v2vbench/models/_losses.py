@@ -95,7 +95,7 @@ def vgg19_features() -> torch.nn.Sequential:
     from torchvision.models import vgg19
 
     try:
-        if reason := weights.unusable(("vgg19",), root()):
+        if reason := weights.why_unusable(("vgg19",), root()):
             raise Fault(reason)
         content = weights.load("vgg19")
     except Fault as error:
