@@ -644,9 +644,9 @@ def video_nets(
             unit=20 * 2**scale,
             local=scale > 0,
         )
-    if judges:
-        nets |= {"D": Judge(n_source + 3, norm=norm, **judges)} | {
-            f"D_T{i}": Judge(13, norm=norm, **judges) for i in range(2)
+    if discriminators:
+        nets |= {"D": Judge(n_source + 3, norm=norm, **discriminators)} | {
+            f"D_T{i}": Judge(13, norm=norm, **discriminators) for i in range(2)
         }
     return {name: jittered(net) for name, net in nets.items()}
 
