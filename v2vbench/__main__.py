@@ -63,12 +63,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 after one line on stderr. Imports wait for their verb, so that each starts at once."""
+    """Returns the exit code: 0, or 1 after one line on stderr. Verbs import what they need, so each starts at once."""
     args = parser().parse_args(argv)
     try:
         folder = root()
         if args.verb in ("run", "sources"):
-            # jsonschema, which nbformat imports, would parse the grammar of addresses: more than a second for every stage.
+            # jsonschema, which nbformat imports, would parse the grammar of addresses: more than a second a stage.
             sys.modules.setdefault("rfc3987_syntax", None)
         if args.verb == "run":
             from v2vbench.runner import notebook
@@ -82,12 +82,12 @@ def main(argv: list[str] | None = None) -> int:
             finally:  # what did arrive counts
                 weights.write_manifest(folder)
         elif args.verb == "sources":
-            from v2vbench.runner import digests, notebook
+            from v2vbench.runner import copies, digests
 
-            notebook.sources(folder, "notebooks" if args.strip else "build/notebooks")
+            copies.write_cleaned(folder, "notebooks" if args.strip else "build/notebooks")
             if not args.strip:
                 digests.write_code(load(folder / "params.yaml"), folder)
-                notebook.write_placeholder_weights(folder)
+                digests.write_placeholder_weights(folder)
         elif args.verb == "inputs":
             from v2vbench.runner import digests
 
