@@ -112,7 +112,7 @@ def _score_videos(
             metrics = summaries(scorer, [of_clip[video] for of_clip in by_clip], scorer.clusters(group), where)
             return {label: metric.fake for label, metric in metrics.items() if metric.fake}
 
-        scores |= zip(part, side_by_side(summary, part))
+        scores |= dict(zip(part, list(side_by_side(summary, part))))
     return scores
 
 
