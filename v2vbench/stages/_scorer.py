@@ -10,7 +10,7 @@ import torch
 from v2vbench.clips.store import Store
 from v2vbench.clips.tensors import to_tensors
 from v2vbench.download import weights
-from v2vbench.extractors import resolve
+from v2vbench.extractors import resolve_all
 from v2vbench.extractors._rows import Rows
 from v2vbench.metrics import Metric, applicable
 from v2vbench.metrics._pooled import pooled
@@ -38,17 +38,17 @@ class Scorer:
     def __init__(self, params: Params, dataset: str, root: Path):
         self.params, self.store = params, Store(root / "data" / f"{dataset}.zip")
         self.metrics = applicable(params, dataset)
-        kinds = resolve(params.features)
+        kinds = resolve_all(params)
         judges = {
             key: root / params.folder(key) / "model.safetensors" for key in {m.judge for m in self.metrics if m.judge}
         }
         self.judges = {key: trained_model(params, key, root, self.store.facts).eval() for key in judges}
         self.absent, self.about = {}, {}
         for metric in self.metrics:
-            names, needs = {}, metric.module.weights(**metric.settings) if hasattr(metric.module, "weights") else ()
+            names, needs = {}, metric.weights
             if metric.kind == "set":
                 kind = choose(kinds, metric.settings["features"], f"metrics.{metric.label}.features")
-                names, needs = kind.names, kind.extractor.weights
+                names, needs = kind.names, (*needs, *kind.extractor.weights)
             elif metric.judge:
                 names = {"judge": f"{metric.judge}@{hashlib.sha256(judges[metric.judge].read_bytes()).hexdigest()[:8]}"}
             self.about[metric.label] = metric.about(names)
@@ -105,7 +105,7 @@ class Scorer:
                 result["real"][metric.label] = self.values(
                     metric, clip | {"fake": clip["real"]}, f"the real {where}"
                 ).numpy()
-            if real and hasattr(metric.module, "floor"):
+            if real and metric.get("floor"):
                 result["floor"][metric.label] = self.values(metric, clip, where, "floor").numpy()
         # The real rows first, so that real frames in a generated video are known.
         result["real"] |= self._rows(arrays["real"], True, where) if side is None else side["rows"]
@@ -157,7 +157,7 @@ class Scorer:
 
         def over_clips(name: str) -> dict:
             values = [score[name][metric.label] for score in scores]
-            return pooled(metric.module.pool, values, clusters) if metric.kind == "pooled" else _over_clips(values)
+            return pooled(metric.get("pool"), values, clusters) if metric.kind == "pooled" else _over_clips(values)
 
         own = over_clips("fake")
         for name in ("real", "floor"):
@@ -200,8 +200,8 @@ def set_summary(metric: Metric, scores: list[dict], where: str, clusters: list[s
 
     A row's owner, of which the metrics leave out pairs, is its cluster: frames of two clips of one map are alike as well.
     """
-    kind, module, names = metric.settings["features"], metric.module, list(dict.fromkeys(clusters))
-    n_clusters = len(names)
+    kind, names = metric.settings["features"], list(dict.fromkeys(clusters))
+    n_clusters, min_clusters, min_rows = len(names), metric.get("MIN_CLUSTERS"), metric.get("MIN_ROWS")
     fake, real = (
         np.concatenate([score[name]["rows", kind] for score in scores]).astype(np.float64) for name in ("fake", "real")
     )
@@ -217,24 +217,24 @@ def set_summary(metric: Metric, scores: list[dict], where: str, clusters: list[s
 
     def distance(keep):
         try:
-            value = module.compute(fake[keep], real[keep], owner[keep], **metric.settings)
+            value = metric.module.compute(fake[keep], real[keep], owner[keep], **metric.settings)
         except ValueError as error:
             raise Fault(f"metrics.{metric.label}: {where}: {error}") from None
         if not np.isfinite(value):
             raise Fault(f"metrics.{metric.label}: {where}: {value} from {int(keep.sum())} rows of {kind}")
         return value
 
-    if n_clusters < module.MIN_CLUSTERS or len(owner) < module.MIN_ROWS:
-        needed = f"{module.MIN_ROWS} rows of {module.MIN_CLUSTERS} clusters"
+    if n_clusters < min_clusters or len(owner) < min_rows:
+        needed = f"{min_rows} rows of {min_clusters} clusters"
         note = f"{len(owner)} rows of {n_clusters} clusters; it takes {needed}"
         return about | {"value": None, "leave_one_out": [], "note": note}
     without = [owner != cluster for cluster in range(n_clusters)]
-    enough = n_clusters > module.MIN_CLUSTERS and min(keep.sum() for keep in without) >= module.MIN_ROWS
+    enough = n_clusters > min_clusters and min(keep.sum() for keep in without) >= min_rows
     value = distance(owner >= 0)
     if not enough:
         return about | {"value": value, "leave_one_out": []}
-    if hasattr(module, "leave_one_out"):
-        replicates = module.leave_one_out(fake, real, owner, **metric.settings).tolist()
+    if leave_one_out := metric.get("leave_one_out"):
+        replicates = leave_one_out(fake, real, owner, **metric.settings).tolist()
         if bad := [cluster for cluster, replicate in enumerate(replicates) if not np.isfinite(replicate)]:
             raise Fault(f"metrics.{metric.label}: {where}: {replicates[bad[0]]} without cluster {names[bad[0]]}")
         return about | {"value": value, "leave_one_out": replicates}

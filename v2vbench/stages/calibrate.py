@@ -233,9 +233,7 @@ def _group(scorer: Scorer, settings: Calibration, group: str, found: dict) -> di
     clips = store.split(group)
     preferred = {
         metric.label: list(
-            dict.fromkeys(
-                name for name in (*getattr(metric.module, "LADDERS", ()), *settings.equivalents) if name in ladders
-            )
+            dict.fromkeys(name for name in (*metric.get("LADDERS"), *settings.equivalents) if name in ladders)
         )
         for metric in scorer.metrics
         if metric.label in untouched

@@ -49,11 +49,8 @@ def of_group(
     metrics        those that are defined on the data set
     """
     protocol, reference = params.protocol, next(iter(scored))
-    first, confidence, modules = (
-        scored[reference],
-        protocol.confidence,
-        {metric.label: metric.module for metric in metrics},
-    )
+    first, confidence = scored[reference], protocol.confidence
+    without_verdicts = {metric.label for metric in metrics if not metric.get("VERDICTS")}
     of_seeds, clusters = estimates(scored), first["clusters"]
     raw = {label: {run: mean_of(own) for run, own in runs.items()} for label, runs in of_seeds.items()}
     controls = {
@@ -65,7 +62,7 @@ def of_group(
         for label in raw
     }
     hidden = {label: _hidden(about, clusters, confidence) for label, about in first["metrics"].items()}
-    mute = {label for label in raw if hidden[label] or not getattr(modules[label], "VERDICTS", True)}
+    mute = {label for label in raw if hidden[label] or label in without_verdicts}
     primary = [label for label in protocol.primary if label in raw]
     families, verdicts = _families(first["metrics"], raw, of_seeds, controls, primary, mute, reference, protocol)
     table = {}
@@ -90,7 +87,7 @@ def of_group(
             "primary": label in primary,
             "absent": about.get("absent"),
             "hidden": hidden[label],
-            "no_verdict": None if getattr(modules[label], "VERDICTS", True) else BIASED,
+            "no_verdict": BIASED if label in without_verdicts else None,
             "sees": (calibration["sees"].get(label) or {}).get("word"),
             "fooled_by": [own["control"] for own in calibration["fooled"].get(label, ())],
             "rows": rows,
