@@ -625,7 +625,9 @@ def jittered(net: nn.Module) -> nn.Module:
     return net
 
 
-def video_nets(n_source, *, n_scales, n, n_down, n_blocks, n_local, n_past, with_front, with_flow, norm, discriminators=None):
+def video_nets(
+    n_source, *, n_scales, n, n_down, n_blocks, n_local, n_past, with_front, with_flow, norm, discriminators=None
+):
     torch.manual_seed(0)
     nets = {}
     for scale in range(n_scales):
@@ -642,9 +644,9 @@ def video_nets(n_source, *, n_scales, n, n_down, n_blocks, n_local, n_past, with
             unit=20 * 2**scale,
             local=scale > 0,
         )
-    if discriminators:
-        nets |= {"D": Judge(n_source + 3, norm=norm, **discriminators)} | {
-            f"D_T{i}": Judge(13, norm=norm, **discriminators) for i in range(2)
+    if judges:
+        nets |= {"D": Judge(n_source + 3, norm=norm, **judges)} | {
+            f"D_T{i}": Judge(13, norm=norm, **judges) for i in range(2)
         }
     return {name: jittered(net) for name, net in nets.items()}
 
@@ -701,7 +703,7 @@ VIDEOS = {
         with_front=True,
         with_flow=False,
         norm=BN,
-        discriminators=dict(n=4, n_scales=3, n_layers=2),
+        judges=dict(n=4, n_scales=3, n_layers=2),
     ),
     "three scales": dict(
         n_scales=3, n=8, n_down=2, n_blocks=4, n_local=2, n_past=2, with_front=True, with_flow=True, norm=BN
@@ -716,7 +718,7 @@ VIDEOS = {
         with_front=False,
         with_flow=True,
         norm=BN,
-        discriminators=dict(n=32, n_scales=2, n_layers=3),
+        judges=dict(n=32, n_scales=2, n_layers=3),
     ),
     "instance norm": dict(
         n_scales=1, n=6, n_down=2, n_blocks=5, n_local=3, n_past=3, with_front=True, with_flow=True, norm=IN
@@ -741,7 +743,9 @@ def test_videos_of_other_settings(name, edges, store):
         **{name: shape[name] for name in ("n_down", "n_blocks", "n_past", "with_flow")},
     )
     discriminators = shape.get("discriminators", dict(n_scales=2, n=64, n_layers=3))
-    told |= dict(n_scales=discriminators["n_scales"], n_filters_d=discriminators["n"], n_layers_d=discriminators["n_layers"])
+    told |= dict(
+        n_scales=discriminators["n_scales"], n_filters_d=discriminators["n"], n_layers_d=discriminators["n_layers"]
+    )
     assert {name: kwargs[name] for name in told} == told
     with torch.no_grad():
         with in_double():
@@ -1005,12 +1009,12 @@ FAULTS = {
         ["square"],
         "G0.pth: 1 keys missing, model_up_flow.1.bias; nothing was loaded",
     ),
-    "discriminators of another kind": (
+    "judges of another kind": (
         lambda nets: states(nets) | {"D": {"layer0.0.weight": torch.zeros(1, 1, 1, 1)}},
         ["square"],
         "D.pth: no scale0_layer0.0.weight in it; discriminators without feature matching are not known here, and",
     ),
-    "discriminators of another size": (
+    "judges of another size": (
         lambda nets: states(nets) | {"D": Judge(9, 4, n_scales=1, n_layers=1, norm=BN).state_dict()},
         ["square"],
         "D.pth: scale0_layer0.0.weight is (4, 9, 4, 4), expected (4, 7, 4, 4); nothing was loaded",

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -239,7 +240,7 @@ class Store:
             }
         )
         self.clips = {clip["id"]: clip | {"number": i} for i, clip in enumerate(about["clips"])}
-        self._open = {}
+        self._open, self._lock = {}, threading.Lock()
 
     def split(self, name: str) -> list[str]:
         """Ids of the clips of a split, in the order they were written."""
@@ -248,16 +249,18 @@ class Store:
     def read(self, clip: str, start: int = 0, stop: int | None = None, arrays: Iterable[str] | None = None) -> dict:
         """Frames start..stop of a clip as numpy arrays, {name: (T, ...)}; flow and occluded have T-1."""
         end: int = self.clips[clip]["n_frames"] if stop is None else stop
-        result = {}
-        for name in arrays or self.clips[clip]["arrays"]:
-            key = f"{self.clips[clip]['number']:05d}/{name}"
-            try:
-                if key not in self._open:
-                    self._open[key] = self._group[key]
-                result[name] = self._open[key][start : end - 1 if KINDS[name][1][0] == "t" else end]
-            except (KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
-                raise Fault(f"{self.path}: clip {clip}, {name}: {error}; delete the file and run `dvc repro`") from None
-        return result
+        with self._lock:  # there is one file, and clips are read side by side
+            names = arrays or self.clips[clip]["arrays"]
+            return {name: self._array(clip, name, start, end) for name in names}
+
+    def _array(self, clip: str, name: str, start: int, stop: int) -> np.ndarray:
+        key = f"{self.clips[clip]['number']:05d}/{name}"
+        try:
+            if key not in self._open:
+                self._open[key] = self._group[key]
+            return self._open[key][start : stop - 1 if KINDS[name][1][0] == "t" else stop]
+        except (KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+            raise Fault(f"{self.path}: clip {clip}, {name}: {error}; delete the file and run `dvc repro`") from None
 
     def stream(self, clip: str, arrays: Iterable[str] | None = None, n: int = CHUNK) -> Iterator[tuple[int, dict]]:
         """A clip in order, as (start, {name: (n, ...)}), the last shorter: laid end to end they are what `read` gives.

@@ -17,7 +17,7 @@ from v2vbench.extractors import _resizes as resizes
 
 VERSION = 1  # of the arithmetic below; a change of it must make every cached feature stale
 CHUNK = 64  # frames resized at once: what a long clip may take of memory
-RECENT = 4096  # frames whose rows are kept in memory while a stage runs: a damage or a control shows them again
+RECENT = 4096  # frames a thread whose rows stay in memory while a stage runs: a damage or a control shows them again
 
 
 class Rows:
@@ -31,6 +31,7 @@ class Rows:
         self.kinds, self.cache, self.lock = list(kinds), cache, threading.Lock()
         self.recent: dict[tuple[str, bytes], np.ndarray] = {}  # rows of single frames, the oldest first
         self.extractors = {kind.base: kind.extractor for kind in self.kinds}
+        self.n_recent = RECENT * max(1, len(self.extractors)) * torch.get_num_threads()
         code = f"{VERSION} {resizes.VERSION} {torch.__version__}"
         self.origin = {
             base: f"{code} {base} {extractor.VERSION} {extractor.resize} {extractor.snippet} {_sha256(extractor)}"
@@ -88,8 +89,7 @@ class Rows:
         with self.lock:  # clips are scored side by side
             for base, of_base in rows.items():
                 self.recent |= {(base, key): row for key, row in of_base.items()}
-            n_over = len(self.recent) - RECENT * max(1, len(self.extractors))
-            for key in list(itertools.islice(self.recent, max(0, n_over))):
+            for key in list(itertools.islice(self.recent, max(0, len(self.recent) - self.n_recent))):
                 del self.recent[key]
 
 

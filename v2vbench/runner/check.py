@@ -95,10 +95,10 @@ def check_signatures(params: Params, file: str) -> None:
     from v2vbench.extractors import resolve_all
     from v2vbench.report import Settings
     from v2vbench.stages import calibrate
-    from v2vbench.statistics.preference import Preference, check_candidates
+    from v2vbench.statistics.preference import PreferenceSettings, check_candidates
 
     check(Settings, params.report, f"{file}: report")
-    preference = bind(Preference, params.preference, f"{file}: preference")
+    preference = bind(PreferenceSettings, params.preference, f"{file}: preference")
     calibrate.resolve(params.calibration, f"{file}: calibration")
     for key, line in params.datasets.items():
         where = f"{file}: datasets.{key}"
@@ -109,7 +109,8 @@ def check_signatures(params: Params, file: str) -> None:
     kinds = resolve_all(params, f"{file}: ")
     lines = metrics.resolve(params.metrics, params.judges, f"{file}: metrics")
     _check_headings(params, lines, f"{file}: protocol.primary")
-    check_candidates(preference, lines, f"{file}: preference")
+    headings = {metric.label: (metric.kind, metric.module.HEADING) for metric in lines}
+    check_candidates(preference, headings, f"{file}: preference")
     for metric in lines:
         where = f"{file}: metrics.{metric.label}"
         for dataset in metric.on or ():

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import inspect
 import io
 import json
 import math
@@ -15,16 +14,12 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load, save
 
-from v2vbench import models
 from v2vbench import params as parameters
-from v2vbench.clips import flow, tensors, windows
-from v2vbench.clips import store as clip_store
 from v2vbench.clips.store import Store
 from v2vbench.clips.windows import Windows
+from v2vbench.closure import digests
 from v2vbench.files import write_whole
-from v2vbench.models import Trainable, _blocks, _composite, _image, _source, _temporal, _unet
-from v2vbench.models import _losses as losses
-from v2vbench.models import _styles as styles
+from v2vbench.models import Trainable
 from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault, Params
 from v2vbench.progress import progress, say
@@ -52,13 +47,9 @@ def begin(model: Trainable, base: str, root: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def fingerprint(
-    params: Params, key: str, store: Store, model: Trainable, base_sha256: str | None, seed: int = 0
-) -> str:
-    """Names the resumable state of a training: a hash of everything that determines its weights, `seed` of the run's `seeds` among them."""
-    run, own = params.run(key), [inspect.getmodule(type(model)), inspect.getmodule(fingerprint)]
-    code = [clip_store, tensors, windows, flow, losses, styles, models]
-    code += [_blocks, _composite, _image, _source, _temporal, _unet, *own]
+def fingerprint(params: Params, key: str, store: Store, base_sha256: str | None, seed: int = 0) -> str:
+    """Names the resumable state of a training: a hash of all that determines its weights, `seed` of the run's `seeds` among it."""
+    run = params.run(key)
     content = [
         run.dataset,
         run.model,
@@ -69,7 +60,7 @@ def fingerprint(
         seed,
         torch.__version__,
         [clip["sha256"] for clip in store.clips.values()],
-        [Path(module.__file__).read_text() for module in code],
+        digests(["stages/train.py", f"models/{run.model}.py"]),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -162,7 +153,7 @@ def train(params: Params, key: str, root: Path) -> Path:
             torch.manual_seed(schedule.seed)
             model = build_model(params, key, store.facts)
             base_sha256 = None if run.base == "none" else begin(model, run.base, root)
-            states.append(state := root / ".cache" / "runs" / fingerprint(params, key, store, model, base_sha256, seed))
+            states.append(state := root / ".cache" / "runs" / fingerprint(params, key, store, base_sha256, seed))
             state.mkdir(parents=True, exist_ok=True)
             try:
                 locks.enter_context(FileLock(state / "lock", timeout=WAIT_S))
