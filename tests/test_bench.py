@@ -99,8 +99,10 @@ def test_the_floor_of_a_roll_out_is_its_convolutions(store, name):
         )
 
     floor, layers = models.floor(paint), forward_calls(model, paint)
-    assert flops(floor.replay) == flops(paint) and flops(paint).total() == 2 * sum(macs for _, macs in layers) > 0
-    assert Counter(func for func, *_ in floor.calls)[FORWARD] == len(layers) and not asked(floor)
+    assert flops(floor.replay) == flops(paint)
+    assert flops(paint).total() == 2 * sum(macs for _, macs in layers) > 0
+    assert Counter(func for func, *_ in floor.calls)[FORWARD] == len(layers)
+    assert not asked(floor)
 
 
 def test_a_discriminator_goes_backward_twice_on_fakes_and_once_on_real_frames(store):
@@ -208,7 +210,10 @@ def test_threads_are_measured_alone_and_beside_a_neighbour(capsys, monkeypatch):
     monkeypatch.setattr(bench.bench_threads, "SETTINGS", {title: bench.bench_threads.SETTINGS[title]})
     bench.bench_threads.main(1, 0.001)
     row = [cell.strip() for cell in capsys.readouterr().out.splitlines()[-1].strip("|").split("|")]
-    assert row[0] == title and float(row[1]) > 0 and row[2] == "1.00" and float(row[3].split()[0]) > 0
+    assert row[0] == title
+    assert float(row[1]) > 0
+    assert row[2] == "1.00"
+    assert float(row[3].split()[0]) > 0
 
 
 def test_one_part_alone(capsys):

@@ -170,11 +170,13 @@ def test_each_frame_from_the_references_past_is_the_references(video):
     first = {
         name: error[0].item() for name, error in apart(ours, train).items()
     }  # of real frames: both scales' pasts are known
-    assert (
-        max(first["fake"], first["raw"], first["mask"]) < 1e-4 and first["flow"] < 1e-3
-    )  # px, 40 of which are the net's 1
-    assert inside(ours, exact, bound) and inside(train, exact, bound) and inside(recorded(about, "infer"), exact, bound)
-    assert bound["fake"][0] < 1e-3 and bound["fake"].max() < 0.05  # of 2: no bound that anything would pass
+    assert max(first["fake"], first["raw"], first["mask"]) < 1e-4
+    assert first["flow"] < 1e-3  # px, 40 of which are the net's 1
+    assert inside(ours, exact, bound)
+    assert inside(train, exact, bound)
+    assert inside(recorded(about, "infer"), exact, bound)
+    assert bound["fake"][0] < 1e-3
+    assert bound["fake"].max() < 0.05  # of 2: no bound that anything would pass
 
 
 def test_rollout_is_the_references_but_for_rounding(video):
@@ -192,11 +194,10 @@ def test_rollout_is_the_references_but_for_rounding(video):
         step_by_step,
     ):
         assert inside(found, exact, bound)
-    assert bound["fake"][0] < 1e-3 and bound["fake"].max() < 0.05
-    assert (
-        largest(rounded[:1], about["infer/fake"][:1]) <= 1 / 255 + 1e-4
-        and (rounded - about["infer/fake"]).abs().mean() < 0.02
-    )
+    assert bound["fake"][0] < 1e-3
+    assert bound["fake"].max() < 0.05
+    assert largest(rounded[:1], about["infer/fake"][:1]) <= 1 / 255 + 1e-4
+    assert (rounded - about["infer/fake"]).abs().mean() < 0.02
 
 
 @pytest.mark.parametrize("name", ["a flow 0.1 % too long", "a past in another order", "another mask"])
@@ -252,7 +253,8 @@ def test_losses_are_the_references(video):
     expected["G"] = sum(expected.values())
     for name, key in (("D_image", "D"), ("D_video0", "D_T")):
         expected[name] = (theirs.pop(f"{key}_fake") + theirs.pop(f"{key}_real")) / 2
-    assert not theirs and {name: value.item() for name, value in ours.items()} == pytest.approx(
+    assert not theirs
+    assert {name: value.item() for name, value in ours.items()} == pytest.approx(
         {name: value.item() for name, value in expected.items()}, rel=1e-4
     )
 
@@ -903,10 +905,11 @@ def test_a_video_checkpoint_becomes_a_run(project, store, tmp_path, capsys, monk
     ]  # comments stay as well
     own = params.load()
     run, about = own.run("city"), json.loads((project / "runs/city_reference/imported.json").read_text())
-    assert (
-        run.base == "city_reference" and run.kwargs["foreground"] == ["odd", "square"] and run.kwargs == about["kwargs"]
-    )
-    assert list(about["files"]) == [f"latest_net_G{i}.pth" for i in range(3)] and own.schedules["imported"].steps == 0
+    assert run.base == "city_reference"
+    assert run.kwargs["foreground"] == ["odd", "square"]
+    assert run.kwargs == about["kwargs"]
+    assert list(about["files"]) == [f"latest_net_G{i}.pth" for i in range(3)]
+    assert own.schedules["imported"].steps == 0
     train.train(own, "city", project)
     monkeypatch.setattr(synthesize, "trained_model", lambda *args: trained_model(*args).double())
     with in_double():
@@ -925,7 +928,8 @@ def test_a_video_checkpoint_becomes_a_run(project, store, tmp_path, capsys, monk
         main(["import-checkpoint", str(tmp_path / "second"), "second", "--dataset", "freedoom", "--foreground", "odd"])
         == 0
     )
-    assert params.load().runs["city"] == run and (project / "params.yaml").read_text().count("imported:") == 1
+    assert params.load().runs["city"] == run
+    assert (project / "params.yaml").read_text().count("imported:") == 1
     own = params.load()
     weights = load_file(project / "runs/second_reference/model.safetensors")
     model = build_model(own, "second", store.facts)
@@ -943,7 +947,8 @@ def test_a_single_image_checkpoint_becomes_a_run(project, store, tmp_path, capsy
         == 0
     )
     own = params.load()
-    assert own.runs["single"].first_frames == "none" and own.runs["single"].model == "pix2pixhd"
+    assert own.runs["single"].first_frames == "none"
+    assert own.runs["single"].model == "pix2pixhd"
     train.train(own, "single", project)
     synthesize.synthesize(own, "single", project)
     made = Store(project / "runs/single/clips.zip")
@@ -1065,7 +1070,8 @@ def refused(project, capsys, *words) -> str:
     assert main(["import-checkpoint", *map(str, words)]) == 1
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
     said = capsys.readouterr().err
-    assert said.startswith("v2vbench: ") and said.count("\n") == 1
+    assert said.startswith("v2vbench: ")
+    assert said.count("\n") == 1
     return said
 
 
