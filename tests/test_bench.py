@@ -1,4 +1,4 @@
-"""`make bench`: the floor is the convolutions of the step and nothing else, and the tables print. No time is asserted."""
+"""`make bench`: the floor is the convolutions of the step and nothing else, and tables print. No time is asserted."""
 
 from collections import Counter
 from itertools import groupby
@@ -40,7 +40,7 @@ def store(tiny, tmp_path_factory):
 
 
 def flops(call) -> Counter:
-    """{forward or backward of convolutions: FLOPs} of a call, as PyTorch counts them; nothing else in a step has any."""
+    """{forward or backward of convolutions: FLOPs} of a call, as PyTorch counts them; nothing else in a step counts."""
     with FlopCounterMode(display=False) as counter:
         call()
     counts = counter.get_flop_counts()["Global"]
@@ -49,8 +49,7 @@ def flops(call) -> Counter:
 
 
 def forward_calls(model: nn.Module, call) -> list[tuple[nn.Module, int]]:
-    """Every call of a convolution layer, and its multiply-adds: each weight once at each pixel of what a convolution puts out, or of what
-    a transposed one takes in."""
+    """Every call of a convolution layer, and its multiply-adds: a weight once per output (transposed: input) pixel."""
     seen = []
 
     def hook(layer, args, out):

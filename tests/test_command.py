@@ -34,7 +34,10 @@ def test_use_replaces_what_git_has_and_refuses_what_it_has_not(root, capsys):
     (root / "params.yaml").write_text(own)
     assert main(["use", "small"]) == 1
     assert (root / "params.yaml").read_text() == own
-    refusal = "v2vbench: use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them\n"
+    refusal = (
+        "v2vbench: use: params.yaml holds changes that git does not have; commit it first, "
+        "or add --force to lose them\n"
+    )
     assert capsys.readouterr().err == refusal
     assert main(["use", "small", "--force"]) == 0
     assert "suite: small" in (root / "params.yaml").read_text()

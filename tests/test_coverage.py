@@ -1,4 +1,4 @@
-"""What intervals and verdicts are worth: the simulation that `python -m benchmarks.coverage` prints, in small and in full."""
+"""What intervals and verdicts are worth: the simulation of `python -m benchmarks.coverage`, in small and in full."""
 
 import numpy as np
 import pytest

@@ -156,10 +156,8 @@ def test_absent_is_one_line(table, tmp_path):
         weights.why_absent(["whole"]) == "weights absent: whole (whole.pth, 0 MB): `v2vbench fetch weights` brings it"
     )
     line = weights.why_absent(["whole", "prefix"])
-    assert (
-        line
-        == f"weights absent: whole (whole.pth, 0 MB), prefix ({FILES['prefix']}, 0 MB): `v2vbench fetch weights` brings them"
-    )
+    files = f"whole (whole.pth, 0 MB), prefix ({FILES['prefix']}, 0 MB)"
+    assert line == f"weights absent: {files}: `v2vbench fetch weights` brings them"
     put(weights.cache(), "prefix")
     for call in (weights.path, weights.sha256, weights.load):
         assert fault(call, "whole") == weights.why_absent(["prefix", "whole"])
@@ -333,7 +331,7 @@ def test_published_files_are_there():
 
 
 def test_what_lies_on_a_machine_is_not_used_unnoted(tmp_path, monkeypatch):
-    """A file of torch.hub's would otherwise fill a column of one user and not of another, and DVC would call both up to date."""
+    """A file of torch.hub's would otherwise fill one user's column and not another's, with both up to date for DVC."""
     monkeypatch.setenv("V2VBENCH_WEIGHTS", str(tmp_path))
     assert weights.why_unusable([], tmp_path) is None
     assert weights.why_unusable(["i3d_videogpt"], tmp_path).startswith("weights absent: i3d_videogpt (")
