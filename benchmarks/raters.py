@@ -3,6 +3,7 @@
 All they give is marked as simulated. `python -m benchmarks.raters` prints how many votes a study needs.
 """
 
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Annotated
 
@@ -10,7 +11,14 @@ import numpy as np
 from scipy import stats
 
 from v2vbench.params import Count, Natural, Range, Share, Weight
-from v2vbench.statistics.bradley_terry import share_of
+from v2vbench.statistics.bradley_terry import Vote, share_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedVote(Vote):
+    """A vote of a rater who does not exist; its source is "simulated"."""
+
+    left: str  # the run that stood on the left
 
 
 def simulate(
@@ -25,7 +33,7 @@ def simulate(
     clip_effect: Weight,
     rater_effect: Weight,
     seed: Natural,
-) -> list[dict]:
+) -> list[SimulatedVote]:
     """Votes of each rater on each pair of runs, on `clips_each` clips drawn for that rater and pair.
 
     strengths     {run: log odds}
@@ -34,12 +42,12 @@ def simulate(
     lapse         share of votes given without looking, to either side alike
     clip_effect   standard deviation of how far each clip alters each run's strength, log odds
     rater_effect  and each rater, for all clips alike: a taste
-    returns       votes as in v2vbench.statistics.bradley_terry, and "left", the run on the left, and "simulated": True; the clips are c0, c1, …
+    returns       the clips are c0, c1, …, each like no other
     raises        ValueError where a rater is to see more clips than there are
     """
     if clips_each > n_clips:
         raise ValueError(f"{clips_each} clips for each rater, of {n_clips}")
-    rng, runs, own = np.random.default_rng(seed), list(strengths), np.array(list(strengths.values()), float)
+    rng, runs, true = np.random.default_rng(seed), list(strengths), np.array(list(strengths.values()), float)
     of_clip, of_rater = (
         rng.normal(0, clip_effect, (n_clips, len(runs))),
         rng.normal(0, rater_effect, (n_raters, len(runs))),
@@ -50,22 +58,24 @@ def simulate(
             for clip in rng.permutation(n_clips)[:clips_each]:
                 left, looks, drawn = rng.random(3)
                 i_left = bool(left < 0.5)
-                apart = own[i] + of_clip[clip, i] + of_rater[rater, i] - own[j] - of_clip[clip, j] - of_rater[rater, j]
+                apart = (
+                    true[i] + of_clip[clip, i] + of_rater[rater, i] - true[j] - of_clip[clip, j] - of_rater[rater, j]
+                )
                 half = (apart + (side if i_left else -side)) / 2
                 first, second, neither = (0.5, 0.5, 0) if looks < lapse else (np.exp(half), np.exp(-half), tie)
                 drawn *= first + second + neither
                 outcome = 1.0 if drawn < first else 0.0 if drawn < first + second else 0.5
                 votes.append(
-                    {
-                        "clip": f"c{clip}",
-                        "a": runs[i],
-                        "b": runs[j],
-                        "outcome": outcome,
-                        "rater": f"r{rater}",
-                        "source": "simulated",
-                        "left": runs[i] if i_left else runs[j],
-                        "simulated": True,
-                    }
+                    SimulatedVote(
+                        clip=f"c{clip}",
+                        cluster=f"c{clip}",
+                        a=runs[i],
+                        b=runs[j],
+                        outcome=outcome,
+                        rater=f"r{rater}",
+                        source="simulated",
+                        left=runs[i] if i_left else runs[j],
+                    )
                 )
     return votes
 
@@ -109,12 +119,13 @@ def study_power(
     """How often a study of two runs would tell them apart, if raters and clips differ as said: by simulation.
 
     share         of a typical rater's votes that are not ties, on a typical clip
-    returns       {"simulated": True, "power", "power_error", "n_votes", "alone", "share"}: the share of the studies in which the interval
-                  of `rank.share_of` leaves out a half, on the side where the better run is; its standard error; votes of one study;
-                  the power of the sign test if these were independent; and the mean share found, which lapses and effects draw to a half
+    returns       {"simulated": True, "power", "power_error", "n_votes", "alone", "share"}: the share of the studies in which
+                  the interval of `share_of` leaves out a half, on the side where the better run is; its standard error;
+                  votes of one study; the power of the sign test if these were independent; and the mean share, which
+                  lapses and effects draw to a half
     """
     log_odds = float(np.log(share / (1 - share)))
-    told, found, votes = 0, [], []
+    decided, shares, votes = 0, [], []
     for study in np.random.SeedSequence(seed).generate_state(n_studies):
         votes = simulate(
             {"a": log_odds, "b": 0.0},
@@ -128,17 +139,17 @@ def study_power(
             rater_effect=rater_effect,
             seed=int(study),
         )
-        its = share_of(votes, confidence)
-        told += its["low"] > 0.5 if share > 0.5 else its["high"] < 0.5
-        found.append(its["share"])
-    power = told / n_studies
+        result = share_of(votes, confidence)
+        decided += result.low > 0.5 if share > 0.5 else result.high < 0.5
+        shares.append(result.value)
+    power = decided / n_studies
     return {
         "simulated": True,
         "power": power,
         "power_error": float(np.sqrt(power * (1 - power) / n_studies)),
         "n_votes": len(votes),
         "alone": sign_test_power(share, len(votes), confidence=confidence),
-        "share": float(np.mean(found)),
+        "share": float(np.mean(shares)),
     }
 
 

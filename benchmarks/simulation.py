@@ -11,8 +11,9 @@ import numpy as np
 from scipy import optimize
 
 from v2vbench.metrics import frechet, kernel
-from v2vbench.statistics import verdicts as decide
+from v2vbench.results.metric import Interval
 from v2vbench.statistics.intervals import Estimate, interval, of_clips
+from v2vbench.statistics.verdicts import decide, deltas, sign_flip
 
 CONFIDENCE = 0.95
 N_FRAMES = 8  # a clip
@@ -133,16 +134,18 @@ def estimate(name: str, fake: np.ndarray, real: np.ndarray, owner: np.ndarray) -
     return Estimate(value, without, np.bincount(owner))
 
 
-def covered(intervals: list[dict], truth: float) -> dict:
-    """Share of the intervals that hold the truth; and the share that hold the mean estimate, which bias does not touch."""
-    low, high, estimates = (np.array([one[key] for one in intervals]) for key in ("low", "high", "value"))
-    plain = np.array([one.get("plain", one["value"]) for one in intervals])
+def covered(intervals: list[Interval], truth: float, plain: list[float] | None = None) -> dict:
+    """Share of the intervals that hold the truth; and the share that hold the mean estimate, which bias does not touch.
+
+    plain    the values without the jackknife's correction; None: there is none
+    """
+    low, high, estimates = (np.array([getattr(one, end) for one in intervals]) for end in ("low", "high", "value"))
     return {
         "covered": float(((low <= truth) & (truth <= high)).mean()),
         "truth": truth,
         "estimate": float(estimates.mean()),
         "covers_own_mean": float(((low <= estimates.mean()) & (estimates.mean() <= high)).mean()),
-        "plain": float(plain.mean()),
+        "plain": float(np.mean(estimates if plain is None else plain)),
     }
 
 
@@ -157,12 +160,12 @@ def coverage_of_mean(rng, n_clips: int, alike: float, skewed: bool, draws: int) 
 
 def coverage_of_set(rng, name: str, of: Population, n_clips: int, alike: float, draws: int) -> dict:
     """Of a distance between sets; name: frechet or kernel."""
-    intervals = []
+    estimates = []
     for _ in range(draws):
         (fake,), real, clip = rows(rng, [of], np.arange(n_clips), alike)
-        own = estimate(name, fake, real, clip)
-        intervals.append(interval(own, CONFIDENCE) | {"plain": own.value})
-    return covered(intervals, TRUE[name](of))
+        estimates.append(estimate(name, fake, real, clip))
+    intervals = [interval(one, CONFIDENCE) for one in estimates]
+    return covered(intervals, TRUE[name](of), [one.value for one in estimates])
 
 
 def coverage_of_bootstrap(rng, of: Population, n_clips: int, alike: float, draws: int, resamples: int) -> dict:
@@ -175,7 +178,7 @@ def coverage_of_bootstrap(rng, of: Population, n_clips: int, alike: float, draws
             picked = (rng.integers(0, n_clips, n_clips)[:, None] * N_FRAMES + np.arange(N_FRAMES)).ravel()
             values.append(module.compute(fake[picked], real[picked], clip, **settings))
         low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        intervals.append({"value": float(np.mean(values)), "low": low, "high": high})
+        intervals.append(Interval(value=float(np.mean(values)), low=low, high=high))
     return covered(intervals, true_frechet(of))
 
 
@@ -212,7 +215,7 @@ def by_clip_and_cluster(rng, name: str, of: Population, n_clusters: int, draws: 
 
 
 def _differ(rng, one: Estimate, two: Estimate) -> bool:
-    p = decide.sign_flip(decide.deltas(one, two, "lower"), n_flips=N_FLIPS, seed=int(rng.integers(2**31)))
+    p = sign_flip(deltas(one, two, "lower"), n_flips=N_FLIPS, seed=int(rng.integers(2**31)))
     return p <= 1 - CONFIDENCE
 
 
@@ -223,7 +226,7 @@ def error_of_pair(rng, name: str, methods: tuple[Population, Population], n_clip
     for _ in range(draws):
         fakes, real, clip = rows(rng, list(methods), np.arange(n_clips), 0.5)
         one, two = (estimate(name, fake, real, clip) for fake in fakes)
-        better.append((1 if decide.deltas(one, two, "lower").mean() < 0 else 2) if _differ(rng, one, two) else 0)
+        better.append((1 if deltas(one, two, "lower").mean() < 0 else 2) if _differ(rng, one, two) else 0)
     return {"first": float(np.mean(np.array(better) == 1)), "second": float(np.mean(np.array(better) == 2))}
 
 
@@ -249,7 +252,7 @@ def decisions(
     for _ in range(draws):
         table = np.sqrt(0.5) * (noise(rng, (1, n_runs, n_clips)) + noise(rng, (n_metrics, n_runs, n_clips)))
         table[:, :n_worse] += effect
-        said = decide.verdicts(
+        said = decide(
             {metric: dict(enumerate(runs)) for metric, runs in enumerate(table)},
             alpha=1 - CONFIDENCE,
             power=0.8,
@@ -257,7 +260,7 @@ def decisions(
             n_flips=N_FLIPS,
             seed=int(rng.integers(2**31)),
         )
-        words = np.array([[cell["word"] for cell in runs.values()] for runs in said.values()])
+        words = np.array([[cell.word for cell in runs.values()] for runs in said.values()])
         equal = words[:, n_worse:] if effect else words
         errors.append((equal != "not distinguishable").any() or (effect and (words[:, :n_worse] == "better").any()))
         found.append((words[:, :n_worse] == "worse").mean())
@@ -278,8 +281,5 @@ TAILS = {  # deltas of mean 0: symmetric with tails so heavy that they have no v
 
 def error_of_tail(rng, tail: str, n_clips: int, draws: int) -> float:
     """How often a test at the level 1 - CONFIDENCE tells a mean from 0 that is 0."""
-    ps = [
-        decide.sign_flip(TAILS[tail](rng, n_clips), n_flips=N_FLIPS, seed=int(rng.integers(2**31)))
-        for _ in range(draws)
-    ]
+    ps = [sign_flip(TAILS[tail](rng, n_clips), n_flips=N_FLIPS, seed=int(rng.integers(2**31))) for _ in range(draws)]
     return float((np.array(ps) <= 1 - CONFIDENCE).mean())

@@ -632,7 +632,9 @@ def jittered(net: nn.Module) -> nn.Module:
     return net
 
 
-def video_nets(n_source, *, n_scales, n, n_down, n_blocks, n_local, n_past, with_front, with_flow, norm, judges=None):
+def video_nets(
+    n_source, *, n_scales, n, n_down, n_blocks, n_local, n_past, with_front, with_flow, norm, discriminators=None
+):
     torch.manual_seed(0)
     nets = {}
     for scale in range(n_scales):
@@ -649,9 +651,9 @@ def video_nets(n_source, *, n_scales, n, n_down, n_blocks, n_local, n_past, with
             unit=20 * 2**scale,
             local=scale > 0,
         )
-    if judges:
-        nets |= {"D": Judge(n_source + 3, norm=norm, **judges)} | {
-            f"D_T{i}": Judge(13, norm=norm, **judges) for i in range(2)
+    if discriminators:
+        nets |= {"D": Judge(n_source + 3, norm=norm, **discriminators)} | {
+            f"D_T{i}": Judge(13, norm=norm, **discriminators) for i in range(2)
         }
     return {name: jittered(net) for name, net in nets.items()}
 
@@ -747,8 +749,10 @@ def test_videos_of_other_settings(name, edges, store):
         n_scales_temporal=2,
         **{name: shape[name] for name in ("n_down", "n_blocks", "n_past", "with_flow")},
     )
-    judges = shape.get("judges", dict(n_scales=2, n=64, n_layers=3))
-    told |= dict(n_scales=judges["n_scales"], n_filters_d=judges["n"], n_layers_d=judges["n_layers"])
+    discriminators = shape.get("discriminators", dict(n_scales=2, n=64, n_layers=3))
+    told |= dict(
+        n_scales=discriminators["n_scales"], n_filters_d=discriminators["n"], n_layers_d=discriminators["n_layers"]
+    )
     assert {name: kwargs[name] for name in told} == told
     with torch.no_grad():
         with in_double():

@@ -42,10 +42,15 @@ def parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("run", help="execute the notebook of one stage (dvc.yaml does)")
     run.add_argument("stage", help="data, train, synthesize, calibrate, evaluate, future, styles or compare")
     run.add_argument("key", help="a line of params.yaml: a data set, a run, a prediction")
-    sources = verbs.add_parser("sources", help="write clean copies of the notebooks (dvc.yaml does)")
+    sources = verbs.add_parser(
+        "sources",
+        help="write clean copies of the notebooks, and digests of the code that each stage runs (dvc.yaml does)",
+    )
     sources.add_argument(
         "--strip", action="store_true", help="clean the files in notebooks/ themselves, before a commit"
     )
+    inputs = verbs.add_parser("inputs", help="list the files of earlier stages that params.yaml names (dvc.yaml does)")
+    inputs.add_argument("name", help="scoring, compare or report: who reads them")
     verbs.add_parser("report", help="write reports/index.html (dvc.yaml does)")
     every = verbs.add_parser(
         "repro", help="check, then `dvc repro` with independent stages in parallel (`make repro` does)"
@@ -57,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="stages at a time; default: one per core, fewer where memory or a GPU is short",
     )
+    every.add_argument("--dry", action="store_true", help="only say what is stale, and which edit made it so")
     return command
 
 
@@ -80,17 +86,22 @@ def main(argv: list[str] | None = None) -> int:
             finally:  # those that did arrive count
                 weights.write_manifest(folder)
         elif args.verb == "sources":
-            from v2vbench.runner import notebook
+            from v2vbench.runner import digests, notebook
 
             notebook.sources(folder, "notebooks" if args.strip else "build/notebooks")
             if not args.strip:
-                notebook.nothing(folder)
+                digests.write_code(load(folder / "params.yaml"), folder)
+                notebook.write_placeholder_weights(folder)
+        elif args.verb == "inputs":
+            from v2vbench.runner import digests
+
+            digests.write_inputs(load(folder / "params.yaml"), args.name, folder)
         elif args.verb == "repro":
             from v2vbench.runner.check import load_checked
             from v2vbench.runner.repro import n_jobs, repro
 
             load_checked(folder)
-            repro(folder, args.jobs or n_jobs())
+            repro(folder, args.jobs or n_jobs(), dry=args.dry)
         elif args.verb == "report":
             from v2vbench.report import write
 

@@ -53,7 +53,7 @@ class Schedule:
     lr_d: Weight  # of Adam, for each discriminator
     betas: tuple[Share, Share]
     constant_share: Share  # share of the steps at constant lr; then linear decay to 0
-    precision: typing.Literal["32-true", "bf16-mixed", "16-mixed"]
+    precision: typing.Literal["32-true", "bf16-mixed"]
     compile: bool  # torch.compile of each network: other last digits, and minutes to start
     log_every: Count  # steps between rows of the learning curve
     checkpoint_every: Count  # steps between resumable checkpoints

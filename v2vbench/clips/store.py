@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -102,16 +103,16 @@ def _fit(what: str, array: np.ndarray, dtype: str, want: list[int | None]) -> No
 
 def _fitting(what: str, array: Frames, dtype: str, want: list[int | None]) -> Iterator[np.ndarray]:
     """The pieces, each of the dtype and shape wanted (where any will do, of the first's), together as many frames as promised."""
-    seen, want = 0, [None, *want[1:]]
+    n_checked, want = 0, [None, *want[1:]]
     for part in array.parts:
-        _fit(f"{what}, from frame {seen},", part, dtype, want)
-        seen, want = seen + len(part), [None, *part.shape[1:]]
-        if seen > len(array):
+        _fit(f"{what}, from frame {n_checked},", part, dtype, want)
+        n_checked, want = n_checked + len(part), [None, *part.shape[1:]]
+        if n_checked > len(array):
             raise Fault(f"{what} has more frames than the {len(array)} promised")
         yield part
-    if seen < len(array):
-        raise Fault(f"{what} has {seen} frames, not the {len(array)} promised")
-    if not seen:  # flow of a clip of one frame
+    if n_checked < len(array):
+        raise Fault(f"{what} has {n_checked} frames, not the {len(array)} promised")
+    if not n_checked:  # flow of a clip of one frame
         yield np.empty([size or 0 for size in want], dtype)
 
 
@@ -239,7 +240,7 @@ class Store:
             }
         )
         self.clips = {clip["id"]: clip | {"number": i} for i, clip in enumerate(about["clips"])}
-        self._open = {}
+        self._open, self._lock = {}, threading.Lock()
 
     def split(self, name: str) -> list[str]:
         """Ids of the clips of a split, in the order they were written."""
@@ -247,17 +248,19 @@ class Store:
 
     def read(self, clip: str, start: int = 0, stop: int | None = None, arrays: Iterable[str] | None = None) -> dict:
         """Frames start..stop of a clip as numpy arrays, {name: (T, ...)}; flow and occluded have T-1."""
-        stop = self.clips[clip]["n_frames"] if stop is None else stop
-        result = {}
-        for name in arrays or self.clips[clip]["arrays"]:
-            key = f"{self.clips[clip]['number']:05d}/{name}"
-            try:
-                if key not in self._open:
-                    self._open[key] = self._group[key]
-                result[name] = self._open[key][start : stop - 1 if KINDS[name][1][0] == "t" else stop]
-            except (KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
-                raise Fault(f"{self.path}: clip {clip}, {name}: {error}; delete the file and run `dvc repro`") from None
-        return result
+        end: int = self.clips[clip]["n_frames"] if stop is None else stop
+        with self._lock:  # there is one file, and clips are read side by side
+            names = arrays or self.clips[clip]["arrays"]
+            return {name: self._array(clip, name, start, end) for name in names}
+
+    def _array(self, clip: str, name: str, start: int, stop: int) -> np.ndarray:
+        key = f"{self.clips[clip]['number']:05d}/{name}"
+        try:
+            if key not in self._open:
+                self._open[key] = self._group[key]
+            return self._open[key][start : stop - 1 if KINDS[name][1][0] == "t" else stop]
+        except (KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+            raise Fault(f"{self.path}: clip {clip}, {name}: {error}; delete the file and run `dvc repro`") from None
 
     def stream(self, clip: str, arrays: Iterable[str] | None = None, n: int = CHUNK) -> Iterator[tuple[int, dict]]:
         """A clip in order, as (start, {name: (n, ...)}), the last shorter: laid end to end they are what `read` gives.

@@ -17,7 +17,7 @@ from v2vbench.extractors import _resizes as resizes
 
 VERSION = 1  # of the arithmetic below; a change of it must make every cached feature stale
 CHUNK = 64  # frames resized at once: what a long clip may take of memory
-RECENT = 4096  # frames whose rows are remembered while a stage runs: a damage or a control shows them again
+RECENT = 4096  # frames a thread whose rows are remembered while a stage runs: a damage or a control shows them again
 
 
 class Rows:
@@ -30,6 +30,7 @@ class Rows:
     def __init__(self, kinds: Iterable[Features], cache: Path | None):
         self.kinds, self.cache, self.recent, self.lock = list(kinds), cache, {}, threading.Lock()
         self.bases = {kind.base: kind.extractor for kind in self.kinds}
+        self.n_recent = RECENT * max(1, len(self.bases)) * torch.get_num_threads()
         code = f"{VERSION} {resizes.VERSION} {torch.__version__}"
         self.made_by = {
             base: f"{code} {base} {own.VERSION} {own.resize} {own.snippet} {_sha256(own)}"
@@ -86,7 +87,7 @@ class Rows:
         with self.lock:  # clips are looked at side by side
             for base, rows in held.items():
                 self.recent |= {(base, key): row for key, row in rows.items()}
-            for key in list(itertools.islice(self.recent, max(0, len(self.recent) - RECENT * max(1, len(self.bases))))):
+            for key in list(itertools.islice(self.recent, max(0, len(self.recent) - self.n_recent))):
                 del self.recent[key]
 
 

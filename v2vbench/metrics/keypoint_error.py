@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 
-from v2vbench.models.locator import known
+from v2vbench.models.locator import visible
 
 TITLE, UNIT, BETTER, HEADING = "keypoint error, {unit}", "", "lower", "fidelity"
 PROTOCOL = "keypoint-error/1:{judge}:{unit}:known-points:mean-of-points:mean-of-frames"
@@ -13,7 +13,7 @@ EYES = 36, 45  # the outer corners among a face's 68 landmarks
 
 def distance(found: torch.Tensor, keypoints: torch.Tensor, unit: str) -> torch.Tensor:
     """Mean distance of found points (T, P, 2) from keypoints (T, P, D) over those that are known, (T,); raises ValueError."""
-    there, points = known(keypoints), keypoints[..., :2].double()
+    there, points = visible(keypoints), keypoints[..., :2].double()
     if found.shape != points.shape:
         raise ValueError(f"the judge finds {found.shape[-2]} points, and there are {points.shape[-2]} keypoints")
     if unit == "inter-ocular" and (points.shape[1] != 68 or not there[:, EYES].all()):

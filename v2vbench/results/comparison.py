@@ -125,6 +125,8 @@ class DamageCurves:
 class VoteShare(Interval):
     """A share of votes, 0 to 1, with its interval by cluster of clips."""
 
+    low: Annotated[float, "lower end of the interval"]
+    high: Annotated[float, "upper end"]
     n_votes: Annotated[int, "votes"]
     n_clips: Annotated[int, "clips they are on"]
     n_clusters: Annotated[int, "clusters of clips that are alike"]

@@ -91,14 +91,14 @@ def check_references(params: Params, file: str, imported: Iterable[str] = ()) ->
 
 def check_signatures(params: Params, file: str) -> None:
     """Each line binds to the signature it is for. Raises Fault with the path to the first value that does not; imports every member."""
-    from v2vbench import metrics
+    from v2vbench import metrics, models
     from v2vbench.extractors import resolve
     from v2vbench.report import Settings
     from v2vbench.stages import calibrate
-    from v2vbench.statistics.preference import Preference, check_candidates
+    from v2vbench.statistics.preference import PreferenceSettings, check_candidates
 
     check(Settings, params.report, f"{file}: report")
-    preference = bind(Preference, params.preference, f"{file}: preference")
+    preference = bind(PreferenceSettings, params.preference, f"{file}: preference")
     calibrate.resolve(params.calibration, f"{file}: calibration")
     for key, line in params.datasets.items():
         where = f"{file}: datasets.{key}"
@@ -109,7 +109,8 @@ def check_signatures(params: Params, file: str) -> None:
     kinds = resolve(params.features, f"{file}: features")
     lines = metrics.resolve(params.metrics, params.judges, f"{file}: metrics")
     _check_headings(params, lines, f"{file}: protocol.primary")
-    check_candidates(preference, lines, f"{file}: preference")
+    headings = {metric.label: (metric.kind, metric.module.HEADING) for metric in lines}
+    check_candidates(preference, headings, f"{file}: preference")
     for metric in lines:
         where = f"{file}: metrics.{metric.label}"
         for dataset in metric.on or ():
@@ -119,11 +120,12 @@ def check_signatures(params: Params, file: str) -> None:
     for section in ("runs", "forecasts", "judges"):
         for key, run in getattr(params, section).items():
             where = f"{file}: {section}.{key}"
-            model = member("models", run.model, f"{where}.model")
-            if getattr(model, "MAKES_VIDEO", True) != isinstance(run, Run):
-                raise Fault(f"{where}.model: {run.model} belongs in {'forecasts' if isinstance(run, Run) else 'runs'}")
-            check(model.Model, run.kwargs, f"{where}.kwargs", given=("facts",))
-            if getattr(model, "NEEDS_BASE", False) and run.base == "none":
+            model = member("models", run.model, f"{where}.model").Model
+            if not issubclass(model, models.SECTIONS[section]):
+                fitting = [name for name, contract in models.SECTIONS.items() if issubclass(model, contract)]
+                raise Fault(f"{where}.model: {run.model} belongs in {' or '.join(fitting)}")
+            check(model, run.kwargs, f"{where}.kwargs", given=("facts",))
+            if isinstance(run, Run) and model.NEEDS_BASE and run.base == "none":
                 raise Fault(f"{where}.base: {run.model} starts from {model.NEEDS_BASE}")
 
 

@@ -105,9 +105,9 @@ def sources(root: Path, folder: str) -> None:
         write(clean(read(path)), root / folder / path.name)
 
 
-def nothing(root: Path) -> None:
-    """Write the weights of no run, runs/none, runs/real and runs/self, and of no judge: a stage of dvc.yaml depends on the run that its
-    line names as `base` or `first_frames`, and where it names none it depends on these; and on all judges, where there may be none."""
+def write_placeholder_weights(root: Path) -> None:
+    """Write empty weights of runs/none, runs/real, runs/self and judges/none: a stage of dvc.yaml depends on the weights of the run that
+    its line names as `base` or `first_frames`, and these stand for the words that name no run; and a suite may have no judges."""
     for folder in (*(f"runs/{word}" for word in NO_RUN), "judges/none"):
         write_whole(root / folder / "model.safetensors", EMPTY)
 
@@ -132,7 +132,7 @@ def run(stage: str, key: str, root: Path) -> None:
         file.write_bytes(b"")
     with tempfile.TemporaryDirectory(prefix="v2v-") as scratch:
         settings(root, log, Path(scratch))
-        with company(source, log, Path(scratch)):
+        with supervise(source, log, Path(scratch)):
             nb = execute(nb, {"stage": {"key": key}}, source, partial, root, Path(scratch))
         used = json.loads((Path(scratch) / "used.json").read_text())
     write(normal(nb, root), root / f"reports/notebooks/{name}.ipynb")
@@ -209,7 +209,7 @@ def execute(nb, parameters: dict, source: str, partial: Path, root: Path, scratc
 
 
 @contextmanager
-def company(source: str, log: Path, scratch: Path):
+def supervise(source: str, log: Path, scratch: Path):
     """While a stage runs its progress is shown as it comes, the kernel ends with us and we end with DVC: never two writers."""
 
     def stop(signum, frame):

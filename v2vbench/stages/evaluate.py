@@ -7,63 +7,74 @@ from v2vbench.files import write_json
 from v2vbench.parallel import side_by_side
 from v2vbench.params import Params, choose
 from v2vbench.progress import progress
+from v2vbench.results.record import write_csv
+from v2vbench.results.runs import RunScores, ScoredGroup
 from v2vbench.stages._same_clips import same_clips
-from v2vbench.stages._scorer import Scorer
+from v2vbench.stages._scorer import ClipScores, Scorer
+from v2vbench.stages._summaries import summaries
 
 AT_ONCE = 2**28  # bytes of pixels that are scored at once: metrics take some 17 times as much of memory
+Job = tuple[str, int | None]  # a clip and one of the run's further training seeds; None: the first
 
 
-def evaluate(params: Params, run: str, root: Path) -> dict:
-    """Score run `run` on every test clip of its data set, one clip in memory at a time; writes metrics/runs/<run>.json.
+def evaluate(params: Params, run: str, root: Path) -> RunScores:
+    """Score run `run` on every test clip of its data set, a few clips in memory at a time.
 
     root      the project's folder: data/<dataset>.zip and runs/<run>/clips.zip are read, .cache/features is kept
+    writes    metrics/runs/<run>.json, all scores; for DVC metrics/summary/<run>.json, {group: {label: value}} of the
+              primary metrics, and metrics/frames/<run>.csv, means over clips by frame
     raises    Fault naming the clip that is missing, of another length or size, or has no finite value
     """
     line = choose(params.runs, run, "runs")
     scorer, fakes = Scorer(params, line.dataset, root), Store(root / "runs" / run / "clips.zip")
-    store, skip = scorer.store, params.protocol.skip_frames
-    given, seeds = same_clips(store, fakes, params.protocol)
-    ids = [clip for group in store.facts.groups for clip in store.split(group)]
-    jobs = [(clip, seed) for seed in (None, *seeds) for clip in ids]
-    pixels = 2 * max(clip["n_frames"] for clip in store.clips.values()) * store.facts.size[0] * store.facts.size[1] * 3
-
-    def score(job: tuple) -> dict:
-        clip, seed = job
-        fake, where = (
-            (clip, f"clip {clip} of {run}")
-            if seed is None
-            else (f"{clip}@{seed}", f"clip {clip} of {run}, seed {seed}")
-        )
-        return scorer.clip(scorer.read(clip, fakes=fakes, fake=fake), where, real=seed is None)
-
-    found = side_by_side(score, jobs, max(1, AT_ONCE // pixels))
-    scores, groups = dict(zip(jobs, progress(found, f"evaluate {run}", unit="clip", total=len(jobs)))), {}
+    store = scorer.store
+    n_given, seeds = same_clips(store, fakes, params.protocol)
+    scores = _score_clips(scorer, fakes, run, seeds)
+    groups = {}
     for group in store.facts.groups:
-        own, clusters = store.split(group), scorer.clusters(group)
-        summaries = {
-            seed: scorer.summary([scores[clip, seed] for clip in own], f"group {group} of {run}", clusters)
-            for seed in (None, *seeds)
-        }
-        groups[group] = {"clips": own, "clusters": clusters, "metrics": summaries.pop(None)}
-        if seeds:
-            groups[group]["seeds"] = {str(seed): _of_seed(metrics) for seed, metrics in summaries.items()}
-    result = {
-        "run": run,
-        "title": line.title,
-        "dataset": line.dataset,
-        "model": line.model,
-        "groups": groups,
-        "first_frames": f"{given} real frame{'s' if given > 1 else ''}" if given else "none",
-        "skip_frames": skip,
-    }
-    write_json(root / "metrics" / "runs" / f"{run}.json", result)
+        clips, clusters, where = store.split(group), scorer.clusters(group), f"group {group} of {run}"
+        first, *further = (
+            summaries(scorer, [scores[clip, seed] for clip in clips], clusters, where) for seed in (None, *seeds)
+        )
+        groups[group] = ScoredGroup(
+            clips=clips,
+            clusters=clusters,
+            n_frames=scorer.n_frames(group),
+            scores=first,
+            seeds={
+                str(seed): {label: score.fake for label, score in summary.items() if score.fake}
+                for seed, summary in zip(seeds, further)
+            },
+        )
+    result = RunScores(
+        run=run,
+        title=line.title,
+        dataset=line.dataset,
+        model=line.model,
+        n_given=n_given,
+        skip_frames=params.protocol.skip_frames,
+        metrics=scorer.info,
+        groups=groups,
+    )
+    result.save(RunScores.path(root, run))
+    write_json(root / "metrics" / "summary" / f"{run}.json", result.summary(params.protocol.primary))
+    write_csv(root / "metrics" / "frames" / f"{run}.csv", result.curves())
     return result
 
 
-def _of_seed(metrics: dict) -> dict:
-    """What is kept of a further training seed: {label: value and per_clip or leave_one_out}, of metrics that have a value."""
-    return {
-        label: {key: metric[key] for key in ("value", "per_clip", "leave_one_out") if key in metric}
-        for label, metric in metrics.items()
-        if metric["value"] is not None
-    }
+def _score_clips(scorer: Scorer, fakes: Store, run: str, seeds: list[int]) -> dict[Job, ClipScores]:
+    """What is kept of each clip of each training seed, scored side by side, as many at once as memory allows."""
+    store = scorer.store
+    ids = [clip for group in store.facts.groups for clip in store.split(group)]
+    jobs: list[Job] = [(clip, seed) for seed in (None, *seeds) for clip in ids]
+    pixels = 2 * max(clip["n_frames"] for clip in store.clips.values()) * store.facts.size[0] * store.facts.size[1] * 3
+
+    def score(job: Job) -> ClipScores:
+        clip, seed = job
+        if seed is None:
+            return scorer.score(scorer.read(clip, fakes=fakes), f"clip {clip} of {run}")
+        arrays = scorer.read(clip, fakes=fakes, fake=f"{clip}@{seed}")
+        return scorer.score(arrays, f"clip {clip} of {run}, seed {seed}", real=False)
+
+    scored = side_by_side(score, jobs, max(1, AT_ONCE // pixels))
+    return dict(zip(jobs, progress(scored, f"evaluate {run}", unit="clip", total=len(jobs))))

@@ -1,112 +1,142 @@
-"""Methods ranked by votes between pairs of them: Bradley and Terry's model with ties, and intervals that know who voted on what.
+"""Methods ranked by votes between pairs of them: Bradley and Terry's model with ties, intervals by cluster and rater.
 
-A vote is {"clip", "a", "b", "outcome", "rater", "source"}: outcome 1 for run `a`, 0 for run `b`, 0.5 for neither; rater a name, or None
-where no one in particular voted; source "people", "metrics" or "simulated". A vote may have "cluster", the clips that its clip is alike
-with (a map, a source video); without it each clip is its own.
-
-`read_votes` is for the study of people, which will call it; no stage does yet.
+Metrics vote today. A study of people brings votes of raters, as votes/<dataset>.jsonl, a `Vote` a line: intervals here
+already allow for votes of one rater being alike, and votes of different sources are never counted together.
 """
 
-import json
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from scipy import optimize, stats
 from scipy.sparse import csgraph
 
 from v2vbench.params import Fault
+from v2vbench.results.comparison import VoteShare
 
 ELO = 400 / np.log(10)  # points a unit of log odds
-KEYS, SOURCES = ("clip", "a", "b", "outcome", "rater", "source"), ("people", "metrics", "simulated")
 
 
-def read_votes(path: Path) -> list[dict]:
-    """Votes of a file of JSON lines; raises Fault naming the line that is none."""
-    votes = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            vote = dict(json.loads(line))
-        except (ValueError, TypeError) as error:
-            raise Fault(f"{path}:{number}: not a vote in JSON ({error}); mend or remove the line") from None
-        if missing := [key for key in KEYS if key not in vote]:
-            wrong = f"missing {', '.join(missing)}"
-        elif vote["outcome"] not in (0, 0.5, 1):
-            wrong = f"outcome {vote['outcome']!r} is not 1, 0 or 0.5"
-        elif vote["a"] == vote["b"]:
-            wrong = f"{vote['a']} against itself"
-        elif vote["source"] not in SOURCES:
-            wrong = f"source {vote['source']!r} is none of {', '.join(SOURCES)}"
-        else:
-            votes.append(vote)
-            continue
-        raise Fault(f"{path}:{number}: {wrong}; mend or remove the line")
-    return votes
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """Which of two runs is preferred on one clip."""
+
+    clip: str
+    cluster: str  # of clips that are alike (a map, a source video); of a clip like no other, its own name
+    a: str  # a run
+    b: str  # another
+    outcome: float  # 1 for a, 0 for b, 0.5 for neither
+    rater: str | None  # None where no one in particular voted
+    source: Literal["people", "metrics", "simulated"]
 
 
-def rank(votes: list[dict], runs: list[str], *, ridge: float, confidence: float, anchor: str | None = None) -> dict:
-    """Strength of each run in Elo points, within each group of runs that votes connect; who beats whom; and cycles.
+@dataclass(frozen=True, kw_only=True)
+class Elo:
+    """How strong a run is, in Elo points; all None for a run without votes."""
 
-    ridge         1 / variance of the normal prior on a strength in log odds: keeps a run that always wins finite
-    anchor        the run that is 0 points; None: the mean of a group's runs is
-    returns       {"source", "n_votes", "n_ties", "n_clips", "n_clusters", "n_raters", "connected", "rankings": [{"runs", "tie",
-                  "strengths", "held_by_prior"}], "wins": {a: {b: share of the votes for a}}, "cycles"}. A ranking is of one connected
-                  group, best first: groups are never ranked together. "strengths": {run: {"value", "low", "high", "ranks": [best,
-                  worst]}}, of None for a run without votes. "tie": nu, see `fit`. "held_by_prior": some of its runs never lose to the
-                  others, so that only the prior holds their distance
-    raises        Fault for a run that is not in `runs`, and where sources mix: what people say and what formulas say is never added up
+    value: float | None
+    low: float | None  # of its interval; None, like the two below, where all votes are of one cluster
+    high: float | None
+    ranks: tuple[int, int] | None  # best and worst place that the intervals of differences leave
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """Runs that votes connect, directly or through others."""
+
+    strengths: dict[str, Elo]  # best first; their mean is 0
+    tie: float | None  # nu, see `fit`
+    held_by_prior: bool  # some of its runs never lose to the others, so that only the prior limits their distance
+
+    @property
+    def runs(self) -> list[str]:
+        return list(self.strengths)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cycle:
+    """A shortest circle of majorities: each run beats the next, the last the first."""
+
+    runs: list[str]
+    sure: bool  # every share of it is clearly above a half: no order of these runs agrees with the votes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standings:
+    """What votes between runs say."""
+
+    source: str | None  # of the votes
+    n_votes: int
+    n_ties: int
+    n_clips: int
+    n_clusters: int
+    n_raters: int
+    rankings: list[Ranking]  # one for each set of runs that votes connect; runs of different sets are not comparable
+    wins: dict[str, dict[str, VoteShare]]  # {a: {b: share of the votes between them that are for a}}
+    cycles: list[Cycle]
+
+    @property
+    def connected(self) -> bool:
+        return len(self.rankings) == 1
+
+
+def rank(votes: list[Vote], runs: list[str], *, ridge: float, confidence: float) -> Standings:
+    """Strength of each run in Elo points, within each set of runs that votes connect; who beats whom; and cycles.
+
+    ridge     1 / variance of the normal prior on a strength in log odds: keeps a run that always wins finite
+    raises    Fault for a run that is not in `runs`, and where sources mix: what people say and what formulas say is
+              never added up
     """
-    sources = sorted({vote["source"] for vote in votes})
+    sources = sorted({vote.source for vote in votes})
     if len(sources) > 1:
         raise Fault(f"votes of {' and '.join(sources)} are not counted together; rank them apart")
-    if unknown := sorted(({vote[side] for vote in votes for side in "ab"} | ({anchor} - {None})) - set(runs)):
-        raise Fault(f"votes or anchor name {', '.join(unknown)}; there are {', '.join(runs)}")
+    if unknown := sorted({run for vote in votes for run in (vote.a, vote.b)} - set(runs)):
+        raise Fault(f"votes name {', '.join(unknown)}; there are {', '.join(runs)}")
     at = {run: i for i, run in enumerate(runs)}
     scored = np.zeros((len(runs), len(runs)))  # by row, against column; a tie counts for both
     for vote in votes:
-        scored[at[vote["a"]], at[vote["b"]]] += vote["outcome"]
-        scored[at[vote["b"]], at[vote["a"]]] += 1 - vote["outcome"]
+        scored[at[vote.a], at[vote.b]] += vote.outcome
+        scored[at[vote.b], at[vote.a]] += 1 - vote.outcome
     n_groups, group = csgraph.connected_components(scored, directed=False)
     rankings = []
     for g in range(n_groups):
-        own = np.flatnonzero(group == g)
-        names = [runs[i] for i in own]
-        inside = [vote for vote in votes if vote["a"] in names]
-        n_strong, _ = csgraph.connected_components(scored[np.ix_(own, own)], connection="strong")
-        rankings.append(_ranking(inside, names, ridge, confidence, anchor) | {"held_by_prior": int(n_strong) > 1})
+        members = np.flatnonzero(group == g)
+        names = [runs[i] for i in members]
+        inside = [vote for vote in votes if vote.a in names]
+        n_strong, _ = csgraph.connected_components(scored[np.ix_(members, members)], connection="strong")
+        rankings.append(_ranking(inside, names, ridge, confidence, held_by_prior=int(n_strong) > 1))
     wins = _wins(votes, confidence)
-    return {
-        "source": sources[0] if sources else None,
-        "n_votes": len(votes),
-        "n_ties": sum(bool(vote["outcome"] == 0.5) for vote in votes),
-        "n_clips": len({vote["clip"] for vote in votes}),
-        "n_clusters": len({cluster_of(vote) for vote in votes}),
-        "n_raters": len({vote["rater"] for vote in votes} - {None}),
-        "connected": int(n_groups) == 1,
-        "rankings": rankings,
-        "wins": wins,
-        "cycles": _cycles(wins, runs),
-    }
+    return Standings(
+        source=sources[0] if sources else None,
+        n_votes=len(votes),
+        n_ties=sum(bool(vote.outcome == 0.5) for vote in votes),
+        n_clips=len({vote.clip for vote in votes}),
+        n_clusters=len({vote.cluster for vote in votes}),
+        n_raters=len({vote.rater for vote in votes} - {None}),
+        rankings=rankings,
+        wins=wins,
+        cycles=_cycles(wins, runs),
+    )
 
 
-def fit(
-    votes: list[dict], runs: list[str], *, ridge: float, ties: bool = True
-) -> tuple[np.ndarray, float, list[np.ndarray]]:
+def fit(votes: list[Vote], runs: list[str], *, ridge: float) -> tuple[np.ndarray, float, list[np.ndarray]]:
     """Strengths in log odds (their mean is 0), the tie parameter, and covariances, by penalised maximum likelihood.
 
-    P(a) : P(tie) : P(b) = exp(d/2) : nu : exp(-d/2), d = s_a - s_b. Where no vote is a tie, or `ties` is false, nu is 0: a tie is then half
-    a vote for either, and this is logistic regression. The prior is normal on s and on log nu, of variance 1 / ridge.
+    P(a) : P(tie) : P(b) = exp(d/2) : nu : exp(-d/2), d = s_a - s_b. Where no vote is a tie nu is 0, and this is
+    logistic regression. The prior is normal on s and on log nu, of variance 1 / ridge.
 
-    returns       s (K,), nu, and covariances (K, K) of s: of independent votes; then, if there are two clusters, of votes that depend on
-                  each other within a cluster; and if there are two raters, within a rater, and both, which need not be positive
-    source        Davidson 1970, eq. 2; half votes as in FastChat. Clusters: jackknife of one Newton step without each (Bell & McCaffrey
-                  2002, CR3), the two ways added as in Cameron, Gelbach & Miller 2011
+    returns       s (K,), nu, and covariances (K, K) of s: of independent votes; then, if there are two clusters, of
+                  votes that depend on each other within a cluster; and if there are two raters, within a rater, and
+                  both, which need not be positive
+    source        Davidson 1970, eq. 2; half votes as in FastChat. Clusters: jackknife of one Newton step without each
+                  (Bell & McCaffrey 2002, CR3), the two ways added as in Cameron, Gelbach & Miller 2011
     """
     at, k, n = {run: i for i, run in enumerate(runs)}, len(runs), len(votes)
-    outcome, x = np.array([vote["outcome"] for vote in votes]), np.zeros((n, k))
+    outcome, x = np.array([vote.outcome for vote in votes]), np.zeros((n, k))
     for row, vote in zip(x, votes):
-        row[at[vote["a"]]], row[at[vote["b"]]] = 0.5, -0.5
+        row[at[vote.a]], row[at[vote.b]] = 0.5, -0.5
     rows, target = np.stack([x, -x], 1), np.stack([outcome, 1 - outcome], 1)  # (V, outcomes, K), (V, outcomes)
-    if with_ties := ties and bool((outcome == 0.5).any()):
+    if with_ties := bool((outcome == 0.5).any()):
         rows = np.concatenate([np.pad(rows, ((0, 0), (0, 0), (0, 1))), np.tile(np.eye(k + 1)[k], (n, 1, 1))], 1)
         target = np.stack([outcome == 1, outcome == 0, outcome == 0.5], 1).astype(float)
     prior = ridge * np.eye(k + with_ties)
@@ -128,7 +158,7 @@ def fit(
         mean = np.einsum("vop,vo->vp", rows, p)
         return np.einsum("vop,vo,voq->vpq", rows, p, rows) - mean[:, :, None] * mean[:, None]
 
-    found = optimize.minimize(
+    best = optimize.minimize(
         loss,
         np.zeros(k + with_ties),
         method="trust-exact",
@@ -136,92 +166,80 @@ def fit(
         jac=lambda theta: prior @ theta - slopes(theta).sum(0),
         hess=lambda theta: prior + curvatures(theta).sum(0),
     ).x
-    u, j = slopes(found), curvatures(found)
+    u, j = slopes(best), curvatures(best)
     total = prior + j.sum(0)
 
     def clustered(of):
         g = max(of) + 1
-        own_u, own_j = np.zeros((g, *u.shape[1:])), np.zeros((g, *j.shape[1:]))
-        np.add.at(own_u, of, u)
-        np.add.at(own_j, of, j)
-        moved = np.linalg.solve(total - own_j, own_u[..., None])[..., 0]
+        sum_u, sum_j = np.zeros((g, *u.shape[1:])), np.zeros((g, *j.shape[1:]))
+        np.add.at(sum_u, of, u)
+        np.add.at(sum_j, of, j)
+        moved = np.linalg.solve(total - sum_j, sum_u[..., None])[..., 0]
         return (g - 1) / g * moved.T @ moved
 
     alike, raters, cells = clusters(votes)
     covariances = [np.linalg.inv(total)]
     if max(alike) > 0:
         covariances.append(clustered(alike))
-        if max(raters) > 0 and any(vote["rater"] is not None for vote in votes):
+        if max(raters) > 0 and any(vote.rater is not None for vote in votes):
             covariances += [clustered(raters), covariances[1] + clustered(raters) - clustered(cells)]
     centred = np.eye(k) - 1 / k
     return (
-        centred @ found[:k],
-        float(np.exp(found[k])) if with_ties else 0.0,
+        centred @ best[:k],
+        float(np.exp(best[k])) if with_ties else 0.0,
         [centred @ c[:k, :k] @ centred for c in covariances],
     )
 
 
-def _ranking(votes: list[dict], runs: list[str], ridge: float, confidence: float, anchor: str | None) -> dict:
-    """One connected group, best first; an interval is the widest that any way of depending asks for."""
+def _ranking(votes: list[Vote], runs: list[str], ridge: float, confidence: float, held_by_prior: bool) -> Ranking:
+    """One connected set of runs; an interval is the widest that any way of depending asks for."""
     if len(runs) == 1:
-        return {
-            "runs": runs,
-            "tie": None,
-            "strengths": {runs[0]: {"value": None, "low": None, "high": None, "ranks": None}},
-        }
+        nothing = Elo(value=None, low=None, high=None, ranks=None)
+        return Ranking(strengths={runs[0]: nothing}, tie=None, held_by_prior=held_by_prior)
     s, nu, covariances = fit(votes, runs, ridge=ridge)
     alike, raters, _ = clusters(votes)
     n_units = min(max(alike) + 1, max(raters) + 1)
     t = stats.t.ppf((1 + confidence) / 2, n_units - 1) if len(covariances) > 1 and n_units > 1 else None
 
-    def told(contrast):  # value and half width
-        return contrast @ s, None if t is None else t * np.sqrt(max(contrast @ c @ contrast for c in covariances))
+    def half_width(contrast: np.ndarray) -> float | None:
+        return None if t is None else t * np.sqrt(max(contrast @ c @ contrast for c in covariances))
 
-    unit = np.eye(len(runs))
-    zero = unit[runs.index(anchor)] if anchor in runs else np.full(len(runs), 1 / len(runs))
-    order = sorted(range(len(runs)), key=lambda i: -s[i])
-    strengths = {}
+    unit, zero = np.eye(len(runs)), np.full(len(runs), 1 / len(runs))
+    order, strengths = sorted(range(len(runs)), key=lambda i: -s[i]), {}
     for i in order:
-        value, half = told(unit[i] - zero)
-        apart = [told(unit[i] - unit[j]) for j in order if j != i]
-        strengths[runs[i]] = {"value": float(ELO * value)} | (
-            {"low": None, "high": None, "ranks": None}
-            if half is None
-            else {
-                "low": float(ELO * (value - half)),
-                "high": float(ELO * (value + half)),
-                "ranks": [1 + int(sum(d < -h for d, h in apart)), len(runs) - int(sum(d > h for d, h in apart))],
-            }
-        )
-    return {"runs": list(strengths), "tie": nu, "strengths": strengths}
+        contrast = unit[i] - zero
+        value, half = contrast @ s, half_width(contrast)
+        if half is None:
+            strengths[runs[i]] = Elo(value=float(ELO * value), low=None, high=None, ranks=None)
+            continue
+        apart = [((unit[i] - unit[j]) @ s, half_width(unit[i] - unit[j])) for j in order if j != i]
+        ranks = 1 + int(sum(d < -h for d, h in apart)), len(runs) - int(sum(d > h for d, h in apart))
+        ends = {"low": float(ELO * (value - half)), "high": float(ELO * (value + half))}
+        strengths[runs[i]] = Elo(value=float(ELO * value), ranks=ranks, **ends)
+    return Ranking(strengths=strengths, tie=nu, held_by_prior=held_by_prior)
 
 
-def cluster_of(vote: dict) -> str:
-    """The name of a vote's cluster; of its clip where it has none."""
-    return str(vote.get("cluster", vote["clip"]))
-
-
-def clusters(votes: list[dict]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The number of each vote's cluster, rater and pair of both, (V,) each from 0; a vote of no one is its own rater."""
-    alike = np.unique([cluster_of(vote) for vote in votes], return_inverse=True)[1]
+def clusters(votes: list[Vote]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers of each vote's cluster, rater and pair of both, (V,) each from 0; a vote of no one is a rater alone."""
+    alike = np.unique([vote.cluster for vote in votes], return_inverse=True)[1]
     raters = np.unique(
-        [f"of {vote['rater']}" if vote["rater"] is not None else f"vote {i}" for i, vote in enumerate(votes)],
+        [f"of {vote.rater}" if vote.rater is not None else f"vote {i}" for i, vote in enumerate(votes)],
         return_inverse=True,
     )[1]
     return alike, raters, np.unique(alike * (max(raters) + 1) + raters, return_inverse=True)[1]
 
 
-def share_of(votes: list[dict], confidence: float) -> dict:
+def share_of(votes: list[Vote], confidence: float) -> VoteShare:
     """Share of the outcomes, with Clopper and Pearson's interval on as many independent votes as these are worth.
 
-    With one vote a clip, a clip a cluster and no raters that is `intervals.share`. Votes that agree within a cluster, or a rater, are
-    worth fewer.
+    With one vote a clip, a clip a cluster and no raters they are worth their number. Votes that agree within a cluster,
+    or a rater, are worth fewer.
 
-    returns       {"share", "low", "high", "n_votes", "n_clips", "n_clusters"}
-    source        Korn & Graubard 1998: n p (1 - p) / variance, never above n; the variance is the largest of those by cluster, by rater
-                  and by both ways. At a share of 0 or 1 they are worth as many as there are clusters, or raters if these are fewer
+    source    Clopper & Pearson 1934, half votes into the same beta quantiles; Korn & Graubard 1998: n p (1 - p) /
+              variance, never above n. The variance is the largest of those by cluster, by rater and by both ways. At a
+              share of 0 or 1 they are worth as many as there are clusters, or raters if these are fewer
     """
-    outcome, (alike, raters, cells) = np.array([vote["outcome"] for vote in votes], float), clusters(votes)
+    outcome, (alike, raters, cells) = np.array([vote.outcome for vote in votes], float), clusters(votes)
     n, p, tail = len(outcome), outcome.mean(), (1 - confidence) / 2
     by_cluster, by_rater, by_both = ((np.bincount(of, outcome - p) ** 2).sum() / n**2 for of in (alike, raters, cells))
     variance, units = max(by_cluster, by_rater, by_cluster + by_rater - by_both), min(max(alike), max(raters)) + 1
@@ -230,49 +248,46 @@ def share_of(votes: list[dict], confidence: float) -> dict:
         worth *= (stats.t.ppf(1 - tail, n - 1) / stats.t.ppf(1 - tail, units - 1)) ** 2
     worth = min(worth, n) if units > 1 else 1
     k = p * worth
-    return {
-        "share": float(p),
-        "low": float(stats.beta.ppf(tail, k, worth - k + 1)) if p > 0 else 0.0,
-        "high": float(stats.beta.ppf(1 - tail, k + 1, worth - k)) if p < 1 else 1.0,
-        "n_votes": n,
-        "n_clips": len({vote["clip"] for vote in votes}),
-        "n_clusters": int(max(alike) + 1),
-    }
+    return VoteShare(
+        value=float(p),
+        low=float(stats.beta.ppf(tail, k, worth - k + 1)) if p > 0 else 0.0,
+        high=float(stats.beta.ppf(1 - tail, k + 1, worth - k)) if p < 1 else 1.0,
+        n_votes=n,
+        n_clips=len({vote.clip for vote in votes}),
+        n_clusters=int(max(alike) + 1),
+    )
 
 
-def _wins(votes: list[dict], confidence: float) -> dict:
+def _wins(votes: list[Vote], confidence: float) -> dict[str, dict[str, VoteShare]]:
     """{a: {b: share of the votes between them that are for a}}, of pairs that have votes, both ways."""
-    held = {}
+    between: dict[tuple[str, str], list[Vote]] = {}
     for vote in votes:
-        held.setdefault((vote["a"], vote["b"]), []).append(vote)
-        held.setdefault((vote["b"], vote["a"]), []).append(vote | {"outcome": 1 - vote["outcome"]})
-    wins = {}
-    for (a, b), own in sorted(held.items()):
-        wins.setdefault(a, {})[b] = share_of(own, confidence)
+        between.setdefault((vote.a, vote.b), []).append(vote)
+        between.setdefault((vote.b, vote.a), []).append(replace(vote, outcome=1 - vote.outcome))
+    wins: dict[str, dict[str, VoteShare]] = {}
+    for (a, b), both in sorted(between.items()):
+        wins.setdefault(a, {})[b] = share_of(both, confidence)
     return wins
 
 
-def _cycles(wins: dict, runs: list[str]) -> list[dict]:
-    """A shortest circle of majorities in each set of runs that has one: {"runs", "sure"}, each beats the next, the last the first.
-
-    sure        every share of it is above a half by more than its interval: no order of these runs agrees with the votes
-    """
-    beats = np.array(
-        [[wins.get(a, {}).get(b, {"share": 0})["share"] > 0.5 for b in runs] for a in runs], float
-    ).reshape(2 * [len(runs)])
+def _cycles(wins: dict[str, dict[str, VoteShare]], runs: list[str]) -> list[Cycle]:
+    """A shortest circle of majorities in each set of runs that has one."""
+    beats = np.zeros((len(runs), len(runs)))
+    for i, a in enumerate(runs):
+        for j, b in enumerate(runs):
+            beats[i, j] = b in wins.get(a, {}) and wins[a][b].value > 0.5
     _, group = csgraph.connected_components(beats, connection="strong")
     steps, before = csgraph.shortest_path(beats, unweighted=True, return_predecessors=True)
-    found = []
+    cycles = []
     for g in sorted(set(group)):
-        own = np.flatnonzero(group == g)
-        if len(own) < 2:
+        members = np.flatnonzero(group == g)
+        if len(members) < 2:
             continue
-        _, i, j = min((steps[j, i], i, j) for i in own for j in own if beats[i, j])
+        _, i, j = min((steps[j, i], i, j) for i in members for j in members if beats[i, j])
         back = [i]  # from j to i, against the arrows
         while back[-1] != j:
             back.append(before[j, back[-1]])
         circle = [runs[m] for m in [i, *back[:0:-1]]]
-        found.append(
-            {"runs": circle, "sure": all(wins[a][b]["low"] > 0.5 for a, b in zip(circle, circle[1:] + circle[:1]))}
-        )
-    return found
+        sure = all(wins[a][b].low > 0.5 for a, b in zip(circle, circle[1:] + circle[:1]))
+        cycles.append(Cycle(runs=circle, sure=sure))
+    return cycles

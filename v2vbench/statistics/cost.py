@@ -1,9 +1,29 @@
-"""What "better" means: the cost of a value, which is less in a better video."""
+"""What "better" means, for every table, verdict, vote and order of clips: the lower cost."""
 
 import numpy as np
 
-COST = {
-    "lower": lambda v: v,
-    "higher": lambda v: -v,  # BETTER: what is less in a better video
-    "one": lambda v: np.abs(np.log(np.maximum(v, 1e-9))),
-}
+from v2vbench.results.metric import Better
+
+SMALLEST_RATIO = 1e-9  # what a ratio of 0 is taken to be, as of a frozen video: 0 has no logarithm
+
+
+def cost(values, better: Better) -> np.ndarray:
+    """What is lower in a better video: v, -v, or |log v| of a ratio that is best at 1; float64, shaped as `values`."""
+    values = np.asarray(values, float)
+    if better == "one":
+        return np.abs(log_ratio(values))
+    return values if better == "lower" else -values
+
+
+def signed_cost(values, better: Better, side: float) -> np.ndarray:
+    """`cost`, but of a ratio log v times `side`, 1 or -1: too little and too much are different damages."""
+    return side * log_ratio(values) if better == "one" else cost(values, better)
+
+
+def side_of_one(ratio: float) -> float:
+    """1 for a ratio of at least 1, -1 below."""
+    return 1.0 if ratio >= 1 else -1.0
+
+
+def log_ratio(values) -> np.ndarray:
+    return np.log(np.maximum(np.asarray(values, float), SMALLEST_RATIO))

@@ -1,195 +1,148 @@
-"""A score told in levels of damage to the real video, and what a metric can be fooled by: what calibration is good for."""
+"""A score as a level of damage to the real video, and what a metric can be fooled by: what calibration is good for."""
 
 import numpy as np
 from scipy import stats
 
-from v2vbench.statistics.cost import COST
-from v2vbench.statistics.intervals import Estimate, interval, of_score, spread
+from v2vbench.results.calibration import CalibratedGroup, Control, Fooled, Ladder, OtherClip
+from v2vbench.results.comparison import Equivalent
+from v2vbench.results.metric import Better, Interval, Score
+from v2vbench.statistics.cost import cost, side_of_one, signed_cost
+from v2vbench.statistics.intervals import Estimate, interval, of_score, unbiased
 
 ROUND_OFF = 1e-9  # of the largest cost on a ladder: sums in another order
 SAME = 1e-6  # of the larger of two costs: equal videos, whatever digits files keep
 
 
-def signed_cost(values, better: str, side: float):
-    """What is less in a better video; of a ratio, its logarithm times `side`: too little and too much are different damages."""
-    values = np.asarray(values, float)
-    return side * np.log(np.maximum(values, 1e-9)) if better == "one" else COST[better](values)
-
-
-def climb(values: list[float], better: str, seen_from: float) -> dict:
+def climb(values: list[float], better: Better, seen_from: float) -> tuple[bool, float | None]:
     """Whether a metric calls each rung of a ladder as bad as those before it, and the worst worse than none.
 
     values       at level 0 and at each level, mildest first
     seen_from    a dip below the worst rung so far of less than this share of the whole climb is none: metrics saturate
-    returns      {"monotone", "rho": Spearman's correlation of the rung with the cost, None where nothing changes}
+    returns      whether it does; Spearman's correlation of the rung with the cost, None where nothing changes
     """
-    cost = signed_cost(values, better, side(values[-1]))
-    if np.ptp(cost) <= ROUND_OFF * np.abs(cost).max():
-        return {"monotone": False, "rho": None}
-    dip, rise = (np.maximum.accumulate(cost) - cost).max(), cost[-1] - cost[0]
-    rho = stats.spearmanr(range(len(cost)), COST[better](np.array(values))).statistic
-    return {"monotone": bool(rise > 0 and dip <= seen_from * rise), "rho": float(rho)}
+    costs = signed_cost(values, better, side_of_one(values[-1]))
+    if np.ptp(costs) <= ROUND_OFF * np.abs(costs).max():
+        return False, None
+    dip, rise = (np.maximum.accumulate(costs) - costs).max(), costs[-1] - costs[0]
+    rho = stats.spearmanr(range(len(costs)), cost(values, better)).statistic
+    return bool(rise > 0 and dip <= seen_from * rise), float(rho)
 
 
-def side(value: float) -> float:
-    """1 for a ratio of at least 1, -1 below."""
-    return 1.0 if value >= 1 else -1.0
-
-
-def equivalent(score: dict, group: dict, label: str, better: str) -> dict | None:
+def equivalent(score: Interval, calibration: CalibratedGroup, label: str, better: Better) -> Equivalent | None:
     """The level of a ladder at which the real video scores as a method did: "as bad as blur σ 1.8 px".
 
-    Of the metric's ladders, in its order of preference, the first that it climbs and whose rungs bracket the score, on the score's
-    side of 1 where 1 is best. Between two rungs the cost is taken as linear in the level, so that the answer always lies between
-    those. Where no level of its scale stands for the untouched video (JPEG), there is nothing between that and the first rung. Of a
-    score better than the untouched video's, "no worse than the real video" is said only where all of its interval is; else how bad
-    it is at most. Where no ladder brackets it, it may be as bad as, or worse than, another clip of the same cluster.
+    Of the metric's ladders, in its order of preference, the first that it climbs and whose rungs bracket the score, on
+    the score's side of 1 where 1 is best. Between two rungs the cost is taken as linear in the level, so that the
+    answer always lies between those. Where no level of its scale stands for the untouched video (JPEG), there is
+    nothing between that and the first rung. A score better than that of the untouched video is "no worse than the real
+    video" only where all of its interval is; else how bad it is at most is said. Where no ladder brackets it, it may be
+    as bad as, or worse than, another clip of the same cluster.
 
-    score     {"value", "low", "high"}: the ends may be None
-    group     of the calibration, whose clips and frames are those that were scored
-    returns   {"ladder", "level", "low", "high", "beyond", "text"}: low and high are the levels of the interval's ends, from mild to worse,
-              cut at the ladder's own ends; beyond is "better" where the score is better than the real video's, "worse" where it is worse
-              than another clip's (ladder and level are None there), else None. None: nothing brackets the score
+    calibration    of the clips and frames that were scored
+    returns        None: nothing brackets the score
     """
-    for name in group["equivalents"].get(label, ()):
-        own = group["ladders"][name]["metrics"].get(label)
-        if own and own["monotone"] and (better != "one" or side(own["values"][-1]) == side(score["value"])):
-            if found := _level(score, name, group["ladders"][name], own["values"], better):
-                return found
-    return _beside(score, group["other_clip"], label, better)
+    for name in calibration.preferred.get(label, ()):
+        ladder = calibration.ladders[name]
+        curve = ladder.metrics.get(label)
+        if curve and curve.monotone and (better != "one" or side_of_one(curve.values[-1]) == side_of_one(score.value)):
+            if level := _level(score, name, ladder, curve.values, better):
+                return level
+    return _beside(score, calibration.other_clip, label, better)
 
 
-def _level(score: dict, name: str, ladder: dict, values: list[float], better: str) -> dict | None:
-    levels, which, skipped = (
-        [ladder["neutral"], *ladder["levels"][1:]],
-        side(values[-1]),
-        int(ladder["neutral"] is None),
-    )
-    levels, values = levels[skipped:], values[skipped:]
+def _level(score: Interval, name: str, ladder: Ladder, values: list[float], better: Better) -> Equivalent | None:
+    """The score on one ladder; None where its rungs do not bracket it."""
+    side, skipped = side_of_one(values[-1]), int(ladder.neutral is None)
+    levels = np.array([ladder.neutral, *ladder.levels[1:]][skipped:], float)
     costs, first = np.unique(
-        np.maximum.accumulate(signed_cost(values, better, which)), return_index=True
+        np.maximum.accumulate(signed_cost(values[skipped:], better, side)), return_index=True
     )  # of equal rungs the mildest
 
     def level(value: float) -> float:
-        return float(np.interp(signed_cost(value, better, which), costs, np.array(levels, float)[first]))
+        return float(np.interp(signed_cost(value, better, side), costs, levels[first]))
 
-    def told(words: str, at: float) -> str:
-        return f"{words} {ladder['title']} {ladder['unit'].format(two_digits(at))}"
-
-    cost, ends = signed_cost(score["value"], better, which), [score["low"], score["high"]]
-    if cost > costs[-1] or cost < costs[0] and skipped:
+    at = signed_cost(score.value, better, side)
+    if at > costs[-1] or at < costs[0] and skipped:
         return None
-    at, ends = (
-        level(score["value"]),
-        [] if None in ends else sorted(ends, key=lambda end: signed_cost(end, better, which)),
-    )
-    text, low, high = told("as bad as", at), *(map(level, ends) if ends else (None, None))
-    if cost < costs[0]:
-        worst = signed_cost(ends[1], better, which) if ends else np.inf
+    ends = [end for end in (score.low, score.high) if end is not None]
+    ends = sorted(ends, key=lambda end: signed_cost(end, better, side))  # from the better to the worse
+    kind = "as bad as"
+    if at < costs[0]:
+        worst = signed_cost(ends[1], better, side) if ends else np.inf
         if worst > costs[-1]:
             return None
-        text = "no worse than the real video" if worst <= costs[0] else told("at most as bad as", high)
-    return {
-        "ladder": name,
-        "level": at,
-        "low": low,
-        "high": high,
-        "beyond": "better" if cost < costs[0] else None,
-        "text": text,
-    }
-
-
-def _beside(score: dict, other: dict | None, label: str, better: str) -> dict | None:
-    """A score that no ladder brackets, beside that of another clip of the same cluster."""
-    if not other or label not in other["metrics"] or None in (score["low"], score["high"]):
-        return None
-    mark, *ends = (
-        float(COST[better](value)) for value in (other["metrics"][label]["value"], score["low"], score["high"])
+        kind = "no worse than the real video" if worst <= costs[0] else "at most as bad as"
+    low, high = map(level, ends) if ends else (None, None)
+    return Equivalent(
+        kind=kind, ladder=name, what=ladder.title, unit=ladder.unit, level=level(score.value), low=low, high=high
     )
+
+
+def _beside(score: Interval, other: OtherClip | None, label: str, better: Better) -> Equivalent | None:
+    """A score that no ladder brackets, beside that of another clip of the same cluster."""
+    if other is None or label not in other.scores or score.low is None or score.high is None:
+        return None
+    mark, *ends = cost([other.scores[label].value, score.low, score.high], better)
     if max(ends) < mark:
         return None
-    beyond = "worse" if min(ends) > mark else None
-    return {
-        "ladder": None,
-        "level": None,
-        "low": None,
-        "high": None,
-        "beyond": beyond,
-        "text": f"{'worse than' if beyond else 'as bad as'} {other['title']}",
-    }
+    kind = "worse than another clip" if min(ends) > mark else "as bad as"
+    return Equivalent(kind=kind, ladder=None, what=other.title, unit="", level=None, low=None, high=None)
 
 
-def two_digits(value: float) -> str:
-    """Two significant digits, without an exponent."""
-    return np.format_float_positional(float(f"{value:.2g}"), trim="-")
-
-
-def cost_of(score: dict, clusters: list[str], better: str) -> Estimate:
-    """What is less in a better video, and the same without each cluster; `score` is {"value", "per_clip" or "leave_one_out"}."""
-    return of_score(score, clusters).transformed(COST[better])
-
-
-def unbiased(estimate: Estimate) -> float:
-    """A value as tables have those of methods: the jackknife's, freed of its first-order bias; without replicates the bare value."""
-    return spread(estimate)[0] if len(estimate.replicates) > 1 else estimate.value
+def cost_of(score: Score, clusters: list[str], better: Better) -> Estimate:
+    """The cost of a score, and the same without each cluster."""
+    return of_score(score, clusters).transformed(lambda values: cost(values, better))
 
 
 def fooled(
-    controls: dict[str, dict], mild: dict[str, dict], clusters: list[str], better: str, confidence: float
-) -> list[dict]:
-    """The controls that a metric finds no worse than a real video which is hardly damaged: a property of the metric alone.
+    controls: dict[str, Score], mild: dict[str, Score], clusters: list[str], better: Better, confidence: float
+) -> list[Fooled]:
+    """The controls that a metric finds no worse than a real video hardly damaged: a property of the metric alone.
 
-    Held against the costliest of the mild damages, clip by clip: the interval is of the difference of the costs, by cluster.
+    They are compared with the costliest of the mild damages, clip by clip: the interval is of the difference of the
+    costs, by cluster.
 
-    controls, mild    {name: score}, on the same clips and frames
-    returns           [{"control", "against": the mild damage, "difference": cost of the control less that of the damage, at most 0 but
-                      for round-off, "low", "high", "sure": all of the interval is at most 0}]
+    controls, mild    by name, on the same clips and frames
+    returns           those whose cost is, but for round-off, at most that of the damage
     """
     costs = {name: cost_of(score, clusters, better) for name, score in mild.items()}
-    worst, found = max(costs, key=lambda name: unbiased(costs[name])), []
+    worst, result = max(costs, key=lambda name: unbiased(costs[name])), []
     for name, score in controls.items():
-        cost = cost_of(score, clusters, better)
-        apart, nothing = interval(cost - costs[worst], confidence), SAME * max(abs(cost.value), abs(costs[worst].value))
-        if apart["value"] <= nothing:
-            found.append(
-                {
-                    "control": name,
-                    "against": worst,
-                    "difference": apart["value"],
-                    "low": apart["low"],
-                    "high": apart["high"],
-                    "sure": apart["high"] is not None and apart["high"] <= nothing,
-                }
-            )
-    return found
+        control = cost_of(score, clusters, better)
+        difference = interval(control - costs[worst], confidence)
+        nothing = SAME * max(abs(control.value), abs(costs[worst].value))
+        if difference.value <= nothing:
+            sure = difference.high is not None and difference.high <= nothing
+            result.append(Fooled(control=name, against=worst, difference=difference, sure=sure))
+    return result
 
 
-def bounds(group: dict, label: str, better: str) -> tuple[Estimate, Estimate] | None:
+def bounds(calibration: CalibratedGroup, label: str, better: Better) -> tuple[Estimate, Estimate] | None:
     """Costs between which scores of a metric lie if they mean anything: floor and ceiling, for `share_of_way`.
 
-    group     of the calibration
-    returns   that of the best feasible control, and that of the worst of the three mild damages; None where either lacks
+    returns   that of the best feasible control, and that of the worst of the three mild damages; None where either
+              lacks
     """
-    scores = [
-        own["metrics"][label] for own in group["controls"].values() if own["feasible"] and label in own["metrics"]
-    ]
-    if not scores or label not in group["mild"]:
+    controls: list[Control] = [control for control in calibration.controls.values() if control.feasible]
+    scores = [control.scores[label] for control in controls if label in control.scores]
+    if not scores or label not in calibration.mild:
         return None
     floor, ceiling = (
-        [cost_of(score, group["clusters"], better) for score in some]
-        for some in (scores, group["mild"][label].values())
+        [cost_of(score, calibration.clusters, better) for score in some]
+        for some in (scores, calibration.mild[label].values())
     )
     return min(floor, key=unbiased), max(ceiling, key=unbiased)
 
 
-def share_of_way(value: float, floor: Estimate, ceiling: Estimate, better: str, confidence: float) -> float | None:
+def share_of_way(value: float, floor: Estimate, ceiling: Estimate, better: Better, confidence: float) -> float | None:
     """How far a score has come from the best that needs no method to a real video hardly damaged, in terms of cost.
 
     floor, ceiling    costs, as `bounds` has them
-    returns           0 at the floor, 1 at the ceiling, beyond these where the score is; bars are cut there. None where the interval of
-                      the two ends' difference does not leave out 0: then the metric does not tell a feasible control from the real video
+    returns           0 at the floor, 1 at the ceiling, beyond these where the score is; bars are cut there. None where
+                      the interval of the two ends' difference does not leave out 0: then the metric does not tell a
+                      feasible control from the real video
     """
     way = interval(floor - ceiling, confidence)
-    if way["low"] is None or way["low"] <= 0:
+    if way.low is None or way.low <= 0:
         return None
-    return float((unbiased(floor) - COST[better](value)) / way["value"])
+    return float((unbiased(floor) - cost(value, better)) / way.value)

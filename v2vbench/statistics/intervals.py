@@ -1,14 +1,16 @@
-"""How sure a number is, from its value on all clips and without each cluster in turn: clusters of clips are the unit, not frames."""
+"""How sure a number is, from its value on all clips and without each cluster: clusters are the unit, not frames."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from v2vbench.results.metric import Interval, Score
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number of some clips, and the same number without each cluster of clips that are alike (a map, a source video, a person)."""
+    """A number of some clips, and the same without each cluster of clips that are alike (a map, a video, a person)."""
 
     value: float
     replicates: (
@@ -47,18 +49,20 @@ def of_clips(per_clip: list[float], clusters: list) -> Estimate:
     return Estimate(float(values.mean()), without, sizes)
 
 
-def of_score(score: dict, clusters: list) -> Estimate:
-    """A metric of a group as metrics/runs/<run>.json has it: {"value", "per_clip" or "leave_one_out"}; `clusters` of the group's clips."""
-    if "leave_one_out" in score:
-        return Estimate(float(score["value"]), np.array(score["leave_one_out"], float), _numbered(clusters)[1])
-    return of_clips(score["per_clip"], clusters)
+def of_score(score: Score, clusters: list[str]) -> Estimate:
+    """A metric of a group of clips; `clusters` of each clip."""
+    if score.leave_one_out is not None:
+        return Estimate(float(score.value), np.array(score.leave_one_out, float), _numbered(clusters)[1])
+    if score.per_clip is None:
+        raise ValueError("a score has values of clips, or values without each cluster")
+    return of_clips(score.per_clip, clusters)
 
 
 def mean_of(estimates: list[Estimate]) -> Estimate:
     """The mean of several numbers of the same clips, as of a run's training seeds."""
     return Estimate(
-        float(np.mean([own.value for own in estimates])),
-        np.mean([own.replicates for own in estimates], 0),
+        float(np.mean([one.value for one in estimates])),
+        np.mean([one.replicates for one in estimates], 0),
         estimates[0].sizes,
     )
 
@@ -84,8 +88,8 @@ def pseudo_values(estimate: Estimate) -> np.ndarray:
 def spread(estimate: Estimate) -> tuple[float, float]:
     """Estimate and standard error by the delete-one-cluster jackknife; the estimate is freed of its first-order bias.
 
-    returns    the mean of the pseudo-values weighted by clips, and its error. Of a mean over clips that is the mean; with one clip
-               a cluster the error is s / sqrt(n)
+    returns    the mean of the pseudo-values weighted by clips, and its error. Of a mean over clips that is the mean;
+               with one clip a cluster the error is s / sqrt(n)
     source     Quenouille 1956; Busing, Meijer & van der Leeden 1999, eqs. 5 and 6 (delete-m jackknife for unequal m)
     """
     h, pseudo = estimate.sizes.sum() / estimate.sizes, pseudo_values(estimate)
@@ -93,17 +97,22 @@ def spread(estimate: Estimate) -> tuple[float, float]:
     return float(value), float(np.sqrt(((pseudo - value) ** 2 / (h - 1)).mean()))
 
 
-def interval(estimate: Estimate, confidence: float) -> dict:
-    """{"value", "low", "high"}: the jackknife's estimate and Student's interval; without replicates the bare value."""
+def interval(estimate: Estimate, confidence: float) -> Interval:
+    """The jackknife's estimate and Student's interval; without replicates the bare value."""
     if len(estimate.replicates) < 2:
-        return {"value": float(estimate.value), "low": None, "high": None}
+        return Interval(value=float(estimate.value), low=None, high=None)
     value, error = spread(estimate)
     half = stats.t.ppf((1 + confidence) / 2, len(estimate.replicates) - 1) * error
-    return {"value": value, "low": float(value - half), "high": float(value + half)}
+    return Interval(value=value, low=float(value - half), high=float(value + half))
 
 
-def ratio(a: Estimate, b: Estimate, confidence: float) -> tuple[float, float, float] | None:
-    """Estimate, low and high of a / b, where both are clearly positive; None elsewhere.
+def unbiased(estimate: Estimate) -> float:
+    """The jackknife's estimate, as tables have it; without replicates the bare value."""
+    return spread(estimate)[0] if len(estimate.replicates) > 1 else float(estimate.value)
+
+
+def ratio(a: Estimate, b: Estimate, confidence: float) -> Interval | None:
+    """Of a / b, where both are clearly positive; None elsewhere.
 
     The interval is of all r at which a - r b is not distinguishable from 0: it leaves out 1 exactly where the interval
     of the paired difference leaves out 0.
@@ -118,20 +127,4 @@ def ratio(a: Estimate, b: Estimate, confidence: float) -> tuple[float, float, fl
     if min(x, y, xx, yy) <= 0:
         return None
     half = np.sqrt(max(xy**2 - xx * yy, 0))  # round-off alone can make it negative
-    return x / y, (xy - half) / yy, (xy + half) / yy
-
-
-def share(votes: np.ndarray, confidence: float) -> dict:
-    """Share of the votes with Clopper and Pearson's interval, which covers at any number of clips, and at 0 and 1.
-
-    votes      (n,), one a clip: 1 for, 0 against, 0.5 for neither
-    returns    {"share", "low", "high", "n_clips"}
-    source     Clopper & Pearson 1934; half votes go into the same beta quantiles
-    """
-    n, k, tail = len(votes), float(np.sum(votes)), (1 - confidence) / 2
-    return {
-        "share": k / n,
-        "low": float(stats.beta.ppf(tail, k, n - k + 1)) if k > 0 else 0.0,
-        "high": float(stats.beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0,
-        "n_clips": n,
-    }
+    return Interval(value=float(x / y), low=float((xy - half) / yy), high=float((xy + half) / yy))

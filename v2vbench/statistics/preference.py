@@ -1,4 +1,4 @@
-"""Votes between methods: of people where some were asked, else of one metric a heading; and what each group of compare.json tells of them.
+"""Votes between methods, of one metric for each heading, and what follows: a ranking, and chances of being preferred.
 
 What metrics say is no human preference, and is never added to one.
 """
@@ -8,12 +8,16 @@ from typing import Annotated
 
 import numpy as np
 
-from v2vbench.metrics import Metric
 from v2vbench.params import Fault, Range, choose
-from v2vbench.statistics import ordered_pairs as known
-from v2vbench.statistics import win_probability as win
-from v2vbench.statistics.bradley_terry import rank, share_of
-from v2vbench.statistics.cost import COST
+from v2vbench.results.calibration import CalibratedGroup, Climb
+from v2vbench.results.comparison import Preference, Ranking, Strength, VotePair, Voter, Win
+from v2vbench.results.metric import Better, Heading, Interval, Kind, MetricInfo
+from v2vbench.results.runs import ScoredGroup
+from v2vbench.statistics import sentences
+from v2vbench.statistics.bradley_terry import Standings, Vote, rank, share_of
+from v2vbench.statistics.cost import cost
+from v2vbench.statistics.ordered_pairs import of_damages
+from v2vbench.statistics.win_probability import WinSettings, learn, win_pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,175 +29,182 @@ class Candidates:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preference:
+class PreferenceSettings:
     """Section `preference` of params.yaml."""
 
     metrics: Candidates
     ridge: Annotated[float, Range(1e-3)]  # 1 / variance of the prior on a method's strength in log odds
-    win: win.Win
+    win: WinSettings
 
 
-def check_candidates(settings: Preference, metrics: list[Metric], where: str):
-    """Raises Fault naming the candidate that is no metric, none of single clips, or of the other heading."""
-    lines = {metric.label: metric for metric in metrics}
+def check_candidates(settings: PreferenceSettings, metrics: dict[str, tuple[Kind, Heading]], where: str) -> None:
+    """Raises Fault naming the candidate that is no metric, none of single clips, or of the other heading.
+
+    metrics    {label: (kind, heading)}
+    """
     for heading, labels in vars(settings.metrics).items():
         for i, label in enumerate(labels):
             at = f"{where}.metrics.{heading}[{i}]"
-            metric = choose(lines, label, at)
-            if metric.kind != "clip":
+            kind, its_heading = choose(metrics, label, at)
+            if kind != "clip":
                 raise Fault(f"{at}: {label} has no value of a single clip; only metrics of single clips vote")
-            if metric.module.HEADING != heading:
-                raise Fault(f"{at}: {label} is a metric of {metric.module.HEADING}; name it there")
+            if its_heading != heading:
+                raise Fault(f"{at}: {label} is a metric of {its_heading}; name it there")
 
 
 def of_group(
-    scored: dict,
+    scored: dict[str, ScoredGroup],
+    metrics: dict[str, MetricInfo],
+    titles: dict[str, str],
     pairs: list[tuple[str, str]],
-    calibration: dict | None,
-    people: list[dict],
-    settings: Preference,
+    calibration: CalibratedGroup,
+    settings: PreferenceSettings,
     confidence: float,
-    *,
-    clusters: list[str] | None = None,
-    fooled: dict | None = None,
-) -> dict:
-    """Part "preference" of one group in metrics/compare.json.
+) -> Preference:
+    """Votes on one test group between pairs of runs, the ranking that follows, and chances learned from damage.
 
-    scored        {run: its group in metrics/runs/<run>.json}
-    pairs         (a, b) of runs: who is held against whom
-    calibration   the group in metrics/calibrate/<dataset>.json, or None
-    people        votes of people; those on other clips or runs are left out. [] where no one was asked
-    clusters      of each clip of the group, within which clips are alike; None: each clip is its own
-    fooled        {label: [{"control"}]} of the calibration: what fools each metric. Only feasible controls count. None: nothing is known
-    returns       {"voters": {heading: {"label" or None, "passed_over": {candidate: why it does not vote}}}, "metrics": labels of the
-                  voters, "reason": why there are no votes and chances, or None, "pairs": [{"a", "b", and see `share_of`}], "ranking":
-                  `rank` of the votes of metrics, "people": `rank` of those of people or None, "win": {"model": see `win.learn`,
-                  "pairs": [{"a", "b", and see `win.pairs`}]} or None where there is nothing to learn from}. Clips of one cluster say
-                  nothing of others: there "pairs" is empty, "ranking" is of no votes, and the rest is None
+    Clips of one cluster say nothing of others: there is no vote, no ranking and no chance.
+
+    scored     {run: its scores on the group}
+    metrics    by label
+    titles     {run: its method}
+    pairs      (a, b) of runs: who is compared with whom
     """
-    first, runs = next(iter(scored.values())), list(scored)
-    alike = dict(zip(first["clips"], clusters or first["clips"]))
-    fools = feasible(fooled, calibration)
-    chosen = voters(scored, settings.metrics, fools)
-    labels = [own["label"] for own in chosen.values() if own["label"]]
-    told = {"voters": chosen, "metrics": labels, "reason": None, "pairs": [], "people": None, "win": None}
-    if len(set(alike.values())) < 2:
-        n = len(alike)
-        what = "there is one clip only" if n == 1 else f"all {n} clips are alike (one cluster)"
-        return told | {
-            "reason": f"{what}, which says nothing of others",
-            "ranking": rank([], runs, ridge=settings.ridge, confidence=confidence),
-        }
-    votes = {pair: metric_votes(scored, *pair, labels, alike) for pair in pairs if labels}
-    people = [
-        vote | {"cluster": alike[vote["clip"]]}
-        for vote in people
-        if vote["clip"] in alike and vote["a"] in scored and vote["b"] in scored
-    ]
-    better, values = _predictors(scored, calibration, fools, bool(people))
-    model = None
-    if better and people:
-        model = win.learn(known.of_votes(people, values, first["clips"], better), settings.win, confidence)
-    elif better and calibration is not None:
-        model = win.learn(known.of_damages(calibration, better, list(alike.values())), settings.win, confidence)
-    return told | {
-        "reason": None if labels else "no metric that may vote is left",
-        "pairs": [{"a": a, "b": b} | share_of(own, confidence) for (a, b), own in votes.items()],
-        "ranking": rank(sum(votes.values(), []), runs, ridge=settings.ridge, confidence=confidence),
-        "people": rank(people, runs, ridge=settings.ridge, confidence=confidence) if people else None,
-        "win": model
-        and {
-            "model": model,
-            "pairs": [
-                {"a": a, "b": b}
-                | win.pairs(model, values[a], values[b], settings.win, confidence, list(alike.values()))
-                for a, b in pairs
-            ],
-        },
-    }
+    fools = feasible(calibration)
+    voters = choose_voters(scored, metrics, settings.metrics, fools)
+    labels = [voter.label for voter in voters.values() if voter.label]
+    reason = sentences.no_votes(calibration.clusters, labels)
+    if len(set(calibration.clusters)) < 2:
+        return Preference(voters=voters, reason=reason, pairs=[], ranking=None, win=None)
+    votes = {pair: metric_votes(scored, metrics, *pair, labels) for pair in pairs if labels}
+    standings = rank(sum(votes.values(), []), list(scored), ridge=settings.ridge, confidence=confidence)
+    return Preference(
+        voters=voters,
+        reason=reason,
+        pairs=[VotePair(a=a, b=b, share=share_of(some, confidence)) for (a, b), some in votes.items()],
+        ranking=_ranking(standings, titles) if standings.n_votes else None,
+        win=_win(scored, metrics, fools, pairs, calibration, settings.win, confidence),
+    )
 
 
-def feasible(fooled: dict | None, calibration: dict | None) -> dict[str, list[str]]:
-    """{label: titles of the feasible controls that fool it}: those made without the target frames, as a method's video is."""
-    controls = (calibration or {}).get("controls", {})
-    found = {
-        label: [controls[own["control"]]["title"] for own in of if controls[own["control"]]["feasible"]]
-        for label, of in (fooled or {}).items()
-    }
-    return {label: titles for label, titles in found.items() if titles}
+def _ranking(standings: Standings, titles: dict[str, str]) -> Ranking:
+    strengths = []
+    for ranking in standings.rankings:
+        for run, elo in ranking.strengths.items():
+            interval = None if elo.value is None else Interval(value=elo.value, low=elo.low, high=elo.high)
+            strengths.append(Strength(run=run, elo=interval))
+    return Ranking(
+        model="Bradley-Terry with ties",
+        n_votes=standings.n_votes,
+        connected=standings.connected,
+        strengths=strengths,
+        note=sentences.ranking_note(standings, titles),
+    )
 
 
-def voters(scored: dict, candidates: Candidates, fools: dict[str, list[str]]) -> dict:
-    """Who votes on a group for each heading: the first candidate that has a value of each run's clips and that nothing feasible fools.
+def _win(
+    scored: dict[str, ScoredGroup],
+    metrics: dict[str, MetricInfo],
+    fools: dict[str, list[str]],
+    pairs: list[tuple[str, str]],
+    calibration: CalibratedGroup,
+    settings: WinSettings,
+    confidence: float,
+) -> Win | None:
+    """None where there is nothing to learn from."""
+    better, values = predictors(scored, metrics, calibration, fools)
+    model = learn(of_damages(calibration, better), settings, confidence) if better else None
+    if model is None:
+        return None
+    chances = [win_pair(model, a, b, values, settings, confidence, calibration.clusters) for a, b in pairs]
+    return Win(model=model, pairs=chances, note=sentences.win_note(model))
 
-    returns       {heading: {"label", or None where no candidate is left, "passed_over": {candidate before it: why}}}
-    """
-    found = {}
+
+def feasible(calibration: CalibratedGroup) -> dict[str, list[str]]:
+    """{label: titles of the controls that fool it and are made, as a method's video is, without the target frames}."""
+    fools = {}
+    for label, fooled in calibration.fooled.items():
+        controls = [calibration.controls[one.control] for one in fooled]
+        if titles := [control.title for control in controls if control.feasible]:
+            fools[label] = titles
+    return fools
+
+
+def choose_voters(
+    scored: dict[str, ScoredGroup], metrics: dict[str, MetricInfo], candidates: Candidates, fools: dict[str, list[str]]
+) -> dict[str, Voter]:
+    """Who votes for each heading: the first candidate that has a value of each run and that nothing feasible fools."""
+    voters = {}
     for heading, labels in vars(candidates).items():
-        passed = {}
+        passed_over = {}
         for label in labels:
-            own = [group["metrics"].get(label) for group in scored.values()]
-            if None in own:
-                passed[label] = "not defined on these clips"
-            elif any(metric["value"] is None for metric in own):
-                passed[label] = next(metric.get("absent") or "no value" for metric in own if metric["value"] is None)
-            elif any(metric["kind"] != "clip" for metric in own):
-                passed[label] = "has no value of a single clip"
-            elif label in fools:
-                passed[label] = f"fooled by {', '.join(fools[label])}"
+            if why := _may_not_vote(label, scored, metrics, fools):
+                passed_over[label] = why
             else:
                 break
-        found[heading] = {
-            "label": next((label for label in labels if label not in passed), None),
-            "passed_over": passed,
-        }
-    return found
+        voter = next((label for label in labels if label not in passed_over), None)
+        voters[heading] = Voter(label=voter, passed_over=passed_over)
+    return voters
 
 
-def metric_votes(scored: dict, a: str, b: str, labels: list[str], clusters: dict[str, str]) -> list[dict]:
-    """The vote of each clip between two runs, that of its metrics together, as v2vbench.statistics.bradley_terry takes them.
+def _may_not_vote(
+    label: str, scored: dict[str, ScoredGroup], metrics: dict[str, MetricInfo], fools: dict[str, list[str]]
+) -> str | None:
+    """Why a candidate does not vote on a group; None where it may."""
+    if label not in metrics:
+        return "not defined on these clips"
+    if any(group.scores[label].fake is None for group in scored.values()):
+        return metrics[label].absent or "no value"
+    if metrics[label].kind != "clip":
+        return "has no value of a single clip"
+    return f"fooled by {', '.join(fools[label])}" if label in fools else None
 
-    Where the metrics agree, or one says nothing, that is the outcome; where they disagree, or none says anything, it is a tie.
 
-    clusters      {clip: its cluster}
+def metric_votes(
+    scored: dict[str, ScoredGroup], metrics: dict[str, MetricInfo], a: str, b: str, labels: list[str]
+) -> list[Vote]:
+    """The vote of each clip between two runs, that of its metrics together.
+
+    Where the metrics agree, or one says nothing, that is the outcome; where they disagree, or none says anything, it is
+    a tie.
     """
     ballots = []
     for label in labels:
-        cost = COST[scored[a]["metrics"][label]["better"]]
-        one, two = (cost(np.array(scored[run]["metrics"][label]["per_clip"])) for run in (a, b))
+        one, two = (cost(values_of(scored[run], label), metrics[label].better) for run in (a, b))
         ballots.append(np.sign(two - one))
     outcomes = (np.sign(np.sum(ballots, 0)) + 1) / 2
     return [
-        {
-            "clip": clip,
-            "cluster": clusters[clip],
-            "a": a,
-            "b": b,
-            "outcome": float(outcome),
-            "rater": None,
-            "source": "metrics",
-        }
-        for clip, outcome in zip(scored[a]["clips"], outcomes)
+        Vote(clip=clip, cluster=cluster, a=a, b=b, outcome=float(outcome), rater=None, source="metrics")
+        for clip, cluster, outcome in zip(scored[a].clips, scored[a].clusters, outcomes)
     ]
 
 
-def _predictors(scored: dict, calibration: dict | None, fools: dict, people: bool) -> tuple[dict, dict]:
-    """{label: BETTER} of the metrics that predict, and {run: {label: per clip}}: of single clips, that nothing feasible fools, and with a
-    value of each run and, where damages teach, of each damage."""
-    ladders, first = (
-        [] if calibration is None or people else calibration["ladders"].values(),
-        next(iter(scored.values())),
-    )
+def values_of(group: ScoredGroup, label: str) -> list[float]:
+    """A metric's values of single clips; [] where it has none."""
+    fake = group.scores[label].fake
+    return (fake and fake.per_clip) or []
+
+
+def predictors(
+    scored: dict[str, ScoredGroup],
+    metrics: dict[str, MetricInfo],
+    calibration: CalibratedGroup,
+    fools: dict[str, list[str]],
+) -> tuple[dict[str, Better], dict[str, dict[str, list[float]]]]:
+    """{label: better} of the metrics that predict, and {run: {label: a value a clip}}.
+
+    They are of single clips, nothing feasible fools them, and they have a value of each run and of each damage.
+    """
     better = {
-        label: metric["better"]
-        for label, metric in first["metrics"].items()
-        if metric["kind"] == "clip"
+        label: metric.better
+        for label, metric in metrics.items()
+        if metric.kind == "clip"
         and label not in fools
-        and all(own["metrics"][label]["value"] is not None for own in scored.values())
-        and all(_whole(ladder["metrics"].get(label, {})) for ladder in ladders)
+        and all(group.scores[label].fake is not None for group in scored.values())
+        and all(_whole(ladder.metrics.get(label)) for ladder in calibration.ladders.values())
     }
-    return better, {run: {label: own["metrics"][label]["per_clip"] for label in better} for run, own in scored.items()}
+    return better, {run: {label: values_of(group, label) for label in better} for run, group in scored.items()}
 
 
-def _whole(metric: dict) -> bool:
-    return metric.get("per_clip") is not None and all(values is not None for values in metric["per_clip"])
+def _whole(climb: Climb | None) -> bool:
+    return climb is not None and climb.per_clip is not None

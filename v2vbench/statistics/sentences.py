@@ -1,179 +1,190 @@
 """What the tables say, in words: no sentence says more than its interval or its verdict does.
 
 That one method is better than another takes better primary metrics under both headings and worse ones under neither.
+All prose about results is written here, and is never taken apart again.
 """
 
 import numpy as np
 
-from v2vbench.params import Params
+from v2vbench.results.comparison import (
+    ComparedDataset,
+    ComparedGroup,
+    ComparedMetric,
+    Equivalent,
+    Sentence,
+    Verdict,
+    WinModel,
+    Word,
+)
+from v2vbench.results.metric import Heading
+from v2vbench.statistics.bradley_terry import Standings
 from v2vbench.statistics.intervals import Estimate, interval, ratio
 
 SPELT_OUT = 5  # other methods, at most, between each two of which votes are held
 N_MAIN = 3  # sentences of a group that are not details
-HEADINGS = {"fidelity": "fidelity to the source", "realism": "realism in space and time"}
+HEADINGS: dict[Heading, str] = {"fidelity": "fidelity to the source", "realism": "realism in space and time"}
 UNCLEAR = "not distinguishable"
-TURNED = {"better": "worse", "worse": "better", UNCLEAR: UNCLEAR}
+TURNED: dict[Word, Word] = {"better": "worse", "worse": "better", "not distinguishable": "not distinguishable"}
+GUESSED = "the real video's own score is not clearly better than that of a guess"
+
+Raw = dict[str, dict[str, Estimate]]  # {label: {run: Estimate}}
 
 
-def write_sentences(table: dict, raw: dict, titles: dict, params: Params) -> list[dict]:
-    """[{"text", "detail"}] of one group of test clips, the weightiest first; at most N_MAIN are no details.
+def write_sentences(group: ComparedGroup, raw: Raw, titles: dict[str, str], confidence: float) -> list[Sentence]:
+    """The sentences of one group of test clips, the weightiest first; at most N_MAIN are no details.
 
-    table     the group as metrics/compare.json has it
-    raw       {label: {run: Estimate}}
     titles    {run: its method}
     """
-    others = [run for run in titles if run != table["reference"]]
-    main, details = _conclusions(table, titles, others), []
-    if table["clusters_needed"]:
-        n, word = table["n_clusters"], table["cluster"]
-        main.insert(
-            0, f"With {_count(n, word)} no difference can be told, however large: it takes {table['clusters_needed']}."
-        )
+    others = [run for run in titles if run != group.reference]
+    main, details = _conclusions(group, titles, others), []
+    if group.clusters_needed:
+        clusters = _count(group.n_clusters, group.cluster)
+        needed = f"With {clusters} no difference can be told, however large: it takes {group.clusters_needed}."
+        main.insert(0, needed)
     for run in others:
-        for heading, title in HEADINGS.items():
-            details += _details(table, raw, titles, run, heading, title, params.protocol.confidence)
-        details += _exploratory(table, titles, run)
-    if any(
-        row["verdict"] and row["verdict"]["of"] == "weights"
-        for metric in table["metrics"].values()
-        for row in metric["rows"].values()
-    ):
+        for heading in HEADINGS:
+            details += _details(group, raw, titles, run, heading, confidence)
+        details += _exploratory(group, titles, run)
+    verdicts = [row.verdict for metric in group.metrics.values() for row in metric.rows.values() if row.verdict]
+    if any(verdict.of == "weights" for verdict in verdicts):
         details.append(
             "Verdicts are of these weights, except where both methods were trained with several seeds: "
             "another training may differ more than other clips do."
         )
-    details += _fooled(table) + _votes(table, titles)
-    return [{"text": text, "detail": False} for text in main[:N_MAIN]] + [
-        {"text": text, "detail": True} for text in main[N_MAIN:] + details
+    details += _fooled(group) + _votes(group, titles)
+    return [Sentence(text=text, detail=False) for text in main[:N_MAIN]] + [
+        Sentence(text=text, detail=True) for text in main[N_MAIN:] + details
     ]
 
 
-def outcome(table: dict, run: str) -> dict[str, str]:
-    """{heading: what the reference is by the primary metrics against a run: better, worse, divided or not distinguishable}.
+def sanity(dataset: ComparedDataset, group: ComparedGroup) -> list[Sentence]:
+    """What is said of a data set that ranks nothing."""
+    clips = _count(group.n_clips, "clip")
+    text = f"{dataset.title} is a sanity check of the path on {clips}, not a ranking of methods."
+    return [Sentence(text=text, detail=False)]
+
+
+def outcome(group: ComparedGroup, run: str) -> dict[Heading, str]:
+    """What the reference is against a run, by heading: better, worse, divided or not distinguishable.
 
     A heading under which no primary metric has a verdict is left out.
     """
-    found = {}
+    result = {}
     for heading in HEADINGS:
-        words = {TURNED[verdict["word"]] for verdict in _verdicts(table, run, heading, primary=True).values()}
+        words = {TURNED[verdict.word] for verdict in _verdicts(group, run, heading, primary=True).values()}
         if words:
             clear = words - {UNCLEAR}
-            found[heading] = "divided" if len(clear) > 1 else clear.pop() if clear else UNCLEAR
-    return found
+            result[heading] = "divided" if len(clear) > 1 else clear.pop() if clear else UNCLEAR
+    return result
 
 
-def _verdicts(table: dict, run: str, heading: str | None, primary: bool) -> dict[str, dict]:
+def _verdicts(group: ComparedGroup, run: str, heading: Heading | None, primary: bool) -> dict[str, Verdict]:
     """{label: the verdict of a run} of the metrics that have one."""
-    return {
-        label: metric["rows"][run]["verdict"]
-        for label, metric in table["metrics"].items()
-        if metric["primary"] == primary and heading in (None, metric["heading"]) and metric["rows"][run]["verdict"]
-    }
+    result = {}
+    for label, metric in group.metrics.items():
+        verdict = metric.rows[run].verdict if run in metric.rows else None
+        if verdict and metric.primary == primary and heading in (None, metric.heading):
+            result[label] = verdict
+    return result
 
 
-def _conclusions(table: dict, titles: dict, others: list[str]) -> list[str]:
+def _conclusions(group: ComparedGroup, titles: dict[str, str], others: list[str]) -> list[str]:
     """The reference against the others by the primary metrics, those of which the same is true in one sentence."""
-    alike, reference = {}, titles[table["reference"]]
+    alike, reference = {}, titles[group.reference]
     for run in others:
-        if told := tuple(outcome(table, run).items()):
-            alike.setdefault(told, []).append(titles[run])
-    both = [told for told in alike if len(told) == len(HEADINGS)]
+        if words := tuple(outcome(group, run).items()):
+            alike.setdefault(words, []).append(titles[run])
+    both = [words for words in alike if len(words) == len(HEADINGS)]
     order = {"better": 0, "worse": 1, "divided": 2, UNCLEAR: 3}
     texts = []
-    for told in sorted(alike, key=lambda told: (told not in both, max(order[word] for _, word in told))):
-        names, words = _list(alike[told]), dict(told)
-        if told in both and set(words.values()) == {"better"}:
+    for words in sorted(alike, key=lambda words: (words not in both, max(order[word] for _, word in words))):
+        names, by_heading = _list(alike[words]), dict(words)
+        if words in both and set(by_heading.values()) == {"better"}:
             texts.append(f"{reference} is better than {names}, in {_list(list(HEADINGS.values()))}.")
-        elif told in both and set(words.values()) == {"worse"}:
-            verb = "are" if len(alike[told]) > 1 else "is"
+        elif words in both and set(by_heading.values()) == {"worse"}:
+            verb = "are" if len(alike[words]) > 1 else "is"
             texts.append(f"{names} {verb} better than {reference}, in {_list(list(HEADINGS.values()))}.")
-        elif set(words.values()) == {UNCLEAR}:
-            texts.append(
-                f"{reference} and {names} cannot be told apart by the primary metrics{'' if told in both else _only(words)}."
-            )
+        elif set(by_heading.values()) == {UNCLEAR}:
+            unknown = "" if words in both else _unknown(by_heading)
+            texts.append(f"{reference} and {names} cannot be told apart by the primary metrics{unknown}.")
         else:
+            unknown = "" if words in both else _unknown(by_heading)
             texts.append(
-                f"Against {names}, {reference} is {_list([_under(word, heading) for heading, word in told])}"
-                f"{'' if told in both else _only(words)}."
+                f"Against {names}, {reference} is {_list([_under(word, heading) for heading, word in words])}{unknown}."
             )
     return texts
 
 
-def _under(word: str, heading: str) -> str:
+def _under(word: str, heading: Heading) -> str:
     what = {UNCLEAR: "not distinguishable", "divided": "better by some primary metrics and worse by others"}.get(
         word, word
     )
     return f"{what} in {HEADINGS[heading]}"
 
 
-def _only(words: dict) -> str:
+def _unknown(words: dict) -> str:
     """Where one heading has no verdict, that it has none."""
     missing = [title for heading, title in HEADINGS.items() if heading not in words]
     return f"; of {_list(missing)} nothing is known here"
 
 
-def _details(table: dict, raw: dict, titles: dict, run: str, heading: str, title: str, confidence: float) -> list[str]:
+def _details(
+    group: ComparedGroup, raw: Raw, titles: dict[str, str], run: str, heading: Heading, confidence: float
+) -> list[str]:
     """How far the reference is from one other run on the primary metrics of one heading."""
     parts = []
-    for label, verdict in _verdicts(table, run, heading, primary=True).items():
-        metric, word = table["metrics"][label], TURNED[verdict["word"]]
-        part = (
-            f"{metric['title']} {_apart(metric, raw[label][table['reference']], raw[label][run], confidence)}, {word}"
-        )
+    for label, verdict in _verdicts(group, run, heading, primary=True).items():
+        metric, word = group.metrics[label], TURNED[verdict.word]
+        part = f"{metric.title} {_apart(metric, raw[label][group.reference], raw[label][run], confidence)}, {word}"
         if word == UNCLEAR:
-            unit = f" {metric['unit']}" if metric["unit"] else ""
             part += (
                 " (no difference, however large, could be)"
-                if verdict["detectable"] is None
-                else (f" (these {table['cluster']}s would show one of {_number(verdict['detectable'])}{unit})")
+                if verdict.detectable is None
+                else f" (these {group.cluster}s would show one of {_number(verdict.detectable)}{_unit(metric)})"
             )
         parts.append(part)
-    return [f"{titles[table['reference']]} against {titles[run]}, {title}: {'; '.join(parts)}."] if parts else []
+    against = f"{titles[group.reference]} against {titles[run]}, {HEADINGS[heading]}"
+    return [f"{against}: {'; '.join(parts)}."] if parts else []
 
 
-def _apart(metric: dict, reference: Estimate, other: Estimate, confidence: float) -> str:
-    """The reference's value held against another's: as a ratio where that has an interval, else as a difference."""
-    if metric["better"] == "lower" and (times := ratio(reference, other, confidence)):
-        return f"{_number(times[0])} times as high ({_number(times[1])} to {_number(times[2])})"
-    if metric["better"] == "one":
-        return f"{_number(interval(reference, confidence)['value'])} beside {_number(interval(other, confidence)['value'])}"
+def _apart(metric: ComparedMetric, reference: Estimate, other: Estimate, confidence: float) -> str:
+    """The reference's value beside another's: as a ratio where that has an interval, else as a difference."""
+    if metric.better == "lower" and (times := ratio(reference, other, confidence)):
+        return f"{_number(times.value)} times as high ({_number(times.low)} to {_number(times.high)})"
+    if metric.better == "one":
+        return f"{_number(interval(reference, confidence).value)} beside {_number(interval(other, confidence).value)}"
     by = interval(reference - other, confidence)
-    above = by["value"] >= 0
-    low, high = (by["low"], by["high"]) if above else (-by["high"], -by["low"])
-    unit = f" {metric['unit']}" if metric["unit"] else ""
-    return f"{_number(abs(by['value']))}{unit} {'higher' if above else 'lower'} ({_number(low)} to {_number(high)})"
+    above = by.value >= 0
+    low, high = (by.low, by.high) if above else (-by.high, -by.low)
+    how = "higher" if above else "lower"
+    return f"{_number(abs(by.value))}{_unit(metric)} {how} ({_number(low)} to {_number(high)})"
 
 
-def _exploratory(table: dict, titles: dict, run: str) -> list[str]:
+def _exploratory(group: ComparedGroup, titles: dict[str, str], run: str) -> list[str]:
     """On which of the metrics that are not primary the reference is better and worse than one other run."""
-    words = {label: TURNED[verdict["word"]] for label, verdict in _verdicts(table, run, None, primary=False).items()}
+    words = {label: TURNED[verdict.word] for label, verdict in _verdicts(group, run, None, primary=False).items()}
     parts = []
     for word in ("better", "worse"):
-        if names := [table["metrics"][label]["title"] for label, own in words.items() if own == word]:
+        if names := [group.metrics[label].title for label, said in words.items() if said == word]:
             parts.append(f"{word} by {_list(names)}")
     rest = sum(word == UNCLEAR for word in words.values())
     parts += [f"{'not distinguishable by' if parts else 'not distinguishable by any of'} {rest}"] if rest else []
-    return [f"Exploratory, {titles[table['reference']]} against {titles[run]}: {_list(parts)}."] if parts else []
+    return [f"Exploratory, {titles[group.reference]} against {titles[run]}: {_list(parts)}."] if parts else []
 
 
-def _fooled(table: dict) -> list[str]:
+def _fooled(group: ComparedGroup) -> list[str]:
     parts = []
-    for metric in table["metrics"].values():
-        if metric["fooled_by"]:
-            parts.append(
-                f"{metric['title']} by {_list([table['controls'][key]['title'] for key in metric['fooled_by']])}"
-            )
-    return (
-        [f"Fooled on these clips, by what costs no more than a real video hardly damaged: {'; '.join(parts)}."]
-        if parts
-        else []
-    )
+    for metric in group.metrics.values():
+        if metric.fooled_by:
+            parts.append(f"{metric.title} by {_list([group.controls[key].title for key in metric.fooled_by])}")
+    fooled = "Fooled on these clips, by what costs no more than a real video hardly damaged"
+    return [f"{fooled}: {'; '.join(parts)}."] if parts else []
 
 
-def _votes(table: dict, titles: dict) -> list[str]:
-    texts, voters = [], _list([table["metrics"][label]["title"] for label in table["preference"]["metrics"]])
-    for pair in table["preference"]["pairs"]:
-        a, b, won, low, high = (pair[name] for name in ("a", "b", "share", "low", "high"))
+def _votes(group: ComparedGroup, titles: dict[str, str]) -> list[str]:
+    texts, voters = [], _list([group.metrics[label].title for label in group.preference.labels])
+    for pair in group.preference.pairs:
+        a, b, won, low, high = pair.a, pair.b, pair.share.value, pair.share.low, pair.share.high
         if won < 0.5:
             a, b, won, low, high = b, a, 1 - won, 1 - high, 1 - low
         unsure = "" if low > 0.5 else ", too few clips to tell them apart"
@@ -182,6 +193,127 @@ def _votes(table: dict, titles: dict) -> list[str]:
             f"({low:.2f} to {high:.2f}{unsure}); metrics vote here, not people."
         )
     return texts
+
+
+def likeness(equivalent: Equivalent) -> tuple[str, str]:
+    """A score as damage, in two parts: ("as bad as", "blur σ 1.8 px"); the second is empty where nothing is named.
+
+    "at most as bad as" names the worse end of the interval.
+    """
+    if equivalent.kind == "no worse than the real video":
+        return equivalent.kind, ""
+    if equivalent.kind == "worse than another clip":
+        return "worse than", equivalent.what
+    level = equivalent.high if equivalent.kind == "at most as bad as" else equivalent.level
+    if level is None:
+        return equivalent.kind, equivalent.what
+    return equivalent.kind, f"{equivalent.what} {equivalent.unit.format(two_digits(level))}"
+
+
+def likeness_in_words(equivalent: Equivalent) -> str:
+    """ "as bad as blur σ 1.8 px"."""
+    return " ".join(filter(None, likeness(equivalent)))
+
+
+def no_votes(clusters: list[str], voters: list[str]) -> str | None:
+    """Why metrics do not vote on a group; None where they do.
+
+    clusters    of each clip
+    voters      labels of the metrics that may vote
+    """
+    if len(set(clusters)) < 2:
+        n = len(clusters)
+        what = "there is one clip only" if n == 1 else f"all {n} clips are alike (one cluster)"
+        return f"{what}, which says nothing of others"
+    return None if voters else "no metric that may vote is left"
+
+
+def no_votes_here(reason: str | None) -> str:
+    """Why the paper's votes have none of ours beside them."""
+    return f"no votes: {reason}" if reason else "no votes are held between these two in this suite"
+
+
+def ranking_note(standings: Standings, titles: dict[str, str]) -> str | None:
+    """What to know of a ranking: what is not connected, who beats whom in a circle, what rests on the prior."""
+    notes = []
+    if not standings.connected:
+        parts = [", ".join(titles[run] for run in ranking.runs) for ranking in standings.rankings]
+        notes.append(f"no vote connects {' with '.join(parts)}")
+    for cycle in standings.cycles:
+        notes.append(" beats ".join(titles[run] for run in (*cycle.runs, cycle.runs[0])))
+    if any(ranking.held_by_prior for ranking in standings.rankings):
+        notes.append("some never lose to others, so that only the prior holds their distance")
+    return "; ".join(notes) or None
+
+
+def win_note(model: WinModel) -> str | None:
+    """How well held-out pairs are predicted."""
+    held_out = model.held_out
+    if held_out is None or held_out.accuracy is None:
+        return None
+    best = held_out.metrics[held_out.best_metric].accuracy
+    adjacent = held_out.adjacent
+    near = f", {100 * adjacent.value:.0f} % of neighbouring degrees" if adjacent else ""
+    n = held_out.n_pairs - held_out.n_no_evidence
+    return (
+        f"left out by {model.apart}: {100 * held_out.accuracy.value:.0f} % of {n} pairs right{near}; the best single "
+        f"metric ({held_out.best_metric}) {100 * best:.0f} %; no evidence for {held_out.n_no_evidence}"
+    )
+
+
+def another_measure(metric: ComparedMetric, other: str) -> str:
+    """Why a distance of other features tests nothing that the paper says of vid2vid and another method."""
+    return (
+        f"Another measure, {metric.protocol}: no published value belongs beside it, and it is no test of the "
+        f"paper's claim that vid2vid is nearer to the real videos than {other} by I3D and by ResNeXt."
+    )
+
+
+def other_distance(table: str, network: str, pooled: int, protocol: str | None, n_clips: int, dataset: str) -> str:
+    """How the two measurements of a video FID differ.
+
+    table       of the paper
+    pooled      features of the network's last layer before classes
+    protocol    of our metric; None where it is none of the suite's
+    """
+    paper = (
+        f"Paper: Cityscapes, it seems 500 validation clips of 30 frames; {network} without its last layers. Which "
+        f"layers, weights, clip length and size was never said. 500 clips are fewer than {pooled} pooled features: the "
+        "covariance is not of full rank, and the value depends on the number of clips."
+    )
+    if table == "Table 3":
+        return f"{paper} How many frames were seen and predicted is not said either."
+    how = f", {protocol}" if protocol else ""
+    return f"{paper} Here: {_count(n_clips, 'clip')} of {dataset}{how}; trained as long as this suite's schedules say."
+
+
+def other_voters(voters: list[str] | None, n_clips: int, dataset: str, instead: str | None) -> str:
+    """How votes of metrics differ from the paper's votes of people.
+
+    voters     titles of the metrics; None where nothing of ours is beside the paper's
+    instead    title of the run that stands for vid2vid, where it is another one
+    """
+    paper = (
+        "Paper: Cityscapes; 10 people a question chose the video that looks more like one of a real camera. How many "
+        "pairs, and any interval, is not said."
+    )
+    if voters is None:
+        return paper
+    here = (
+        f"Here: no one was asked; {' and '.join(voters) or 'no metric'} voted on {n_clips} clips of {dataset}, by "
+        "rule. What formulas prefer is no test of what people did."
+    )
+    stands = f" For vid2vid stands {instead}, trained as the ablations were." if instead else ""
+    return f"{paper} {here}{stands}"
+
+
+def two_digits(value: float) -> str:
+    """Two significant digits, without an exponent."""
+    return np.format_float_positional(float(f"{value:.2g}"), trim="-")
+
+
+def _unit(metric: ComparedMetric) -> str:
+    return f" {metric.unit}" if metric.unit else ""
 
 
 def _count(n: int, word: str) -> str:

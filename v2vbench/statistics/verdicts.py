@@ -1,30 +1,47 @@
-"""Whether one method is better than another on the same clips: tests by flipped signs of clusters, corrected for their number."""
+"""Whether one method is better than another on the same clips: corrected sign-flip permutation tests by cluster."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from scipy import optimize, special, stats
 
+from v2vbench.results.comparison import Word
+from v2vbench.results.metric import Better
+from v2vbench.statistics.cost import cost, log_ratio
 from v2vbench.statistics.intervals import Estimate, pseudo_values
 
-SMALLEST = 1e-9  # ratio that a frozen video is taken to have: 0 has no logarithm
+Correction = Literal["holm", "max-t"]
 TIE = 1e-12  # of the sum of |deltas|: sums that are nearer to one another are equal but for round-off
 
 
-def deltas(run: Estimate, reference: Estimate, better: Literal["lower", "higher", "one"]) -> np.ndarray:
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What one test of a family says of a run against the reference."""
+
+    word: Word  # of the run
+    p: float  # of the test alone, two-sided
+    adjusted: float  # corrected for the family
+    n_clusters: int
+    detectable: float | None  # see `smallest_effect`, in units of the deltas
+
+
+def deltas(run: Estimate, reference: Estimate, better: Better) -> np.ndarray:
     """What each cluster says about how much worse `run` is than `reference`, (n_clusters,): positive is worse.
 
-    Each is weighted by its clips over the mean number of clips, so that the mean of the deltas is the difference of the estimates.
+    Each is weighted by its clips over the mean number of clips, so that the mean of the deltas is the difference of the
+    estimates.
 
     run, reference    paired by cluster
     better            BETTER of the metric: a value v costs v, -v, or |log v|
 
-    These are differences of jackknife pseudo-values of the cost of the value, as which set distances can be tested like all else. For a
-    mean that costs v or -v they are the differences of the clusters' own means. For |log v| there are two sorts. The mean over clips of
-    |log v| holds it against a method that its clips differ, even where their mean, by which the table ranks, is exactly 1; so the cost
-    of the mean is tested. Its kink at 1 is no place for a jackknife, whose mean falls below 0 where replicates lie on both sides: it is
-    log v whose pseudo-values are taken, with the sign that makes the value's own cost positive.
+    These are differences of jackknife pseudo-values of the cost, so that set distances are tested like all other
+    metrics. For a mean that costs v or -v they are the differences of the means of the clusters. For |log v| two costs
+    are possible. The mean over clips of |log v| punishes a method whose clips differ, even where their mean, by which
+    the table ranks, is exactly 1; so the cost of the mean is tested. Its kink at 1 is no place for a jackknife, whose
+    mean falls below 0 where replicates lie on both sides: the pseudo-values are those of log v, with the sign that
+    makes the cost of the value positive.
     """
     if not np.array_equal(run.sizes, reference.sizes) or len(run.replicates) != len(reference.replicates):
         raise ValueError(
@@ -34,56 +51,49 @@ def deltas(run: Estimate, reference: Estimate, better: Literal["lower", "higher"
     return (_costs(run, better) - _costs(reference, better)) * run.sizes / run.sizes.mean()
 
 
-def _costs(estimate: Estimate, better: str) -> np.ndarray:
+def _costs(estimate: Estimate, better: Better) -> np.ndarray:
     if better == "one":
         logs = estimate.transformed(log_ratio)
         return np.copysign(1, logs.value) * pseudo_values(logs)
-    return {"lower": 1, "higher": -1}[better] * pseudo_values(estimate)
+    return cost(pseudo_values(estimate), better)
 
 
-def log_ratio(value):
-    return np.log(np.maximum(value, SMALLEST))
-
-
-def paired(raw: dict, better: dict, reference: str) -> dict:
-    """{metric: {run: deltas}} of one table, which `verdicts` takes; without runs that have no value, or no value without each cluster.
+def paired(raw: dict, better: dict[str, Better], reference: str | None) -> dict:
+    """{metric: {run: deltas}} of one table, for `decide`; without runs that have no value, or no replicates.
 
     raw          {metric: {run: Estimate}}
-    better       {metric: BETTER}
-    reference    the run that all others are held against
+    better       {metric: better}
+    reference    the run that all others are compared with
     """
-    runs = {metric: {run: own for run, own in raw[metric].items() if len(own.replicates) > 1} for metric in raw}
-    return {
-        metric: {
-            run: deltas(estimate, own[reference], better[metric]) for run, estimate in own.items() if run != reference
-        }
-        for metric, own in runs.items()
-        if reference in own
-    }
+    table = {}
+    for metric, estimates in raw.items():
+        runs = {run: estimate for run, estimate in estimates.items() if len(estimate.replicates) > 1}
+        if reference in runs:
+            first = runs.pop(reference)
+            table[metric] = {run: deltas(estimate, first, better[metric]) for run, estimate in runs.items()}
+    return table
 
 
-def seeds_p(run: list[float], reference: list[float], better: str) -> float | None:
-    """Two-sided p of Welch's t-test between the values of two methods' training seeds; None where one has fewer than two.
+def seeds_p(run: list[float], reference: list[float], better: Better) -> float | None:
+    """Two-sided p of Welch's t-test between the costs of two methods' training seeds; None where one has fewer than 2.
 
-    better    BETTER of the metric; of ratios the costs |log v| are tested
     returns   1 where the means are equal, 0 where they are not and neither method's seeds differ at all
     source    Welch 1947; degrees of freedom by Satterthwaite 1946
     """
     if min(len(run), len(reference)) < 2:
         return None
-    one, two = (
-        np.abs(log_ratio(np.array(own))) if better == "one" else np.array(own, float) for own in (run, reference)
-    )
+    one, two = (cost(values, better) for values in (run, reference))
     if np.ptp(one) == 0 and np.ptp(two) == 0:
         return float(one[0] == two[0])
     return float(stats.ttest_ind(one, two, equal_var=False).pvalue)
 
 
 def sign_flip(deltas: np.ndarray, *, n_flips: int, seed: int) -> float:
-    """Two-sided p of a mean as far from 0 as that of the deltas, were the sign of each one a coin's throw.
+    """Two-sided p of a mean as far from 0 as that of the deltas, were each sign drawn by a coin.
 
     deltas     (n,), one a cluster
-    n_flips    exact over all 2^n choices of signs where these are no more; else over so many, the data's own among them: p is never 0
+    n_flips    exact over all 2^n choices of signs where these are no more; else over so many, the data's own among
+               them: p is never 0
     raises     ValueError where there are no deltas, or one is not finite
     source     Fisher 1935; Phipson & Smyth 2010 for counting the data among the random choices
     """
@@ -93,7 +103,7 @@ def sign_flip(deltas: np.ndarray, *, n_flips: int, seed: int) -> float:
 
 
 def holm(ps: np.ndarray) -> np.ndarray:
-    """Adjusted p of each of (m,) tests: those below alpha may all be believed with an error of alpha for the lot. Holm 1979."""
+    """Adjusted p of (m,) tests; if those below alpha are rejected, any error has at most the chance alpha. Holm 1979."""
     ps, order = np.asarray(ps, float), np.argsort(ps)
     adjusted = np.empty(len(ps))
     adjusted[order] = np.maximum.accumulate(ps[order] * np.arange(len(ps), 0, -1)).clip(max=1)
@@ -101,20 +111,20 @@ def holm(ps: np.ndarray) -> np.ndarray:
 
 
 def max_t(rows: np.ndarray, *, n_flips: int, seed: int) -> np.ndarray:
-    """Adjusted p of each of (m, n) rows of deltas from flips of whole clusters: exact for the lot, however the tests depend on another.
+    """Adjusted p of (m, n) rows of deltas from flips of whole clusters: exact for all together, however tests depend.
 
-    Each sum is held against the largest that any of the tests no more certain than it reaches under the same flip. Holm's p is never
-    below 2 m / 2^n; this one may be 2 / 2^n, so that a few clips decide something in a table of many tests.
-    Sums are over root mean squares, which flips leave alone, and in which Student's t is monotone.
+    Each sum is compared with the largest that any of the tests no more certain than it reaches under the same flip.
+    Holm's p is never below 2 m / 2^n; this one may be 2 / 2^n, so that a few clips decide something in a table of many
+    tests. Sums are over root mean squares, which flips leave alone, and in which Student's t is monotone.
 
     source     Westfall & Young 1993, algorithm 4.1
     """
     rows = _over_rms(rows)
-    seen, most, adjusted = np.abs(rows.sum(1)), 0.0, np.empty(len(rows))
-    order = np.argsort(seen)
+    sums, most, adjusted = np.abs(rows.sum(1)), 0.0, np.empty(len(rows))
+    order = np.argsort(sums)
     for test in order:
         most = np.maximum(most, _flipped(rows[test : test + 1], n_flips, seed))
-        adjusted[test] = (most >= seen[test] - TIE * rows.shape[1]).mean()
+        adjusted[test] = (most >= sums[test] - TIE * rows.shape[1]).mean()
     adjusted[order[::-1]] = np.maximum.accumulate(adjusted[order[::-1]])
     return adjusted
 
@@ -126,17 +136,19 @@ def _over_rms(rows) -> np.ndarray:
 
 
 def holm_level(n_tests: int, n_clusters: int, alpha: float) -> float | None:
-    """The level of a test in the first step of `holm`: the largest up to alpha / n_tests that flips of so many signs can have, a
-    multiple of 2 / 2^n; None where they have none."""
+    """The level of the first step of `holm`: the largest up to alpha / n_tests that flips of so many signs can have.
+
+    returns    a multiple of 2 / 2^n; None where they can have none
+    """
     steps = np.floor(alpha / n_tests * 2.0 ** (n_clusters - 1) * (1 + 1e-9))
     return float(min(alpha / n_tests, steps / 2.0 ** (n_clusters - 1))) if steps >= 1 else None
 
 
 def max_t_level(rows: np.ndarray, alpha: float, *, n_flips: int, seed: int) -> float | None:
-    """The level of Student's test that has the bound of the first step of `max_t` of (m, n) rows; None where nothing can reach it.
+    """The level of Student's test with the bound of the first step of `max_t` of (m, n) rows; None: out of reach.
 
-    The bound is the least that the largest sum of all rows reaches in no more than alpha of the flips. A sum over its root mean square
-    is n u, and Student's t is u sqrt(n - 1) / sqrt(1 - u^2).
+    The bound is the least that the largest sum of all rows reaches in no more than alpha of the flips. A sum over its
+    root mean square is n u, and Student's t is u sqrt(n - 1) / sqrt(1 - u^2).
     """
     rows, most = _over_rms(rows), 0.0
     n = rows.shape[1]
@@ -156,7 +168,8 @@ def smallest_effect(deltas: np.ndarray, level: float | None, power: float) -> fl
 
     deltas     (n,), one a cluster
     level      see `holm_level`, `max_t_level`
-    returns    None where there is no level, as no effect, however large, can then be detected; 0.0 where the deltas do not differ
+    returns    None where there is no level, as no effect, however large, can then be detected; 0.0 where the deltas do
+               not differ
     source     Guenther 1981 for the power by the noncentral t
     """
     n = len(deltas)
@@ -168,59 +181,60 @@ def smallest_effect(deltas: np.ndarray, level: float | None, power: float) -> fl
 
 
 def clusters_needed(n_tests: int, alpha: float) -> int:
-    """The fewest clusters at which Holm's correction of so many tests lets any of them pass: 2 n_tests / 2^n <= alpha."""
+    """The fewest clusters at which any of so many tests can pass Holm's correction: 2 n_tests / 2^n <= alpha."""
     return int(np.ceil(1 + np.log2(max(n_tests, 1) / alpha) - 1e-9))
 
 
-def verdicts(
+def decide(
     table: dict,
     *,
     alpha: float,
     power: float,
-    correction: Literal["holm", "max-t"],
+    correction: Correction,
     n_flips: int,
     seed: int,
     over_seeds: dict | None = None,
-) -> dict:
-    """What one family of tests says together: {metric: {run: {"word", "p", "adjusted", "detectable", "n_clusters"}}}.
+) -> dict[str, dict[str, Decision]]:
+    """What one family of tests says together: {metric: {run: Decision}}.
 
     table          {metric: {run: `deltas` against the reference run}}, positive where the run is worse
     alpha          chance that anything in the family is called better or worse though it is equal
     power          of `detectable`
-    correction     holm: of each test's own p; max-t: of all together, where all are of the same clusters in the same order
+    correction     holm: of the p of each test; max-t: of all together, where all are of the same clusters in the same
+                   order
     n_flips        of `sign_flip`; holm needs many more than tests over alpha, since no p is below 1 / n_flips
-    over_seeds     {metric: {run: `seeds_p` or None}}: where there is one, the larger p of the two counts, so that a difference is told
-                   only if neither other clips nor other seeds explain it. With max-t these have Holm's correction of their own
-    word           better or worse than the reference, or not distinguishable; always the latter where so few clusters cannot reach
-                   the level
-    detectable     `smallest_effect` at the level of the correction's first step; of these weights, seeds are not in it
+    over_seeds     {metric: {run: `seeds_p` or None}}: where there is one, the larger p of the two counts, so that a
+                   difference is called one only if neither other clips nor other seeds explain it. With max-t these
+                   have a Holm correction of their own
+    returns        of each run its word against the reference, always "not distinguishable" where so few clusters cannot
+                   reach the level; `detectable` at the level of the correction's first step, of these weights: seeds
+                   are not in it
     """
     cells = [(metric, run) for metric, runs in table.items() for run in runs]
     if not cells:
         return {metric: {} for metric in table}
     rows = [np.asarray(table[metric][run], float) for metric, run in cells]
-    own = np.array([sign_flip(row, n_flips=n_flips, seed=seed) for row in rows])
-    trained = np.array(
+    ps = np.array([sign_flip(row, n_flips=n_flips, seed=seed) for row in rows])
+    seed_ps = np.array(
         [p if (p := ((over_seeds or {}).get(metric) or {}).get(run)) is not None else np.nan for metric, run in cells]
     )
-    combined = np.fmax(own, trained)
+    combined = np.fmax(ps, seed_ps)
     if correction == "holm":
         adjusted, level = holm(combined), holm_level(len(cells), len(rows[0]), alpha)
     else:
         adjusted, level = max_t(rows, n_flips=n_flips, seed=seed), max_t_level(rows, alpha, n_flips=n_flips, seed=seed)
-        has = np.isfinite(trained)
-        adjusted[has] = np.maximum(adjusted[has], holm(trained[has]))
-    result = {metric: {} for metric in table}
+        trained = np.isfinite(seed_ps)
+        adjusted[trained] = np.maximum(adjusted[trained], holm(seed_ps[trained]))
+    decisions: dict[str, dict[str, Decision]] = {metric: {} for metric in table}
     for (metric, run), row, p, q in zip(cells, rows, combined, adjusted):
-        word = ("worse" if row.mean() > 0 else "better") if q <= alpha else "not distinguishable"
-        result[metric][run] = {
-            "word": word,
-            "p": float(p),
-            "adjusted": float(q),
-            "n_clusters": len(row),
-            "detectable": smallest_effect(row, level, power),
-        }
-    return result
+        decisions[metric][run] = Decision(
+            word=("worse" if row.mean() > 0 else "better") if q <= alpha else "not distinguishable",
+            p=float(p),
+            adjusted=float(q),
+            n_clusters=len(row),
+            detectable=smallest_effect(row, level, power),
+        )
+    return decisions
 
 
 def _checked(rows) -> np.ndarray:
@@ -235,13 +249,13 @@ def _checked(rows) -> np.ndarray:
 
 
 def _flipped(row: np.ndarray, n_flips: int, seed: int) -> np.ndarray:
-    """|sums| of one row, (1, n), under all choices of signs but for their mirror images, or under `n_flips` of them, the first as it is."""
+    """|sums| of one row, (1, n), under all choices of signs but mirror images, or `n_flips`; the first is the data."""
     return np.abs(_signs(row.shape[1], n_flips, seed) @ row[0])
 
 
 @lru_cache(maxsize=1)  # every test of a table has the same
 def _signs(n: int, n_flips: int, seed: int) -> np.ndarray:
-    """Choices of signs, (n_choices, n): all, the first sign kept, where their 2^n are no more than `n_flips`; else so many, drawn."""
+    """Choices of signs, (n_choices, n): all, the first sign kept, if 2^n are at most `n_flips`; else so many, drawn."""
     if 2**n <= n_flips:
         return 1.0 - 2 * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n)[::-1] & 1)
     bits = np.random.default_rng(seed).integers(0, 256, (n_flips - 1, -(-n // 8)), np.uint8)

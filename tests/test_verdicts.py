@@ -1,4 +1,4 @@
-"""Verdicts: signs flipped by hand, Holm's example, errors where nothing differs, and the smallest effect that can be found."""
+"""Verdicts: signs flipped by hand, Holm's example, errors where nothing differs, and the smallest effect to be found."""
 
 from itertools import product
 
@@ -9,6 +9,7 @@ from scipy import stats
 from v2vbench.statistics.intervals import Estimate, of_clips
 from v2vbench.statistics.verdicts import (
     clusters_needed,
+    decide,
     deltas,
     holm,
     holm_level,
@@ -18,7 +19,6 @@ from v2vbench.statistics.verdicts import (
     seeds_p,
     sign_flip,
     smallest_effect,
-    verdicts,
 )
 
 DRAWN = {"n_flips": 4096, "seed": 0}
@@ -55,14 +55,16 @@ def test_ties_are_ties_in_spite_of_round_off():
         [0.1, 0.2, 0.3, -0.6, 0.1, 0.2]
     )  # many choices of signs have the same sum, but for its last digit
     assert sign_flip(values, **DRAWN) == brute(np.rint(10 * values)) == brute(values)
-    assert sign_flip(np.zeros(8), **DRAWN) == 1 and sign_flip([0.0, 0, 0, 1e-300], **DRAWN) == 1
+    assert sign_flip(np.zeros(8), **DRAWN) == 1
+    assert sign_flip([0.0, 0, 0, 1e-300], **DRAWN) == 1
 
 
 def test_random_flips_come_close_and_are_never_sure():
     values = np.random.default_rng(1).normal(0.45, 1, 14)
     exact = sign_flip(values, n_flips=2**14, seed=0)
     drawn = sign_flip(values, n_flips=2**14 - 1, seed=0)
-    assert drawn != exact and drawn == pytest.approx(exact, abs=4 * np.sqrt(exact / 2**14))
+    assert drawn != exact
+    assert drawn == pytest.approx(exact, abs=4 * np.sqrt(exact / 2**14))
     assert (
         sign_flip(values, n_flips=1000, seed=3)
         == sign_flip(values, n_flips=1000, seed=3)
@@ -85,7 +87,9 @@ def test_p_is_uniform_where_nothing_differs(n, n_flips):
 
 def test_holm_by_hand():
     assert np.allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
-    assert np.allclose(holm([0.5, 0.6, 0.001]), [1, 1, 0.003]) and np.allclose(holm([0.3]), [0.3]) and not len(holm([]))
+    assert np.allclose(holm([0.5, 0.6, 0.001]), [1, 1, 0.003])
+    assert np.allclose(holm([0.3]), [0.3])
+    assert not len(holm([]))
     assert np.allclose(holm([0.02, 0.02, 0.02]), 0.06)
 
 
@@ -117,8 +121,8 @@ def test_a_table_rarely_errs_where_nothing_differs(correction):
     rng, wrong = np.random.default_rng(5), []
     for _ in range(200):
         rows = rng.normal(size=(4, 1, 9)) + rng.normal(size=(4, 3, 9))  # runs of a metric share what the reference did
-        said = verdicts({m: dict(enumerate(runs)) for m, runs in enumerate(rows)}, **TABLE | {"correction": correction})
-        wrong.append(any(cell["word"] != "not distinguishable" for runs in said.values() for cell in runs.values()))
+        said = decide({m: dict(enumerate(runs)) for m, runs in enumerate(rows)}, **TABLE | {"correction": correction})
+        wrong.append(any(cell.word != "not distinguishable" for runs in said.values() for cell in runs.values()))
     assert np.mean(wrong) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
     assert correction == "holm" or np.mean(wrong) > 0.01
 
@@ -142,20 +146,27 @@ def test_the_smallest_effect_is_found_with_its_power(n, level, power):
 
 
 def test_the_smallest_effect_at_the_ends():
-    assert smallest_effect(np.ones(9), 0.05, 0.8) == 0.0 and smallest_effect([3.0], 0.05, 0.8) is None
+    assert smallest_effect(np.ones(9), 0.05, 0.8) == 0.0
+    assert smallest_effect([3.0], 0.05, 0.8) is None
     assert smallest_effect(np.arange(9.0), None, 0.8) is None
     some = np.random.default_rng(0).normal(1, 1, 20)
     least = smallest_effect(some, 0.05, 0.8)
-    assert smallest_effect(some, 0.01, 0.8) > least and smallest_effect(some, 0.05, 0.9) > least
-    assert np.isfinite(smallest_effect(some[:2], 1e-3, 0.99)) and np.isfinite(smallest_effect(some, 1e-9, 0.99))
+    assert smallest_effect(some, 0.01, 0.8) > least
+    assert smallest_effect(some, 0.05, 0.9) > least
+    assert np.isfinite(smallest_effect(some[:2], 1e-3, 0.99))
+    assert np.isfinite(smallest_effect(some, 1e-9, 0.99))
 
 
 def test_levels_that_flipped_signs_have():
-    assert holm_level(1, 6, 0.05) == 2 / 2**6 and holm_level(1, 5, 0.05) is None and holm_level(2, 6, 0.05) is None
-    assert holm_level(4, 30, 0.05) == pytest.approx(0.0125, abs=1e-8) and holm_level(1, 9, 10 / 2**8) == 10 / 2**8
+    assert holm_level(1, 6, 0.05) == 2 / 2**6
+    assert holm_level(1, 5, 0.05) is None
+    assert holm_level(2, 6, 0.05) is None
+    assert holm_level(4, 30, 0.05) == pytest.approx(0.0125, abs=1e-8)
+    assert holm_level(1, 9, 10 / 2**8) == 10 / 2**8
     for n_tests in (1, 4, 12, 240):
         n = clusters_needed(n_tests, 0.05)
-        assert holm_level(n_tests, n, 0.05) is not None and holm_level(n_tests, n - 1, 0.05) is None
+        assert holm_level(n_tests, n, 0.05) is not None
+        assert holm_level(n_tests, n - 1, 0.05) is None
     assert clusters_needed(8, 0.0625) == 8  # 16 / 2^8 is 0.0625 to the bit
 
 
@@ -166,9 +177,8 @@ def test_level_of_max_t():
         max_t_level(rows, 0.05, **DRAWN)
         for rows in (rng.normal(size=(20, 12)), np.repeat(rng.normal(size=(1, 12)), 20, 0))
     )
-    assert one == pytest.approx(0.05, rel=0.2) and same == pytest.approx(
-        0.05, rel=0.2
-    )  # twenty times one test is one test
+    assert one == pytest.approx(0.05, rel=0.2)
+    assert same == pytest.approx(0.05, rel=0.2)  # twenty times one test is one test
     assert 0.05 / 20 * 0.7 < many < 0.05 / 20 * 3
     assert max_t_level(rng.normal(size=(3, 5)), 0.05, **DRAWN) is None  # 2 / 2^5 is above 5 %
 
@@ -177,23 +187,23 @@ def test_level_of_max_t():
 def test_verdicts(correction):
     rng, settings = np.random.default_rng(8), TABLE | {"correction": correction}
     table = {"lpips": {"a": rng.normal(2, 0.1, 9), "b": -rng.normal(2, 0.1, 9)}, "fid": {"a": rng.normal(0, 1, 9)}}
-    said = verdicts(table, **settings)
-    assert {metric: {run: cell["word"] for run, cell in runs.items()} for metric, runs in said.items()} == {
+    said = decide(table, **settings)
+    assert {metric: {run: cell.word for run, cell in runs.items()} for metric, runs in said.items()} == {
         "lpips": {"a": "worse", "b": "better"},
         "fid": {"a": "not distinguishable"},
     }
-    assert (
-        said["lpips"]["a"]["p"] == 2 / 2**9 <= said["lpips"]["a"]["adjusted"] <= 0.05
-        and said["fid"]["a"]["n_clusters"] == 9
-    )
-    assert 0 < said["lpips"]["a"]["detectable"] < 0.3 < said["fid"]["a"]["detectable"] < 4
-    few = verdicts({"lpips": {"a": np.ones(5)}}, **settings)["lpips"]["a"]
-    assert few["word"] == "not distinguishable" and few["p"] == 2 / 2**5 and few["detectable"] is None
-    alone = verdicts({"lpips": {"a": np.ones(1)}}, **settings)["lpips"]["a"]
-    assert (alone["word"], alone["p"], alone["detectable"]) == ("not distinguishable", 1, None)
-    assert verdicts({"lpips": {}, "fid": {}}, **settings) == {"lpips": {}, "fid": {}}
-    same = verdicts({"lpips": {"a": np.zeros(9)}}, **settings)["lpips"]["a"]
-    assert (same["word"], same["p"]) == ("not distinguishable", 1)
+    assert said["lpips"]["a"].p == 2 / 2**9 <= said["lpips"]["a"].adjusted <= 0.05
+    assert said["fid"]["a"].n_clusters == 9
+    assert 0 < said["lpips"]["a"].detectable < 0.3 < said["fid"]["a"].detectable < 4
+    few = decide({"lpips": {"a": np.ones(5)}}, **settings)["lpips"]["a"]
+    assert few.word == "not distinguishable"
+    assert few.p == 2 / 2**5
+    assert few.detectable is None
+    alone = decide({"lpips": {"a": np.ones(1)}}, **settings)["lpips"]["a"]
+    assert (alone.word, alone.p, alone.detectable) == ("not distinguishable", 1, None)
+    assert decide({"lpips": {}, "fid": {}}, **settings) == {"lpips": {}, "fid": {}}
+    same = decide({"lpips": {"a": np.zeros(9)}}, **settings)["lpips"]["a"]
+    assert (same.word, same.p) == ("not distinguishable", 1)
 
 
 @pytest.mark.parametrize("correction", ["holm", "max-t"])
@@ -201,9 +211,10 @@ def test_other_seeds_have_to_agree(correction):
     """Where another seed may give the opposite, clips that are all of one mind decide nothing of the method."""
     table = {"psnr": {"a": np.linspace(1, 2, 12), "b": np.linspace(1, 2, 12)[::-1]}}
     for p, word in ((0.4, "not distinguishable"), (1e-4, "worse"), (None, "worse")):
-        said = verdicts(table, **TABLE | {"correction": correction}, over_seeds={"psnr": {"a": p}})["psnr"]
-        assert said["a"]["word"] == word and said["b"]["word"] == "worse"
-        assert said["a"]["p"] == max(p or 0, 2 / 2**12)
+        said = decide(table, **TABLE | {"correction": correction}, over_seeds={"psnr": {"a": p}})["psnr"]
+        assert said["a"].word == word
+        assert said["b"].word == "worse"
+        assert said["a"].p == max(p or 0, 2 / 2**12)
 
 
 def test_seeds_are_tested_by_welch():
@@ -215,7 +226,8 @@ def test_seeds_are_tested_by_welch():
     )
     half, double = [0.5, 0.55], [2.0, 1 / 0.55]  # of ratios, too little and too much cost the same
     assert seeds_p(half, double, "one") == pytest.approx(1)
-    assert seeds_p(a, b[:1], "higher") is None and seeds_p([1.0, 1.0], [1.0, 1.0], "lower") == 1
+    assert seeds_p(a, b[:1], "higher") is None
+    assert seeds_p([1.0, 1.0], [1.0, 1.0], "lower") == 1
     assert seeds_p([1.0, 1.0], [2.0, 2.0], "lower") == 0
 
 
@@ -224,7 +236,7 @@ def test_what_is_refused(values):
     for function in (
         lambda: sign_flip(values, **DRAWN),
         lambda: max_t_level([values], 0.05, **DRAWN),
-        lambda: verdicts({"m": {"r": values}}, **TABLE),
+        lambda: decide({"m": {"r": values}}, **TABLE),
     ):
         with pytest.raises(ValueError, match="deltas of shapes|delta . of 2 is"):
             function()
@@ -259,7 +271,8 @@ def test_a_ratio_is_costed_by_the_mean_and_not_by_its_clips():
     near, wide = np.full(12, 1.15), np.tile([0.58, 1.48], 6)
     pairs = {"near": of_means(near), "wide": of_means(wide)}
     own = deltas(pairs["wide"], pairs["near"], "one")
-    assert own.mean() == pytest.approx(np.log(1.03) - np.log(1.15), abs=0.01) and own.mean() < 0
+    assert own.mean() == pytest.approx(np.log(1.03) - np.log(1.15), abs=0.01)
+    assert own.mean() < 0
     assert own.std() == pytest.approx(wide.std() / 1.03, rel=0.1)
     assert (np.abs(np.log(wide)) - np.abs(np.log(near))).mean() > 0
     assert np.allclose(own, -deltas(pairs["near"], pairs["wide"], "one"))
@@ -269,7 +282,8 @@ def test_ratios_on_both_sides_of_1_cost_the_same():
     half, other = np.random.default_rng(11).uniform(0.4, 0.6, (2, 12))
     double = other / other.mean() / half.mean()  # whose mean is 1 / mean of half
     one, two, frozen = map(of_means, (half, double, np.zeros(12)))
-    assert not deltas(one, one, "one").any() and abs(deltas(one, two, "one").mean()) < 0.01
+    assert not deltas(one, one, "one").any()
+    assert abs(deltas(one, two, "one").mean()) < 0.01
     assert deltas(frozen, one, "one").mean() == pytest.approx(np.log(1e9) + np.log(half.mean()), abs=0.01)
 
 
@@ -292,4 +306,4 @@ def test_tables_are_paired_against_the_reference():
     table = paired(raw, {"psnr": "higher", "lpips": "lower", "fid": "lower", "kid": "lower"}, "a")
     assert {metric: list(runs) for metric, runs in table.items()} == {"psnr": ["b", "c"], "lpips": ["b"], "kid": []}
     assert np.allclose(table["psnr"]["b"], -table["lpips"]["b"])
-    assert verdicts(table, **TABLE)["kid"] == {}
+    assert decide(table, **TABLE)["kid"] == {}

@@ -1,0 +1,115 @@
+"""A metric on all clips of a group, from what was scored of each clip."""
+
+import numpy as np
+
+from v2vbench.metrics import Metric
+from v2vbench.metrics._pooled import pooled
+from v2vbench.params import Fault
+from v2vbench.results.metric import Score
+from v2vbench.results.runs import RunScore, SetSize
+from v2vbench.stages._scorer import ClipScores, Scorer
+
+
+def summaries(scorer: Scorer, scores: list[ClipScores], clusters: list[str], where: str) -> dict[str, RunScore]:
+    """{label: score} of the clips of one group, of metrics without weights an empty one.
+
+    clusters    of each clip
+    raises      Fault naming the metric and the group
+    """
+    present = {metric.label for metric in scorer.present}
+    return {
+        metric.label: summary(metric, scores, clusters, where) if metric.label in present else _score(None)
+        for metric in scorer.metrics
+    }
+
+
+def summary(metric: Metric, scores: list[ClipScores], clusters: list[str], where: str) -> RunScore:
+    """One metric of a group."""
+    if metric.kind == "set":
+        return set_summary(metric, scores, clusters, where)
+    of_clips = _pooled if metric.kind == "pooled" else _mean
+    real, floor = (
+        of_clips(metric, [values[metric.label] for values in videos], clusters).fake
+        if all(metric.label in values for values in videos)
+        else None
+        for videos in ([score.real for score in scores], [score.floor for score in scores])
+    )
+    fake = of_clips(metric, [score.fake[metric.label] for score in scores], clusters)
+    return _score(fake.fake, real=real, floor=floor, curve=fake.curve, drift=fake.drift)
+
+
+def _score(
+    fake: Score | None,
+    *,
+    real: Score | None = None,
+    floor: Score | None = None,
+    curve: list[float] | None = None,
+    drift: list[float] | None = None,
+    size: SetSize | None = None,
+    note: str | None = None,
+) -> RunScore:
+    return RunScore(fake=fake, real=real, floor=floor, curve=curve, drift=drift, size=size, note=note)
+
+
+def _mean(metric: Metric, values: list[np.ndarray], clusters: list[str]) -> RunScore:
+    """The mean over clips; the mean at each frame, over the clips that have it; each clip's drift."""
+    curve = np.full((len(values), max(map(len, values))), np.nan)
+    for row, clip in zip(curve, values):
+        row[: len(clip)] = clip
+    per_clip = [float(clip.mean()) for clip in values]
+    return _score(
+        Score(value=float(np.mean(per_clip)), per_clip=per_clip, leave_one_out=None),
+        curve=np.nanmean(curve, 0).tolist(),
+        drift=[_drift(clip) for clip in values] if min(map(len, values)) > 1 else None,
+    )
+
+
+def _pooled(metric: Metric, counts: list[np.ndarray], clusters: list[str]) -> RunScore:
+    """The score of the counts of all clips, without each cluster in turn, and at each frame."""
+    result = pooled(metric.module.pool, counts, clusters)
+    score = Score(value=result["value"], per_clip=None, leave_one_out=result["leave_one_out"])
+    return _score(score, curve=result["curve"])
+
+
+def _drift(values: np.ndarray) -> float:
+    """The mean of the second half of a clip less that of the first; a middle value is in neither."""
+    half = len(values) // 2
+    return float(values[-half:].mean() - values[:half].mean())
+
+
+def set_summary(metric: Metric, scores: list[ClipScores], clusters: list[str], where: str) -> RunScore:
+    """The distance of all clips' rows, and without each cluster in turn; no value where there are too few clusters.
+
+    The metrics leave out pairs of rows of one cluster, not of one clip alone: frames of two clips of one map are alike
+    as well.
+    """
+    kind, module, names = metric.settings["features"], metric.module, list(dict.fromkeys(clusters))
+    fake = np.concatenate([score.fake_rows[kind] for score in scores]).astype(np.float64)
+    real = np.concatenate([score.real_rows[kind] for score in scores]).astype(np.float64)
+    n_rows = [len(score.fake_rows[kind]) for score in scores]
+    owner = np.repeat([names.index(cluster) for cluster in clusters], n_rows)
+    rank = min(len(fake) - 1, fake.shape[1])
+    size = SetSize(n_rows=len(fake), n_clips=len(scores), n_clusters=len(names), rank=rank)
+
+    def distance(keep: np.ndarray) -> float:
+        try:
+            value = module.compute(fake[keep], real[keep], owner[keep], **metric.settings)
+        except ValueError as error:
+            raise Fault(f"metrics.{metric.label}: {where}: {error}") from None
+        if not np.isfinite(value):
+            raise Fault(f"metrics.{metric.label}: {where}: {value} from {int(keep.sum())} rows of {kind}")
+        return value
+
+    if len(names) < module.MIN_CLUSTERS or len(owner) < module.MIN_ROWS:
+        needed = f"{module.MIN_ROWS} rows of {module.MIN_CLUSTERS} clusters"
+        return _score(None, size=size, note=f"{len(owner)} rows of {len(names)} clusters; it takes {needed}")
+    without = [owner != cluster for cluster in range(len(names))]
+    value, replicates = distance(owner >= 0), []
+    if len(names) > module.MIN_CLUSTERS and min(keep.sum() for keep in without) >= module.MIN_ROWS:
+        if hasattr(module, "leave_one_out"):
+            replicates = module.leave_one_out(fake, real, owner, **metric.settings).tolist()
+            if bad := [cluster for cluster, replicate in enumerate(replicates) if not np.isfinite(replicate)]:
+                raise Fault(f"metrics.{metric.label}: {where}: {replicates[bad[0]]} without cluster {names[bad[0]]}")
+        else:
+            replicates = [distance(keep) for keep in without]
+    return _score(Score(value=value, per_clip=None, leave_one_out=replicates), size=size)
