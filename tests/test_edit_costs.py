@@ -1,9 +1,10 @@
-"""What an edit costs: after an edit of each kind DVC calls exactly those stages stale whose results it can change."""
+"""What an edit costs: DVC calls exactly those stages stale whose results the edit can change."""
 
 import ast
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -11,8 +12,10 @@ import pytest
 from nbformat.v4 import new_output
 
 from v2vbench import closure
-from v2vbench.params import load
+from v2vbench.metrics import applicable
+from v2vbench.params import Fault, load
 from v2vbench.runner import digests, notebook
+from v2vbench.runner.suites import load_suite
 
 ROOT = Path(__file__).parents[1]
 DATA, COMPARE, REPORT = {"data@freedoom"}, {"compare"}, {"report"}
@@ -136,7 +139,11 @@ CODE = {
     "clips/store.py": EVERY,
     "parallel.py": EVERY - DATA - REPORT,
     "models/vid2vid.py": {"train@vid2vid", "synthesize@vid2vid"} | FUTURE,
-    "models/_blocks.py": TRAIN - {"train@copy_last"} | SYNTHESIZE - {"synthesize@copy_last"} | FUTURE | STYLES | SCORING,
+    "models/_blocks.py": TRAIN - {"train@copy_last"}
+    | SYNTHESIZE - {"synthesize@copy_last"}
+    | FUTURE
+    | STYLES
+    | SCORING,
     "models/segmenter.py": {"train_judge@reader"} | SCORING | FUTURE,
     "models/covst.py": set(),
     "metrics/psnr.py": SCORING | FUTURE | COMPARE | REPORT,
@@ -183,9 +190,9 @@ def test_data_files_cost_the_stages_that_read_them(clean, file, stale):
     assert clean.stale() == stale
 
 
-@pytest.mark.parametrize("folder", ["models", "metrics", "extractors", "datasets"])
-def test_a_new_file_costs_nothing(clean, folder):
-    (clean.root / "v2vbench" / folder / "brand_new.py").write_text("NUMBER = 1\n")
+def test_a_new_file_costs_nothing(clean):
+    for folder in ("models", "metrics", "extractors", "datasets"):
+        (clean.root / "v2vbench" / folder / "brand_new.py").write_text("NUMBER = 1\n")
     assert clean.stale() == set()
 
 
@@ -225,18 +232,43 @@ def test_saving_a_notebook_costs_nothing_and_changing_it_its_stages(clean):
     assert clean.stale() == EVALUATE
 
 
-@pytest.mark.parametrize(
-    ("file", "lists"),
-    {
-        "judges/old/model.safetensors": {"inputs_scoring", "inputs_report"},
-        "metrics/runs/old.json": {"inputs_compare", "inputs_report"},
-        "data/old.zip": {"inputs_compare", "inputs_report"},
-        "runs/old/clips.zip": {"inputs_report"},
-    }.items(),
-)
+LEFT_OVER = {
+    "judges/old/model.safetensors": {"inputs_scoring", "inputs_report"},
+    "metrics/runs/old.json": {"inputs_compare", "inputs_report"},
+    "data/old.zip": {"inputs_compare", "inputs_report"},
+    "runs/old/clips.zip": {"inputs_report"},
+}
+
+
+@pytest.mark.parametrize(("file", "lists"), LEFT_OVER.items(), ids=LEFT_OVER)
 def test_what_another_suite_left_costs_a_list(clean, file, lists):
     (clean.root / file).parent.mkdir(parents=True, exist_ok=True)
     (clean.root / file).write_text("left over")
     assert clean.stale() == lists
     clean.inputs()
-    assert clean.stale() == lists  # the lists themselves are the same: no stage that reads one is stale
+    assert clean.stale() == lists  # what the lists hold is as it was, so no stage that reads one is stale
+
+
+def test_a_run_is_stale_with_the_model_that_paints_its_first_frames(project):
+    params = load(project.root / "params.yaml")
+    painted = replace(params, runs=params.runs | {"vid2vid": replace(params.runs["vid2vid"], first_frames="styled")})
+    assert "models/pix2pixhd.py" not in digests.code(params)["synthesize/vid2vid"][0]
+    assert "models/pix2pixhd.py" in digests.code(painted)["synthesize/vid2vid"][0]
+
+
+@pytest.mark.parametrize("suite", sorted((ROOT / "suites").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_metrics_of_a_data_set_are_those_that_score_it(suite):
+    params = load_suite(suite)
+    for dataset in params.datasets:
+        assert digests.metrics_on(params, dataset) == [metric.label for metric in applicable(params, dataset)]
+
+
+def test_a_line_that_names_no_file_is_refused_with_its_path():
+    params = load(ROOT / "tests/tiny.yaml")
+    with pytest.raises(Fault, match="metrics.psnr: no 'pnsr'; there are"):
+        digests.code(replace(params, metrics=params.metrics | {"psnr": {"metric": "pnsr"}}))
+
+
+def test_a_missing_result_is_named(tmp_path):
+    with pytest.raises(Fault, match="judges/reader/model.safetensors: missing"):
+        digests.write_inputs(load(ROOT / "tests/tiny.yaml"), "scoring", tmp_path)

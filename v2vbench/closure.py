@@ -114,6 +114,9 @@ def normal_form(node: ast.AST) -> str:
     if isinstance(node, ast.Raise):
         kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         return f"raise {normal_form(kind) if kind else ''}"
+    if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "Annotated":
+        notes = [part for part in getattr(node.slice, "elts", [node.slice]) if not isinstance(getattr(part, "value", None), str)]
+        return f"Annotated[{', '.join(map(normal_form, notes))}]"
     fields = []
     for name, value in ast.iter_fields(node):
         if value is None or value == [] or name in NO_FIELDS:
