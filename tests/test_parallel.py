@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+import scipy.linalg  # noqa: F401  it loads a BLAS of its own
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
