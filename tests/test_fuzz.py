@@ -118,7 +118,8 @@ def test_a_changed_file_is_sound_or_one_line(path):
             said = verdict(changed)
         except Exception as error:
             raise AssertionError(f"a traceback after {params.brief(done, 500)}") from error
-        assert "\n" not in said and len(said) <= LONGEST, (params.brief(done, 500), said)
+        assert "\n" not in said, (params.brief(done, 500), said)
+        assert len(said) <= LONGEST, (params.brief(done, 500), said)
         if any(
             what == "value" and type(old) in (int, float) and isinstance(new, float) and not math.isfinite(new)
             for what, _, old, new in done

@@ -39,7 +39,9 @@ def test_every_line_binds(path):
     params = load_suite(path)
     check_references(params, path.name)
     check_signatures(params, path.name)
-    assert params.runs and params.datasets and params.about.endswith(".")
+    assert params.runs
+    assert params.datasets
+    assert params.about.endswith(".")
     assert path.parent.name != "suites" or params.suite == path.stem
 
 
@@ -55,10 +57,14 @@ def test_an_experiment_has_a_name_of_its_own():
 def test_what_is_read_is_typed():
     params = load(TINY)
     schedule = params.schedules["few"]
-    assert isinstance(schedule, Schedule) and schedule.lr == 2e-4 and type(schedule.lr) is float
+    assert isinstance(schedule, Schedule)
+    assert schedule.lr == 2e-4
+    assert type(schedule.lr) is float
     assert type(params.schedules["none"].lr) is float  # written as 0
-    assert schedule.betas == (0.5, 0.999) and isinstance(params.run("vid2vid"), Run)
-    assert not isinstance(params.run("forecast"), Run) and params.run("forecast").model == "forecast"
+    assert schedule.betas == (0.5, 0.999)
+    assert isinstance(params.run("vid2vid"), Run)
+    assert not isinstance(params.run("forecast"), Run)
+    assert params.run("forecast").model == "forecast"
 
 
 LINE = dict(
@@ -293,7 +299,8 @@ def test_a_wrong_line_is_named(tmp_path, changes, says):
     path = write(tmp_path, changes)
     with pytest.raises(Fault, match=re.escape(says)) as fault:
         load_checked(tmp_path)
-    assert str(fault.value).startswith(path.name) and "\n" not in str(fault.value)
+    assert str(fault.value).startswith(path.name)
+    assert "\n" not in str(fault.value)
     assert not (tmp_path / ".cache/checked").exists()
 
 
@@ -319,7 +326,8 @@ def test_a_file_that_is_none_is_one_line(tmp_path, text, says):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(Fault, match=re.escape(says)) as fault:
         load(tmp_path / "params.yaml")
-    assert "\n" not in str(fault.value) and len(str(fault.value)) < 400
+    assert "\n" not in str(fault.value)
+    assert len(str(fault.value)) < 400
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from v2vbench.report.missing import Missing, Without, by_reason, missing_metrics
 from v2vbench.results.calibration import ControlInfo
 from v2vbench.results.comparison import ComparedGroup, ComparedMetric, Row, Seeds, Verdict
 from v2vbench.results.metric import Interval
-from v2vbench.statistics.sentences import likeness
+from v2vbench.statistics.sentences import likeness_in_words
 
 HEADINGS = {"fidelity": "Fidelity to the source", "realism": "Realism in space and time"}
 SEES = {
@@ -201,7 +201,7 @@ def _cell(row: Row | None, runs: dict[str, str], ranked: bool) -> Cell | None:
         row=row,
         best=ranked and row.best,
         verdict=_verdict_mark(row.verdict, runs) if ranked and row.verdict else None,
-        equivalent=likeness(equivalent) if equivalent else None,
+        equivalent=likeness_in_words(equivalent) if equivalent else None,
         equivalent_span=f"{equivalent.low:.3g} to {equivalent.high:.3g}" if equivalent and has_span else None,
         bar=marks.way(row.way) if row.way is not None else None,
         bar_percent=round(100 * row.way) if row.way is not None else None,

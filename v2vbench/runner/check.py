@@ -92,7 +92,7 @@ def check_references(params: Params, file: str, imported: Iterable[str] = ()) ->
 def check_signatures(params: Params, file: str) -> None:
     """Each line binds to the signature it is for. Raises Fault with the path to the first value that does not; imports every member."""
     from v2vbench import metrics, models
-    from v2vbench.extractors import resolve
+    from v2vbench.extractors import resolve_all
     from v2vbench.report import Settings
     from v2vbench.stages import calibrate
     from v2vbench.statistics.preference import PreferenceSettings, check_candidates
@@ -106,7 +106,7 @@ def check_signatures(params: Params, file: str) -> None:
             raise Fault(f"{where}: missing loader, the name of a file in v2vbench/datasets")
         own = {name: value for name, value in line.items() if name != "loader"}
         check(member("datasets", line["loader"], f"{where}.loader").prepare, own, where, given=("out", "name", "cache"))
-    kinds = resolve(params.features, f"{file}: features")
+    kinds = resolve_all(params, f"{file}: ")
     lines = metrics.resolve(params.metrics, params.judges, f"{file}: metrics")
     _check_headings(params, lines, f"{file}: protocol.primary")
     headings = {metric.label: (metric.kind, metric.module.HEADING) for metric in lines}
@@ -132,7 +132,7 @@ def check_signatures(params: Params, file: str) -> None:
 def _check_headings(params: Params, lines: list, where: str) -> None:
     """On some data set primary metrics of both headings are defined, and have verdicts: else no conclusion would ever be possible."""
     primary = [line for line in lines if line.label in params.protocol.primary]
-    if mute := [line.label for line in primary if not getattr(line.module, "VERDICTS", True)]:
+    if mute := [line.label for line in primary if not line.get("VERDICTS")]:
         raise Fault(f"{where}: {mute[0]} has no verdicts; take the kernel distance of its features")
     on = {
         dataset: {line.module.HEADING for line in primary if line.on is None or dataset in line.on}

@@ -144,7 +144,10 @@ def scoring(params: Params, labels: Iterable[str]) -> tuple[list[str], dict]:
         line = params.metrics[label] or {}
         values[f"metrics.{label}"] = line
         files.append(_metric(params, label))
-        if "features" in line:
+        if isinstance(line.get("features"), dict):  # they stand in the metric's line
+            where = f"metrics.{label}.features.extractor"
+            files.append(_member("extractors", line["features"].get("extractor"), where))
+        elif "features" in line:
             features = choose(params.features, line["features"], f"metrics.{label}.features")
             values[f"features.{line['features']}"] = features
             files.append(_member("extractors", features.get("extractor"), f"features.{line['features']}.extractor"))

@@ -112,7 +112,7 @@ def _score_videos(
             metrics = summaries(scorer, [of_clip[video] for of_clip in by_clip], scorer.clusters(group), where)
             return {label: metric.fake for label, metric in metrics.items() if metric.fake}
 
-        scores |= zip(part, side_by_side(summary, part))
+        scores |= dict(zip(part, list(side_by_side(summary, part))))
     return scores
 
 
@@ -189,7 +189,7 @@ def _group(scorer: Scorer, settings: CalibrationSettings, group: str, scores: Sc
     preferred = {}
     for metric in scorer.metrics:
         if metric.label in labels:
-            names = dict.fromkeys((*getattr(metric.module, "LADDERS", ()), *settings.equivalents))
+            names = dict.fromkeys((*metric.get("LADDERS"), *settings.equivalents))
             preferred[metric.label] = [name for name in names if name in ladders]
     return CalibratedGroup(
         clips=store.split(group),
