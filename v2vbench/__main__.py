@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 after one line on stderr. Verbs import what they need, so that each starts fast."""
+    """Returns the exit code: 0, or 1 after one line on stderr. Verbs import what they need, so each starts fast."""
     args = parser().parse_args(argv)
     try:
         folder = root()

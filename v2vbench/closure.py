@@ -20,7 +20,7 @@ NOT_COUNTED = {
     "params.py": "hands over the values of params.yaml; each stage depends on the values that it reads",
     "progress.py": "writes progress to the log",
     "closure.py": "computes these digests",
-    "download/archives.py": "brings files whose sha256 the data sets and the table of weights state",
+    "download/archives.py": "brings and unpacks files whose sha256 the data sets state",
     "download/weights.py": "brings pretrained weights; weights.json holds their sha256, and stages depend on it",
     "stages/_precision.py": "one line of advice on slow precisions",
 }
@@ -77,9 +77,9 @@ def _for_type_checkers(node: ast.AST) -> bool:
 
 
 def _imported_files(path: str, nodes: list[ast.AST]) -> Iterator[str]:
-    """Files of the package that a module imports, and the __init__ of each folder on the way to them."""
+    """Files of the package that a module imports, and the __init__ of each folder on the way to them and to itself."""
     package = ".".join([PACKAGE.name, *Path(path).parent.parts])
-    for top, *parts in (name.split(".") for name in _imported_names(nodes, package)):
+    for top, *parts in (name.split(".") for name in [package, *_imported_names(nodes, package)]):
         for n in range(len(parts) + 1 if top == PACKAGE.name else 0):
             file, folder = Path(*parts[:n]).with_suffix(".py") if n else None, Path(*parts[:n], "__init__.py")
             yield from (found.as_posix() for found in (file, folder) if found and (PACKAGE / found).is_file())
