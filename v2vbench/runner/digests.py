@@ -68,7 +68,9 @@ def code(params: Params) -> dict[str, tuple[list[str], dict]]:
     # Scores are compared by what a metric's file says of it, such as its heading; the features and judges are not asked again.
     files = [_metric(params, label) for label in params.metrics]
     values = {f"metrics.{label}": line for label, line in params.metrics.items()}
-    values |= {f"{of}.{key}.dataset": line.dataset for of in ("judges", "runs") for key, line in getattr(params, of).items()}
+    values |= {
+        f"{of}.{key}.dataset": line.dataset for of in ("judges", "runs") for key, line in getattr(params, of).items()
+    }
     found["compare"] = ["stages/compare.py", *files], values
     shown = [params.report["players_by"]] if params.report.get("players_by") in params.metrics else []
     sections = {section: _sha256(value) for section, value in asdict(params).items()}
