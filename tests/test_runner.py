@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from v2vbench import params
 from v2vbench.__main__ import main
 from v2vbench.runner.check import load_checked
-from v2vbench.runner.notebook import sources
+from v2vbench.runner.copies import write_cleaned
 
 TINY = params.load(Path(__file__).parent / "tiny.yaml")
 SECTIONS = ("datasets", "schedules", "judges", "features", "metrics", "runs", "forecasts", "predictions", "styles")
@@ -58,7 +58,7 @@ def project(folder: Path, **stages: list[str]) -> Path:
         nbformat.write(
             new_notebook(cells=[first, *map(new_code_cell, cells)]), folder / f"notebooks/{number:02d}_{stage}.ipynb"
         )
-    sources(folder, "build/notebooks")
+    write_cleaned(folder, "build/notebooks")
     load_checked(folder)  # remembered: the runner need not import every model again
     return folder
 

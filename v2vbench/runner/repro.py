@@ -1,8 +1,8 @@
 """`dvc repro` with independent stages side by side, and for each stage the edit that made it stale.
 
-Trainings take one thread each, so that two of them fill two cores: the threads of one training that wait for each other
-lose a factor of four to a busy neighbour, and part of the second core even alone (docs/performance.md). Each stage is run
-by a `dvc repro --single-item` of its own.
+Trainings take one thread each, so that two of them fill two cores: the threads of one training, which wait for each
+other, lose a factor of four to a busy neighbour, and part of the second core even alone (docs/performance.md). Each
+stage is run by its own `dvc repro --single-item`.
 """
 
 import json
@@ -21,7 +21,7 @@ from v2vbench.params import Fault
 
 STAGE_GIB = 4  # of memory that a stage may take: fewer run side by side where there is less
 EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
-# Stages that take a second and seldom change what they write: they run first, and DVC is asked again what is stale then.
+# Stages that take a second and seldom change their outputs: they run first, then DVC is asked again what is stale.
 QUICK = re.compile("sources|inputs_.*")
 
 
@@ -136,8 +136,8 @@ def _run(root: Path, waiting: dict[str, set[str]], jobs: int) -> int:
 def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
     """{stage: the files, values and results whose change made it stale}, of what `dvc status --json` says.
 
-    Of the digests in build/code and the lists in build/inputs the lines are named that changed since the stage ran, as far
-    as DVC's cache still has the file that it ran with. Stages that never ran are left out.
+    For digests in build/code and lists in build/inputs the changed lines are named, where DVC's cache still has the
+    file that the stage ran with. Stages that never ran are left out.
     """
     lock = root / "dvc.lock"
     ran_with = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
