@@ -93,6 +93,7 @@ def control(title: str, about: str, *, feasible: bool, needs: tuple[str, ...]) -
 
 @control("frozen", "The first real frame, held: nothing is sharper, and nothing moves.", feasible=True, needs=("real",))
 def frozen(clip: dict, context: Context) -> np.ndarray:
+    """The first real frame, in place of all others."""
     return np.repeat(clip["real"][:1], len(clip["real"]), 0)
 
 
@@ -104,6 +105,8 @@ def frozen(clip: dict, context: Context) -> np.ndarray:
     needs=("real", "flow"),
 )
 def flow_carried(clip: dict, context: Context) -> np.ndarray:
+    """The real frames that methods are given, then the last of them carried from frame to frame along the data set's
+    flow: bilinear, edges repeated, rounded only to be shown."""
     n_given, flow = max(context.n_given, 1), torch.from_numpy(clip["flow"].astype(np.float32)).permute(0, 3, 1, 2)
     frame = torch.from_numpy(clip["real"][n_given - 1].astype(np.float32)).permute(2, 0, 1)[None]
     carried = []
@@ -121,6 +124,8 @@ def flow_carried(clip: dict, context: Context) -> np.ndarray:
     needs=("real", "source"),
 )
 def label_colours(clip: dict, context: Context) -> np.ndarray:
+    """Each label in its mean colour over all pixels of the training clips that have it; a label that they lack, and
+    pixels without one, in the mean of all. Where the source is no labels: the mean training frame."""
     if context.colours is None:
         raise ValueError("label_colours needs the training colours in its context")
     colours = to_uint8(context.colours)
@@ -134,6 +139,7 @@ def label_colours(clip: dict, context: Context) -> np.ndarray:
     needs=("real",),
 )
 def memorised(clip: dict, context: Context) -> np.ndarray:
+    """The training clip of the test clip's number, counted in a circle; cut, or its last frame repeated."""
     training = context.store.split("train")
     at = context.store.split(context.store.clips[context.clip]["split"]).index(context.clip)
     return cut(context.real(training[at % len(training)]), len(clip["real"]))
@@ -146,6 +152,7 @@ def memorised(clip: dict, context: Context) -> np.ndarray:
     needs=("real",),
 )
 def copied(clip: dict, context: Context) -> np.ndarray:
+    """The group's next clip, in a circle; in a group of one, what `memorised` shows."""
     ids = context.store.split(context.store.clips[context.clip]["split"])
     return (
         cut(context.real(following(ids, context.clip)), len(clip["real"])) if len(ids) > 1 else memorised(clip, context)
@@ -159,6 +166,7 @@ def copied(clip: dict, context: Context) -> np.ndarray:
     needs=("real",),
 )
 def blurred(clip: dict, context: Context, *, sigma: Annotated[float, Range(0.1, 64)]) -> np.ndarray:
+    """Each frame under a Gaussian of `sigma` px."""
     return damage.blur(clip["real"], sigma, None)
 
 
@@ -169,6 +177,7 @@ def blurred(clip: dict, context: Context, *, sigma: Annotated[float, Range(0.1, 
     needs=("real",),
 )
 def averaged(clip: dict, context: Context, *, n_frames: Several) -> np.ndarray:
+    """Each frame the mean of the `n_frames` real frames around it."""
     real, before, after = clip["real"], (n_frames - 1) // 2, n_frames // 2
     return np.stack([to_uint8(real[max(0, t - before) : t + after + 1].mean(0)) for t in range(len(real))])
 

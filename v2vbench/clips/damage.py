@@ -66,19 +66,19 @@ def ladder(title: str, unit: str, kind: Literal["space", "time", "both"], *, neu
 
 @ladder("blur", "σ {} px", "space", neutral=0)
 def blur(frames: np.ndarray, level: Annotated[float, Range(0.1, 64)], rng) -> np.ndarray:
-    """Each frame under a Gaussian of standard deviation `level` px, edges mirrored."""
+    """Each frame under a Gaussian of standard deviation `level` px, cut at 4 of them, edges mirrored."""
     return to_uint8(gaussian_filter(frames.astype(np.float32), level, axes=(1, 2)))
 
 
 @ladder("noise", "σ {} grey levels", "both", neutral=0)
 def noise(frames: np.ndarray, level: Grey, rng) -> np.ndarray:
-    """Gaussian noise of standard deviation `level` in each pixel and channel, drawn anew for each frame."""
+    """Gaussian noise of standard deviation `level` in each pixel and channel, another in each frame."""
     return np.stack([to_uint8(frame + level * rng.standard_normal(frame.shape)) for frame in frames])
 
 
 @ladder("JPEG", "quality {}", "space", neutral=None)
 def jpeg(frames: np.ndarray, level: Annotated[int, Range(1, 100)], rng) -> np.ndarray:
-    """Each frame through JPEG of quality `level`, libjpeg's scale; colours at half size (4:2:0)."""
+    """Each frame through JPEG of quality `level`, libjpeg's scale, by OpenCV; colours at half size (4:2:0)."""
     how = [cv2.IMWRITE_JPEG_QUALITY, level, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
     files = [cv2.imencode(".jpg", frame[..., ::-1], how)[1] for frame in frames]  # OpenCV's order is BGR
     return np.stack([cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1] for file in files])
@@ -86,10 +86,11 @@ def jpeg(frames: np.ndarray, level: Annotated[int, Range(1, 100)], rng) -> np.nd
 
 @ladder("H.264", "crf {}", "space", neutral=0)
 def h264(frames: np.ndarray, level: Annotated[float, Range(1, 51)], rng) -> np.ndarray:
-    """The clip through x264, preset medium at constant rate factor `level`; yuv444p (any size is even enough), BT.709, full range.
+    """The clip through x264, preset medium at constant rate factor `level`, one thread, `mbtree=0`; yuv444p, BT.709,
+    full range.
 
-    Without its macroblock tree: that reads memory it has not written where a row is no multiple of 128 px, and about one encoding
-    in a hundred is then another (measured; widths of 80 and 96 px, libx264 of PyAV).
+    yuv444p takes frames of odd sizes. The macroblock tree reads memory it has not written where a row is no multiple of
+    128 px, and about one encoding in a hundred is then another (measured; widths of 80 and 96 px, libx264 of PyAV).
     """
     encoder, decoder = av.CodecContext.create("libx264", "w"), av.CodecContext.create("h264", "r")
     encoder.height, encoder.width, encoder.pix_fmt = *frames.shape[1:3], "yuv444p"
@@ -119,15 +120,17 @@ def colour(frames: np.ndarray, level: Grey, rng) -> np.ndarray:
 
 @ladder("warp, the same in all frames", "σ {} px", "space", neutral=0)
 def warp_space(frames: np.ndarray, level: Annotated[float, Range(0.1, 64)], rng) -> np.ndarray:
-    """Bent by one smooth random field of displacements, `level` px root mean square in x and in y, the same for all frames."""
+    """Bent by one random field of displacements, the same for all frames: Gaussian-smoothed over 1/8 of the shorter side,
+    root mean square `level` px in x and in y; bilinear, edges repeated."""
     return _bent(frames, _field(frames, level, rng).expand(len(frames), -1, -1, -1))
 
 
 @ladder("warp, another in each frame", "σ {} px", "both", neutral=0)
 def warp_space_time(frames: np.ndarray, level: Annotated[float, Range(0.1, 64)], rng) -> np.ndarray:
-    """As warp_space, by another field in each frame: single frames look as good, and the video shakes.
+    """As `warp_space`, by another field in each frame: single frames look as good, and the video shakes
+    (Ge et al. 2024).
 
-    source    the two damages are those of Ge et al. 2024, "On the content bias in Fréchet video distance"
+    source    both are of Ge et al. 2024, "On the content bias in Fréchet video distance"
     """
     return _bent(frames, torch.cat([_field(frames, level, rng) for _ in frames]))
 
@@ -150,7 +153,7 @@ def shuffle(frames: np.ndarray, level: Several, rng) -> np.ndarray:
 
 @ladder("freeze", "for {} frames", "time", neutral=1)
 def freeze(frames: np.ndarray, level: Several, rng) -> np.ndarray:
-    """The first of every `level` frames held in the place of the others."""
+    """The first of every `level` frames in the place of the others."""
     at = np.arange(len(frames))
     return frames[at - at % level]
 
@@ -164,20 +167,20 @@ def drop(frames: np.ndarray, level: Several, rng) -> np.ndarray:
 
 @ladder("slow motion", "{} times", "time", neutral=1)
 def slow(frames: np.ndarray, level: Times, rng) -> np.ndarray:
-    """`level` times slower from the first frame on, by repeating frames; the clip's end is not reached."""
+    """`level` times slower: frame t shows frame ⌊t / level⌋; the clip's end is not reached."""
     return frames[(np.arange(len(frames)) / level).astype(int)]
 
 
 @ladder("fast motion", "{} times", "time", neutral=1)
 def fast(frames: np.ndarray, level: Times, rng) -> np.ndarray:
-    """`level` times faster, by leaving frames out; at the clip's end it turns back, and forth again at its beginning."""
+    """`level` times faster: frame t shows frame ⌊t · level⌋; at the clip's end it turns back, and forth at its start."""
     last = len(frames) - 1
     return frames[last - np.abs(last - (np.arange(len(frames)) * level).astype(int) % max(2 * last, 1))]
 
 
 @ladder("shown late", "by {} frames", "time", neutral=0)
 def late(frames: np.ndarray, level: Count, rng) -> np.ndarray:
-    """Each frame shown `level` frames late; until the first one is due it is held, and the clip's end is not reached."""
+    """Each frame `level` frames late, the first one until then; the clip's end is not reached."""
     return frames[np.maximum(np.arange(len(frames)) - level, 0)]
 
 
