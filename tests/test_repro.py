@@ -141,7 +141,7 @@ STATUS = {
                 "params.yaml": {"runs.a.kwargs": "modified"},
             }
         },
-        {"changed outs": {"runs/a/model.safetensors": "deleted"}},
+        {"changed outs": {"runs/a/model.safetensors": "modified"}},
         "changed command",
     ],
     "train@b": [{"changed outs": {"runs/b/model.safetensors": "deleted"}}],
@@ -151,9 +151,8 @@ STATUS = {
 def test_a_dry_run_names_the_edit_that_made_a_stage_stale_and_runs_nothing(fake, ran, capsys):
     assert fake(json.dumps(STATUS), jobs=2, dry=True) == []
     assert capsys.readouterr().err.splitlines() == [
-        "train@a is stale: v2vbench/clips/store.py, data/x.zip, runs.a.kwargs, runs/a/model.safetensors (deleted), "
-        "changed command",
-        "not run yet: train@b",
+        "train@a is stale: v2vbench/clips/store.py, data/x.zip, runs.a.kwargs, runs/a/model.safetensors and 1 more",
+        "not run here yet: train@b",
         "run after these, where what they read changes: inputs_compare, compare",
     ]
 

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 
 from v2vbench.params import Fault
 
+N_REASONS = 4  # shown of a stale stage
 STAGE_GIB = 4  # of memory that a stage may take: fewer run side by side where there is less
 EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
 # Stages that take a second and seldom change their outputs: they run first, then DVC is asked again what is stale.
@@ -76,16 +77,15 @@ def repro(root: Path, jobs: int, dry: bool = False) -> int:
         print("Everything is up to date: the edit changes no result.")
     reasons = why(root, changed)
     for name, names in reasons.items():
-        print(f"{name} is stale: {', '.join(names)}", file=sys.stderr)
-    if not dry:
-        return n_quick + _run(root, waiting, jobs)
+        more = f" and {len(names) - N_REASONS} more" if len(names) > N_REASONS else ""
+        print(f"{name} is stale: {', '.join(names[:N_REASONS])}{more}", file=sys.stderr)
     for what, names in (
-        ("not run yet", [name for name in changed if name not in reasons]),
+        ("not run here yet", [name for name in changed if name not in reasons]),
         ("run after these, where what they read changes", [name for name in waiting if name not in changed]),
     ):
-        if names:
+        if names and (dry or reasons):  # in a fresh clone it is all of them, and they are named as they start
             print(f"{what}: {', '.join(names)}", file=sys.stderr)
-    return n_quick
+    return n_quick if dry else n_quick + _run(root, waiting, jobs)
 
 
 def _changed(root: Path) -> dict[str, list]:
@@ -141,7 +141,9 @@ def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
     """
     lock = root / "dvc.lock"
     ran_with = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
-    again = {stage: entries for stage, entries in changed.items() if stage in ran_with}
+    again = {
+        stage: entries for stage, entries in changed.items() if stage in ran_with and not _results_missing(entries)
+    }
     cache = Path(dvc(root, "cache", "dir").strip()) if again else None
 
     def named(stage: str, path: str, state: str | dict) -> list[str]:
@@ -163,6 +165,12 @@ def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
             for path, state in paths.items():
                 reasons[stage] += named(stage, path, state)
     return reasons
+
+
+def _results_missing(entries: list) -> bool:
+    """Whether `dvc status` says of a stage that an output is not here."""
+    outs = [state for entry in entries if isinstance(entry, dict) for state in entry.get("changed outs", {}).values()]
+    return any(state in ("deleted", "not in cache") for state in outs)
 
 
 def _changed_lines(before: Path, after: Path) -> list[str]:
