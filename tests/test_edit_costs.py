@@ -14,7 +14,7 @@ from nbformat.v4 import new_output
 from v2vbench import closure
 from v2vbench.metrics import applicable
 from v2vbench.params import Fault, load
-from v2vbench.runner import digests, notebook
+from v2vbench.runner import copies, digests
 from v2vbench.runner.suites import load_suite
 
 ROOT = Path(__file__).parents[1]
@@ -48,12 +48,12 @@ class Project:
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, root / file)
         shutil.copy(ROOT / "tests/tiny.yaml", root / "params.yaml")
-        (root / ".dvc/config.local").write_text("[core]\n    no_scm = true\n    site_cache_dir = .dvc/site\n")
+        (root / ".dvc/config.local").write_text(f"[core]\n    no_scm = true\n    site_cache_dir = {root}/.dvc/site\n")
         self.sources()
         with Repo(str(root)) as repo:
             outs = [Path(out.fs_path) for stage in repo.index.stages for out in stage.outs]
         for out in outs:
-            if out.name in ("media", "scoring"):
+            if out.name in ("media", "scoring", "summary"):
                 out.mkdir(parents=True)
                 (out / "freedoom").write_text(str(out))
             elif not out.exists():
@@ -65,8 +65,8 @@ class Project:
 
     def sources(self) -> None:
         """What `v2vbench sources` does, on the clone's package."""
-        notebook.sources(self.root, "build/notebooks")
-        notebook.write_placeholder_weights(self.root)
+        copies.write_cleaned(self.root, "build/notebooks")
+        digests.write_placeholder_weights(self.root)
         digests.write_code(load(self.root / "params.yaml"), self.root)
 
     def inputs(self) -> None:
@@ -137,7 +137,7 @@ def test_layout_costs_nothing(clean):
 
 CODE = {
     "clips/store.py": EVERY,
-    "parallel.py": EVERY - DATA - REPORT,
+    "parallel.py": EVERY - DATA - COMPARE - REPORT,
     "models/vid2vid.py": {"train@vid2vid", "synthesize@vid2vid"} | FUTURE,
     "models/_blocks.py": TRAIN - {"train@copy_last"}
     | SYNTHESIZE - {"synthesize@copy_last"}
@@ -146,8 +146,8 @@ CODE = {
     | SCORING,
     "models/segmenter.py": {"train_judge@reader"} | SCORING | FUTURE,
     "models/covst.py": set(),
-    "metrics/psnr.py": SCORING | FUTURE | COMPARE | REPORT,
-    "metrics/frechet.py": SCORING | COMPARE,
+    "metrics/psnr.py": SCORING | FUTURE | REPORT,
+    "metrics/frechet.py": SCORING,
     "metrics/vmaf.py": set(),
     "extractors/efficientnet_lite0.py": SCORING,
     "extractors/dinov2.py": set(),
@@ -176,7 +176,7 @@ def test_code_costs_the_stages_that_run_it(clean, file, stale):
 
 
 DATA_FILES = {
-    "report/index.html.j2": REPORT,
+    "report/templates/index.html.j2": REPORT,
     "report/style.css": REPORT,
     "report/notebook/conf.json": REPORT,
     "datasets/carphone_landmarks.csv": set(),
@@ -204,8 +204,9 @@ PARAMS = {
     "title of a run": ("title: vid2vid\n", "title: other\n", {"synthesize@vid2vid", "evaluate@vid2vid"} | REPORT),
     "kwarg of a judge": ("noise: 12,", "noise: 11,", {"train_judge@reader"} | SCORING | FUTURE | REPORT),
     "kwarg of a forecast": ("w_flow: 0.1", "w_flow: 0.2", {"train_forecast@forecast"} | FUTURE | REPORT),
-    "a metric": ("data_range: 2", "data_range: 1", SCORING | FUTURE | COMPARE | REPORT),
-    "a metric of sets": ("divisor: n-1", "divisor: n", SCORING | COMPARE | REPORT),
+    "a metric": ("data_range: 2", "data_range: 1", SCORING | FUTURE | REPORT),
+    "a metric of sets": ("divisor: n-1", "divisor: n", SCORING | REPORT),
+    "one metric more": ("  tof: {}\n", "  tof: {}\n  tlp: {}\n", SCORING | FUTURE | COMPARE | REPORT),
     "features that a metric compares": ("change_weight: 5", "change_weight: 4", SCORING | REPORT),
     "calibration": ("seen_from: 0.05", "seen_from: 0.1", CALIBRATE | REPORT),
     "preference": ("ridge: 1\n", "ridge: 2\n", COMPARE | REPORT),

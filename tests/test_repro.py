@@ -83,24 +83,28 @@ def fake(tmp_path, monkeypatch):
 
 def test_what_changed_is_run_with_what_follows_from_it_and_in_order(fake):
     log = fake('{"data": [{"changed deps": {}}]}', jobs=2)
-    assert log[:2] == ["start data", "end data"] and log[-2:] == ["start compare", "end compare"]
+    assert log[:2] == ["start data", "end data"]
+    assert log[-2:] == ["start compare", "end compare"]
     assert sorted(log[2:4]) == ["start train@a", "start train@b"]  # each waits for the other to begin
     assert not any("sources" in line for line in log)
 
 
 def test_one_job_is_one_after_the_other(fake):
     log = fake('{"train@a": [], "train@b": []}', jobs=1, beside=1)
-    assert log[:2] == ["start train@a", "end train@a"] and len(log) == 8
+    assert log[:2] == ["start train@a", "end train@a"]
+    assert len(log) == 8
 
 
 def test_nothing_changed_runs_nothing(fake, capsys):
-    assert fake("{}", jobs=2) == [] and "up to date" in capsys.readouterr().out
+    assert fake("{}", jobs=2) == []
+    assert "up to date" in capsys.readouterr().out
 
 
 def test_a_failure_lets_its_neighbour_finish_and_starts_nothing_more(fake):
     with pytest.raises(Fault, match="train@a failed"):
         fake('{"data": []}', jobs=2, bad="train@a")
-    assert "end train@b" in fake.log and not any("compare" in line for line in fake.log)
+    assert "end train@b" in fake.log
+    assert not any("compare" in line for line in fake.log)
 
 
 def test_quick_stages_run_first_and_what_they_leave_unchanged_is_not_looked_at(fake, capsys):
@@ -137,7 +141,7 @@ STATUS = {
                 "params.yaml": {"runs.a.kwargs": "modified"},
             }
         },
-        {"changed outs": {"runs/a/model.safetensors": "deleted"}},
+        {"changed outs": {"runs/a/model.safetensors": "modified"}},
         "changed command",
     ],
     "train@b": [{"changed outs": {"runs/b/model.safetensors": "deleted"}}],
@@ -147,9 +151,8 @@ STATUS = {
 def test_a_dry_run_names_the_edit_that_made_a_stage_stale_and_runs_nothing(fake, ran, capsys):
     assert fake(json.dumps(STATUS), jobs=2, dry=True) == []
     assert capsys.readouterr().err.splitlines() == [
-        "train@a is stale: v2vbench/clips/store.py, data/x.zip, runs.a.kwargs, runs/a/model.safetensors (deleted), "
-        "changed command",
-        "not run yet: train@b",
+        "train@a is stale: v2vbench/clips/store.py, data/x.zip, runs.a.kwargs, runs/a/model.safetensors and 1 more",
+        "not run here yet: train@b",
         "run after these, where what they read changes: inputs_compare, compare",
     ]
 

@@ -53,7 +53,9 @@ class VideoModel(Trainable):
     n_past          frames that the next one is made from; 0: each frame is made alone
     from_nothing    its first n_past frames are its own as well, made from a shorter past
     NEEDS           arrays beside the source that `generate` is given
-    NEEDS_BASE      what the line's `base` must name, in words; "": the line may have none
+    NEEDS_BASE      the model of the run that `base` must name; "": none is needed, and a base is of the same model
+
+    n_past and from_nothing are arguments of a model that is given them as kwargs; `check` reads them there or on the class.
     """
 
     NEEDS: ClassVar[tuple[str, ...]] = ()

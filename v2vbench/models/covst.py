@@ -31,7 +31,7 @@ class Model(VideoModel):
     """
 
     NEEDS = ("flow", "occluded")
-    NEEDS_BASE = "a run of pix2pixhd whose generator has the same kwargs"
+    NEEDS_BASE = "pix2pixhd"
 
     def __init__(
         self,

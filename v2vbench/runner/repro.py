@@ -1,8 +1,8 @@
 """`dvc repro` with independent stages side by side, and for each stage the edit that made it stale.
 
-Trainings take one thread each, so that two of them fill two cores: the threads of one training that wait for each other
-lose a factor of four to a busy neighbour, and part of the second core even alone (docs/performance.md). Each stage is run
-by a `dvc repro --single-item` of its own.
+Trainings take one thread each, so that two of them fill two cores: the threads of one training, which wait for each
+other, lose a factor of four to a busy neighbour, and part of the second core even alone (docs/performance.md). Each
+stage is run by its own `dvc repro --single-item`.
 """
 
 import json
@@ -19,9 +19,10 @@ from ruamel.yaml import YAML
 
 from v2vbench.params import Fault
 
+N_REASONS = 4  # shown of a stale stage
 STAGE_GIB = 4  # of memory that a stage may take: fewer run side by side where there is less
 EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
-# Stages that take a second and seldom change what they write: they run first, and DVC is asked again what is stale then.
+# Stages that take a second and seldom change their outputs: they run first, then DVC is asked again what is stale.
 QUICK = re.compile("sources|inputs_.*")
 
 
@@ -76,16 +77,15 @@ def repro(root: Path, jobs: int, dry: bool = False) -> int:
         print("Everything is up to date: the edit changes no result.")
     reasons = why(root, changed)
     for name, names in reasons.items():
-        print(f"{name} is stale: {', '.join(names)}", file=sys.stderr)
-    if not dry:
-        return n_quick + _run(root, waiting, jobs)
+        more = f" and {len(names) - N_REASONS} more" if len(names) > N_REASONS else ""
+        print(f"{name} is stale: {', '.join(names[:N_REASONS])}{more}", file=sys.stderr)
     for what, names in (
-        ("not run yet", [name for name in changed if name not in reasons]),
+        ("not run here yet", [name for name in changed if name not in reasons]),
         ("run after these, where what they read changes", [name for name in waiting if name not in changed]),
     ):
-        if names:
+        if names and (dry or reasons):  # in a fresh clone it is all of them, and they are named as they start
             print(f"{what}: {', '.join(names)}", file=sys.stderr)
-    return n_quick
+    return n_quick if dry else n_quick + _run(root, waiting, jobs)
 
 
 def _changed(root: Path) -> dict[str, list]:
@@ -136,12 +136,14 @@ def _run(root: Path, waiting: dict[str, set[str]], jobs: int) -> int:
 def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
     """{stage: the files, values and results whose change made it stale}, of what `dvc status --json` says.
 
-    Of the digests in build/code and the lists in build/inputs the lines are named that changed since the stage ran, as far
-    as DVC's cache still has the file that it ran with. Stages that never ran are left out.
+    For digests in build/code and lists in build/inputs the changed lines are named, where DVC's cache still has the
+    file that the stage ran with. Stages that never ran are left out.
     """
     lock = root / "dvc.lock"
     ran_with = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
-    again = {stage: entries for stage, entries in changed.items() if stage in ran_with}
+    again = {
+        stage: entries for stage, entries in changed.items() if stage in ran_with and not _results_missing(entries)
+    }
     cache = Path(dvc(root, "cache", "dir").strip()) if again else None
 
     def named(stage: str, path: str, state: str | dict) -> list[str]:
@@ -163,6 +165,12 @@ def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
             for path, state in paths.items():
                 reasons[stage] += named(stage, path, state)
     return reasons
+
+
+def _results_missing(entries: list) -> bool:
+    """Whether `dvc status` says of a stage that an output is not here."""
+    outs = [state for entry in entries if isinstance(entry, dict) for state in entry.get("changed outs", {}).values()]
+    return any(state in ("deleted", "not in cache") for state in outs)
 
 
 def _changed_lines(before: Path, after: Path) -> list[str]:

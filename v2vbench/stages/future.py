@@ -62,7 +62,7 @@ def predict(params: Params, key: str, root: Path) -> FutureScores:
     scorer = Scorer(params, line.dataset, root)
     store, n = scorer.store, line.n_past + line.horizon
     metrics = [metric for metric in scorer.present if metric.kind == "clip" and "keypoints" not in metric.inputs]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     video, forecaster = (
         trained_model(params, name, root, store.facts).to(device) for name in (line.video, line.labels)
     )
@@ -88,6 +88,10 @@ def predict(params: Params, key: str, root: Path) -> FutureScores:
     result.save(FutureScores.path(root, key))
     write_csv(root / "metrics" / "horizon" / f"{key}.csv", result.frame())
     return result
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _read(store: Store, name: str, n: int, where: str) -> dict[str, torch.Tensor]:
