@@ -1,5 +1,6 @@
 # make repro    from this clone to reports/index.html; again, only what a change determines
-# make test     the tests that CI runs               make slow     those that take minutes
+# make test     the tests                            make slow     those that take minutes
+# make lint     layout, lint and types               .ci/run       what CI runs: lint, then test
 # make test-isa those on networks, again as on CPUs with AVX2 alone and with neither AVX2 nor AVX-512
 # make lab      JupyterLab on notebooks/             make doctor   what this machine can do
 # make bench    speed, as rates                      make lock     renew requirements.lock
@@ -11,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Containers often set it: then every stage compiles torch and its like anew, 3 s instead of 1.5 s of CPU for each process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help repro test test-isa slow lab doctor bench lock
+.PHONY: help repro lint test test-isa slow lab doctor bench lock
 help:
 	@sed -n 's/^# make/make/p; s/^# PYTHON/PYTHON/p' Makefile
 
@@ -21,6 +22,11 @@ repro: $(VENV)/.ready
 	@python -m v2vbench check
 	@python -m v2vbench repro
 	@echo "The report is ready: $(CURDIR)/reports/index.html"
+
+lint: $(VENV)/.ready
+	ruff check
+	ruff format --check
+	basedpyright
 
 test: $(VENV)/.ready
 	python -m pytest

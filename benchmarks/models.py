@@ -100,7 +100,7 @@ def build(name: str, facts: Facts, setting: dict) -> torch.nn.Module:
     nets = dict(
         n_filters=width, n_down=setting["n_down"], n_blocks=setting["n_blocks"], n_blocks_local=1, instance_edges=True
     )
-    judges = dict(
+    discriminators = dict(
         n_scales=2,
         n_filters_d=width,
         n_layers_d=3,
@@ -111,7 +111,7 @@ def build(name: str, facts: Facts, setting: dict) -> torch.nn.Module:
         styles="none",
     )
     own = {
-        "vid2vid": judges
+        "vid2vid": discriminators
         | dict(
             n_past=2,
             n_scales_spatial=1,
@@ -132,7 +132,7 @@ def build(name: str, facts: Facts, setting: dict) -> torch.nn.Module:
             w_temporal=10.0,
             w_mask=0.0,
         ),
-        "pix2pixhd": judges | dict(n_local=0, styles_at="input", norm="instance"),
+        "pix2pixhd": discriminators | dict(n_local=0, styles_at="input", norm="instance"),
         "covst": dict(n_local=0, norm="instance", n_filters_mask=width, w_coherence=1.0, w_occlusion=1.0),
     }[name]
     torch.manual_seed(0)
@@ -141,18 +141,20 @@ def build(name: str, facts: Facts, setting: dict) -> torch.nn.Module:
 
 def call_twice(model: torch.nn.Module) -> torch.nn.Module:
     """Let vid2vid's discriminators see the fake frames once more, detached, for their own loss, as common code does."""
-    attached, versus = {}, model._versus
+    attached, original = {}, model.gan_and_feature_loss
 
-    def again(D, args, called):
+    def again(D, args, pred):
         if not args[0].requires_grad:  # real frames
-            return called
+            return pred
         detached = D.forward(args[0].detach())
-        attached[id(detached)] = called
+        attached[id(detached)] = pred
         return detached
 
     for D in (model.D_image, *model.D_video):
         D.register_forward_hook(again)
-    model._versus = lambda terms, name, called, judged: versus(terms, name, attached.pop(id(called)), judged)
+    model.gan_and_feature_loss = lambda terms, name, pred_fake, pred_real: original(
+        terms, name, attached.pop(id(pred_fake)), pred_real
+    )
     return model
 
 
@@ -245,7 +247,7 @@ def steps(stores: dict[tuple, Store]) -> list[Row]:
                 "floor": convolutions.replay,
                 "read": lambda loader=loader, numbers=numbers: loader.batch(next(numbers)),
             }
-            n_given = model.n_past + bool(getattr(model, "NEEDS", ()))  # COVST has no loss on its first frame
+            n_given = model.n_past + bool(model.NEEDS)  # COVST has no loss on its first frame
             rows.append(
                 Row(
                     ("step", name, *told(setting), precision, convolutions.dtypes()), SCHEDULE.n_frames - n_given, calls

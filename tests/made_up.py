@@ -9,6 +9,36 @@ import numpy as np
 
 from v2vbench import params
 from v2vbench.clips.store import Store, facts_of_run, write_store
+from v2vbench.results.calibration import ControlInfo
+from v2vbench.results.comparison import (
+    Accuracy,
+    ComparedDataset,
+    ComparedGroup,
+    ComparedMetric,
+    Comparison,
+    CrossValidation,
+    DamageCurves,
+    Equivalent,
+    Family,
+    Preference,
+    PublishedEntry,
+    Ranking,
+    ReliabilityBin,
+    Row,
+    Seeds,
+    Sentence,
+    Strength,
+    Verdict,
+    VotePair,
+    Voter,
+    VoteShare,
+    Win,
+    WinModel,
+    WinPair,
+)
+from v2vbench.results.future import FutureScores, HorizonCurve, PredictedGroup
+from v2vbench.results.metric import Interval, MetricInfo, Score
+from v2vbench.results.runs import RunInfo, RunScore, RunScores, ScoredGroup, SetSize
 
 ODD = '<b>"copy" & last</b>'
 METHODS = {"vid2vid": (2, 2.0), "pix2pixHD": (0, 8.0), ODD: (2, 30.0)}  # title: frames given, grey levels of noise
@@ -28,8 +58,8 @@ MUTE = {"fed": "biased at this number of <clips>"}
 ABSENT = "weights absent: inception2015 (pt_inception.pth, 91 MB): `v2vbench fetch weights` brings <them>"
 SEES = ("space", "both", "time", "neither")
 CONTROLS = (
-    ("blurred", "blur<red>", "the real video, blurred.", False),
-    ("frozen", "frozen", "the first <real> frame, held", True),
+    ("blurred", "blur<red>", "The real video, blurred.", False),
+    ("frozen", "frozen", "The first <real> frame, held.", True),
     ("carried", "carried along", "The first frame, carried.", True),
 )
 FOOLED = {"psnr": ["blurred"], "ked": ["frozen", "blurred"]}
@@ -39,14 +69,14 @@ LADDERS = (
     ("blur", "σ {} px", "space"),
     ("<jpeg>", "quality {}", "space"),
     ("shuffle", "in blocks of {} frames", "time"),
-    ("freeze", "frames", "time"),
-    ("flicker", "", "both"),
+    ("freeze", "for {} frames", "time"),
+    ("flicker", "σ {}", "both"),
 )
 VOTES = ((0.87, 0.8, 0.93), (0.4, 0.3, 0.55), (0.1, 0.02, 0.2))  # share, low, high of each pair
 
 
 def interval(value, rng):
-    return {"value": value, "low": value * (1 - rng.uniform(0.02, 0.06)), "high": value * (1 + rng.uniform(0.02, 0.06))}
+    return Interval(value=value, low=value * (1 - rng.uniform(0.02, 0.06)), high=value * (1 + rng.uniform(0.02, 0.06)))
 
 
 def _run(root, store, run, title, given, noise, rng):
@@ -66,285 +96,328 @@ def _run(root, store, run, title, given, noise, rng):
 
 
 def _row(i, against, value, label, better, n, rng, full):
-    """One method's row of a metric: the second is worse than the first, the third cannot be told from it, and so on in turn.
+    """One method's row of a metric: the second is worse than the first, the third not distinguishable, and so on.
 
     n    clusters; of one there is no interval, no verdict and no bar
     """
-    row = (interval(value, rng) if n > 1 else {"value": value, "low": None, "high": None}) | {
-        "best": i == 0,
-        "verdict": None,
-    }
-    equivalent = {
-        "text": f"as bad as {ODD} σ {i}.8 px" if better == "higher" else "at most as bad as flicker σ 2",
-        "ladder": "blur",
-        "level": i + 0.8,
-        "low": i + 0.5 if n > 1 else None,
-        "high": i + 1.0 if n > 1 else None,
-    }
-    if i and n > 1 and label not in MUTE | HIDDEN.keys():
+    verdict, several = None, n > 1
+    if i and several and label not in MUTE | HIDDEN.keys():
         word, p = WORDS[(i - 1) % 3]
-        row["verdict"] = {
-            "against": against,
-            "word": word,
-            "p": p,
-            "family": "primary" if label in PRIMARY else "exploratory",
-            "detectable": None if label == "ked" else value / 70,
-            "of": "method" if label == "psnr" and i == 1 else "weights",
-        }
-    seeds = {"n": 3, "values": [value, 0.9 * value, 1.1 * value], "low": 0.9 * value, "high": 1.1 * value}
-    return row | {
-        "equivalent": equivalent if label in ("psnr", "warp_error") else None,
-        "seeds": seeds if full and not i else None,
-        "bar": max(0.0, 0.74 - 0.3 * i) if full and n > 1 and label != "motion" else None,
-    }
-
-
-def _controls(label, scale, against, better, n, rng):
-    """A row for each control: as those of methods, but never best nor told in levels of damage."""
-    rows = {}
-    for i, (key, *_) in enumerate(CONTROLS, 1):
-        row = _row(i, against, scale * (1 + 0.3 * i), label, better, n, rng, False)
-        rows[key] = row | {
-            "equivalent": None,
-            "bar": 0.1 * i if n > 1 and label != "motion" else None,
-            "verdict": row["verdict"] and row["verdict"] | {"family": "controls"},
-        }
-    return rows
-
-
-def _drift(own, value, rng):
-    """The first method gets worse, the second better, and of the third nothing is known."""
-    rows = [
-        {"value": sign * value / 50, "low": sign * value / 50 - value / 80, "high": sign * value / 50 + value / 80}
-        for sign in (-1, 1)
-    ]
-    return dict(
-        zip(own, [*rows, {"value": None, "low": None, "high": None}, *(interval(value / 90, rng) for _ in own)])
+        verdict = Verdict(
+            against=against,
+            word=word,
+            p=p,
+            family="primary" if label in PRIMARY else "exploratory",
+            detectable=None if label == "ked" else value / 70,
+            of="method" if label == "psnr" and i == 1 else "weights",
+        )
+    kind = "as bad as" if better == "higher" or not several else "at most as bad as"
+    what, unit = (ODD, "σ {} px") if better == "higher" else ("flicker", "σ {}")
+    equivalent = Equivalent(
+        kind=kind,
+        ladder="blur",
+        what=what,
+        unit=unit,
+        level=i + 0.8,
+        low=i + 0.5 if several else None,
+        high=i + 1.0 if several else None,
+    )
+    own = interval(value, rng) if several else Interval(value=value, low=None, high=None)
+    return Row(
+        **vars(own),
+        best=i == 0,
+        verdict=verdict,
+        equivalent=equivalent if label in ("psnr", "warp_error") else None,
+        way=max(0.0, 0.74 - 0.3 * i) if full and several and label != "motion" else None,
+        seeds=Seeds(values=[value, 0.9 * value, 1.1 * value]) if full and not i else None,
     )
 
 
-def _group(store, group, own, metrics, scored, rng, full):
-    """One group of compare.json; fills `scored`, what metrics/runs/ holds of it. `full`: with controls, calibration and chances."""
-    ids, about, keys = store.split(group), {}, list(own)
-    clusters = [f"map {2 * i // len(ids)}" for i in range(len(ids))] if group == "seen" else ids
-    n, n_frames = len(set(clusters)), max(store.clips[clip]["n_frames"] for clip in ids)
-    for label, (kind, name, unit, better, scale) in metrics.items():
-        fixed = {
-            "kind": kind,
-            "title": name,
-            "unit": unit,
-            "better": better,
-            "protocol": f"{label}/1:made-up",
-            "heading": "realism" if label in REALISM else "fidelity",
-        }
-        absent = ABSENT if scale is None else None
-        present = not (absent or kind == "set" and n < 2)
-        real = interval(scale * 0.9, rng) if better == "lower" and kind == "clip" and not absent else None
-        about[label] = fixed | {
-            "rows": {},
-            "real": real,
-            "absent": absent,
-            "floor": {"value": 2 * scale, "low": None, "high": None} if real else None,
-            "primary": label in PRIMARY,
-            "sees": SEES[len(about) % len(SEES)] if full else None,
-            "no_verdict": MUTE.get(label),
-            "hidden": HIDDEN.get(label) if full else None,
-            "fooled_by": FOOLED.get(label, []) if full else [],
-            "controls": _controls(label, scale, keys[0], better, n, rng) if full and present else {},
-            "drift": _drift(own, scale, rng)
-            if full and n > 1 and kind == "clip" and present and label != "motion"
-            else None,
-        }
-        for i, run in enumerate(own):
-            groups = scored[run]["groups"].setdefault(group, {"clips": ids, "clusters": clusters, "metrics": {}})
-            held = {
-                "clip": {"per_clip": [], "curve": [], "drift": []},
-                "pooled": {"leave_one_out": []},
-                "set": {"leave_one_out": [], "n": 30, "n_clips": len(ids), "n_clusters": n, "rank": 29},
-            }[kind]
-            if not present:
-                nothing = dict.fromkeys(("value", "low", "high", "verdict", "equivalent", "bar", "seeds")) | {
-                    "best": False
-                }
-                about[label]["rows"][run] = nothing
-                groups["metrics"][label] = (
-                    fixed | held | {"value": None} | ({"absent": absent} if absent else {"note": "one clip"})
-                )
-                continue
-            value = scale * (1 + 0.08 * i * (-1 if better == "higher" else 1))
-            about[label]["rows"][run] = _row(i, keys[0], value, label, better, n, rng, full)
-            curve = value * (1 - 0.01 * np.arange(n_frames - 2)) + rng.normal(0, scale / 50, n_frames - 2)
-            held |= (
-                {"per_clip": rng.uniform(0.5, 2, len(ids)).tolist(), "curve": curve.tolist()}
-                if kind == "clip"
-                else {"leave_one_out": [value] * n}
-            )
-            groups["metrics"][label] = fixed | {"value": value} | held
-    pairs = [
-        {
-            "a": keys[i],
-            "b": keys[(i + 1) % len(keys)],
-            "share": share,
-            "low": low,
-            "high": high,
-            "n_clips": len(ids),
-            "n_clusters": n,
-        }
-        for i, (share, low, high) in enumerate(VOTES[: len(keys) if len(keys) > 2 else len(keys) - 1])
-    ]
-    voters = {
-        "fidelity": {
-            "label": "psnr" if "psnr" in metrics else None,
-            "passed_over": {"fid": "has no value of <one> clip"},
-        },
-        "realism": {"label": "warp_error" if "warp_error" in metrics else None, "passed_over": {}},
-    }
-    reason = "there is one clip only, which says nothing of <others>" if n == 1 else None
-    preference = {
-        "metrics": [own["label"] for own in voters.values() if own["label"]],
-        "voters": voters,
-        "reason": reason,
-        "pairs": [] if reason else pairs,
-        "ranking": None,
-        "win": None,
-    }
-    if full and n > 1:
-        preference |= {"ranking": _ranking(keys, rng), "win": _win(pairs)}
-    present = {
-        label: metrics[label]
-        for label, metric in about.items()
-        if any(row["value"] is not None for row in metric["rows"].values())
-    }
-    n_tests = {
-        name: sum(
-            bool(row["verdict"]) and row["verdict"]["family"] == name
-            for metric in about.values()
-            for row in [*metric["rows"].values(), *metric["controls"].values()]
+def _controls(label, scale, against, better, n, rng):
+    """A row for each control: as those of methods, but never best nor worded as damage."""
+    rows = {}
+    for i, (key, *_) in enumerate(CONTROLS, 1):
+        row = _row(i, against, scale * (1 + 0.3 * i), label, better, n, rng, False)
+        rows[key] = replace(
+            row,
+            equivalent=None,
+            way=0.1 * i if n > 1 and label != "motion" else None,
+            verdict=row.verdict and replace(row.verdict, family="controls"),
         )
-        for name in FAMILIES
-    }
-    return {
-        "title": store.facts.groups[group],
-        "clips": ids,
-        "clusters": clusters,
-        "n_clips": len(ids),
-        "n_clusters": n,
-        "cluster": "map" if group == "seen" else "clip",
-        "metrics": about,
-        "preference": preference,
-        "reference": keys[0],
-        "controls": {
-            key: {"title": title, "about": what, "feasible": feasible}
-            for key, title, what, feasible in CONTROLS
-            if full
-        },
-        "calibration": _ladders(present) if full else None,
-        "alpha": 0.05,
-        "clusters_needed": 8 if n == 2 else None,
-        "families": {name: {"correction": FAMILIES[name], "n_tests": n_tests[name]} for name in FAMILIES},
-    }
+    return rows
 
 
-def _ranking(keys, rng):
-    rows = [
-        {"run": run, "strength": -20.0 * i, "low": -20.0 * i - 9, "high": -20.0 * i + rng.uniform(5, 9)}
-        for i, run in enumerate(keys)
+def _drift(runs, value, rng):
+    """The first method gets worse, the second better, and of the third nothing is known."""
+    drifts = [
+        Interval(value=sign * value / 50, low=sign * value / 50 - value / 80, high=sign * value / 50 + value / 80)
+        for sign in (-1, 1)
     ]
-    return {
-        "model": "Bradley-Terry with ties",
-        "votes": 27,
-        "connected": len(keys) < 4,
-        "runs": rows,
-        "note": "Ties are <half>.",
+    return dict(zip(runs[:2], drifts)) | {run: interval(value / 90, rng) for run in runs[3:]}
+
+
+def _info(label, kind, title, unit, better, scale):
+    return MetricInfo(
+        title=title,
+        unit=unit,
+        better=better,
+        heading="realism" if label in REALISM else "fidelity",
+        kind=kind,
+        protocol=f"{label}/1:made-up",
+        no_verdict=MUTE.get(label),
+        absent=ABSENT if scale is None else None,
+    )
+
+
+def _metric(label, info, scale, runs, n, rng, full):
+    """One metric of a group on all runs and controls; `scale` None: it has no value."""
+    real = interval(scale * 0.9, rng) if scale and info.better == "lower" and info.kind == "clip" else None
+    values = [] if scale is None else [_value(scale, info.better, i) for i in range(len(runs))]
+    drifts = full and n > 1 and scale and info.kind == "clip" and label != "motion"
+    return ComparedMetric(
+        **vars(info),
+        primary=label in PRIMARY,
+        hidden=HIDDEN.get(label) if full else None,
+        sees=SEES[list(METRICS).index(label) % len(SEES)] if full and label in METRICS else None,
+        fooled_by=FOOLED.get(label, []) if full else [],
+        rows={
+            run: _row(i, runs[0], value, label, info.better, n, rng, full)
+            for i, (run, value) in enumerate(zip(runs, values))
+        },
+        controls=_controls(label, scale, runs[0], info.better, n, rng) if full and scale else {},
+        real=real,
+        floor=Interval(value=2 * scale, low=None, high=None) if real else None,
+        drift=_drift(runs, scale, rng) if drifts else None,
+    )
+
+
+def _value(scale, better, i):
+    return scale * (1 + 0.08 * i * (-1 if better == "higher" else 1))
+
+
+def _score(info, scale, i, n_clips, n, n_frames, rng):
+    """One metric of run `i` on a group."""
+    size = SetSize(n_rows=30, n_clips=n_clips, n_clusters=n, rank=29) if info.kind == "set" else None
+    nothing = RunScore(fake=None, real=None, floor=None, curve=None, drift=None, size=size, note=None)
+    if scale is None:
+        return nothing if info.absent else replace(nothing, note="one clip")
+    value, is_clip = _value(scale, info.better, i), info.kind == "clip"
+    curve = value * (1 - 0.01 * np.arange(n_frames - 2)) + rng.normal(0, scale / 50, n_frames - 2)
+    score = Score(
+        value=value,
+        per_clip=rng.uniform(0.5, 2, n_clips).tolist() if is_clip else None,
+        leave_one_out=None if is_clip else [value] * n,
+    )
+    return replace(nothing, fake=score, curve=curve.tolist() if is_clip else None)
+
+
+def _group(store, name, runs, infos, metrics, rng, full):
+    """One group as metrics/compare.json has it, and as metrics/runs/ has it of each run.
+
+    full    with controls, calibration and chances
+    """
+    clips = store.split(name)
+    clusters = [f"map {2 * i // len(clips)}" for i in range(len(clips))] if name == "seen" else clips
+    n, n_frames = len(set(clusters)), max(store.clips[clip]["n_frames"] for clip in clips)
+    scales = {label: None if infos[label].kind == "set" and n < 2 else own[-1] for label, own in metrics.items()}
+    compared = {label: _metric(label, infos[label], scales[label], runs, n, rng, full) for label in metrics}
+    scored = {
+        run: ScoredGroup(
+            clips=clips,
+            clusters=clusters,
+            n_frames=n_frames - 2,
+            scores={
+                label: _score(infos[label], scale, i, len(clips), n, n_frames, rng) for label, scale in scales.items()
+            },
+            seeds={},
+        )
+        for i, run in enumerate(runs)
     }
+    verdicts = [
+        row.verdict.family
+        for metric in compared.values()
+        for row in (*metric.rows.values(), *metric.controls.values())
+        if row.verdict
+    ]
+    title = store.facts.groups[name]
+    group = ComparedGroup(
+        title=title,
+        clips=clips,
+        clusters=clusters,
+        cluster="map" if name == "seen" else "clip",
+        reference=runs[0],
+        alpha=0.05,
+        families={
+            family: Family(correction=correction, n_tests=verdicts.count(family))
+            for family, correction in FAMILIES.items()
+        },
+        clusters_needed=8 if name == "seen" else None,
+        metrics=compared,
+        controls={
+            key: ControlInfo(title=words, about=about, feasible=feasible)
+            for key, words, about, feasible in (CONTROLS if full else ())
+        },
+        n_frames=7,
+        damage=_ladders({label: scale for label, scale in scales.items() if scale}) if full else {},
+        preference=_preference(runs, metrics, len(clips), n, rng, full),
+        sentences=[
+            Sentence(text=f"vid2vid is <better> on {title}.", detail=False),
+            Sentence(text=f"pix2pixHD against it, on {name}: worse.", detail=True),
+        ],
+    )
+    return group, scored
+
+
+def _preference(runs, metrics, n_clips, n, rng, full):
+    passed_over = {"fid": "has no value of <one> clip"}
+    voters = {
+        "fidelity": Voter(label="psnr" if "psnr" in metrics else None, passed_over=passed_over),
+        "realism": Voter(label="warp_error" if "warp_error" in metrics else None, passed_over={}),
+    }
+    nothing = Preference(voters=voters, reason=None, pairs=[], ranking=None, win=None)
+    if n == 1:
+        return replace(nothing, reason="there is one clip only, which says nothing of <others>")
+    pairs = [
+        VotePair(
+            a=runs[i],
+            b=runs[(i + 1) % len(runs)],
+            share=VoteShare(value=value, low=low, high=high, n_votes=n_clips, n_clips=n_clips, n_clusters=n),
+        )
+        for i, (value, low, high) in enumerate(VOTES[: len(runs) if len(runs) > 2 else len(runs) - 1])
+    ]
+    more = {"ranking": _ranking(runs, rng), "win": _win(pairs)} if full else {}
+    return replace(nothing, pairs=pairs, **more)
+
+
+def _ranking(runs, rng):
+    strengths = [
+        Strength(run=run, elo=Interval(value=-20.0 * i, low=-20.0 * i - 9, high=-20.0 * i + rng.uniform(5, 9)))
+        for i, run in enumerate(runs)
+    ]
+    return Ranking(
+        model="Bradley-Terry with ties",
+        n_votes=27,
+        connected=len(runs) < 4,
+        strengths=strengths,
+        note="ties are <half>",
+    )
 
 
 def _win(pairs):
-    """Chances that a made-up teacher foretells: as the votes, and one clip of each pair about which it says nothing."""
-    curve = [
-        {"predicted": p, "observed": p * p, "low": p * p - 0.1, "high": min(1, p * p + 0.1), "n": 40}
-        for p in (0.1, 0.35, 0.6, 0.9)
-    ]
+    """Chances that a made-up teacher predicts: as the votes, and one clip of each pair about which it says nothing."""
+
+    def share(value):
+        return VoteShare(value=value, low=value - 0.1, high=min(1, value + 0.1), n_votes=40, n_clips=3, n_clusters=2)
+
+    alone = Accuracy(accuracy=0.8, adjacent=None)
+    held_out = CrossValidation(
+        n_folds=2,
+        n_pairs=160,
+        n_no_evidence=0,
+        accuracy=share(0.91),
+        adjacent=None,
+        log_loss=0.23,
+        log_loss_of_a_coin=0.693,
+        metrics={"psnr": alone},
+        majority=alone,
+        best_metric="psnr",
+        folds={},
+    )
+    model = WinModel(
+        weights={"psnr": 1.0},
+        scales={"psnr": 1.0},
+        learned_from="damages of known order",
+        n_pairs=160,
+        n_adjacent=0,
+        n_clips=3,
+        n_clusters=2,
+        better={"psnr": "higher"},
+        reach={"psnr": 9.0},
+        apart="cluster",
+        without={},
+        ridges={},
+        cross_validation={"cluster": held_out},
+        curve=[
+            ReliabilityBin(low=p - 0.1, high=p + 0.1, predicted=p, observed=share(p * p)) for p in (0.1, 0.35, 0.6, 0.9)
+        ],
+    )
     chances = [
-        {key: pair[key] for key in ("a", "b", "low", "high", "n_clips")} | {"p": pair["share"], "n_no_evidence": 1}
+        WinPair(
+            a=pair.a,
+            b=pair.b,
+            chance=Interval(value=pair.share.value, low=pair.share.low, high=pair.share.high),
+            ridges=(pair.share.low, pair.share.high),
+            n_clips=pair.share.n_clips,
+            n_no_evidence=1,
+        )
         for pair in pairs
     ]
-    chances[-1] |= {"p": None, "low": None, "high": None, "n_no_evidence": pairs[-1]["n_clips"]}
-    return {
-        "learned_from": "damages of known order",
-        "accuracy": 0.91,
-        "log_loss": 0.23,
-        "curve": curve,
-        "pairs": chances,
-        "note": "of <3> metrics",
-    }
+    chances[-1] = replace(chances[-1], chance=None, ridges=None, n_no_evidence=chances[-1].n_clips)
+    return Win(model=model, pairs=chances, note="of <3> metrics")
 
 
-def _ladders(metrics):
+def _ladders(scales):
     """One ladder of each of LADDERS, every second one not monotone; the first says nothing of the warp error."""
-    made = {}
+    ladders = {}
     for i, (title, unit, kind) in enumerate(LADDERS):
-        own = {
-            label: {
-                "values": [scale * (1 - 0.1 * level * (-1) ** (i * level)) for level in range(5)],
-                "monotone": i % 2 == 0,
-            }
-            for label, (_, _, _, _, scale) in metrics.items()
+        values = {
+            label: [scale * (1 - 0.1 * level * (-1) ** (i * level)) for level in range(5)]
+            for label, scale in scales.items()
             if i or label != "warp_error"
         }
-        made[f"ladder{i}"] = {"title": title, "unit": unit, "kind": kind, "levels": [0, 0.5, 1, 2, 4], "metrics": own}
-    return {"ladders": made, "n_frames": 7}
+        ladders[f"ladder{i}"] = DamageCurves(
+            title=title,
+            unit=unit,
+            kind=kind,
+            levels=[0, 0.5, 1, 2, 4],
+            values=values,
+            monotone=dict.fromkeys(values, i % 2 == 0),
+        )
+    return ladders
 
 
-def ledger(dataset, groups):
-    """Four entries of each group: one found, one found by a stand-in, one whose weights are absent, and one that no run is like."""
-    both, told = ["vid2vid", "pix2pixHD"], []
-    ours = {
-        "vid2vid": {"value": 41.2, "low": 39.0, "high": 43.1},
-        "pix2pixHD": {"value": 50.1, "low": 47.7, "high": 53.0},
-    }
+def published(dataset, groups):
+    """Four entries of each group: one measured, one by a stand-in, one without weights, and one that no run is like."""
+    entries = []
     for group in groups:
-        first = {
-            "table": "Table 1",
-            "what": "video FID, <I3D>",
-            "dataset": dataset,
-            "group": group,
-            "methods": both,
-            "label": "fed",
-            "published": dict(zip(both, (4.66, 5.57))),
-            "published_ratio": 0.84,
-            "ours": ours,
-            "absent": None,
-            "stand_in": False,
-            "ratio": {"value": 0.82, "low": 0.77, "high": 0.88},
-            "agrees": "the same one leads",
-            "within": True,
-            "difference": f"Other <clips>, of {group}: `lite0`.",
-        }
-        nothing = first | {"ours": None, "agrees": None, "within": None, "ratio": None}
-        told += [
+        first = PublishedEntry(
+            table="Table 1",
+            what="video FID, <I3D>",
+            dataset=dataset,
+            group=group,
+            methods=["vid2vid", "pix2pixHD"],
+            label="fed",
+            published={"vid2vid": 4.66, "pix2pixHD": 5.57},
+            published_ratio=0.84,
+            ours={
+                "vid2vid": Interval(value=41.2, low=39.0, high=43.1),
+                "pix2pixHD": Interval(value=50.1, low=47.7, high=53.0),
+            },
+            absent=None,
+            stand_in=False,
+            ratio=Interval(value=0.82, low=0.77, high=0.88),
+            agrees="the same one leads",
+            within=True,
+            difference=f"Other <clips>, of {group}: `lite0`.",
+        )
+        nothing = replace(first, ours=None, agrees=None, within=None, ratio=None)
+        entries += [
             first,
-            first
-            | {
-                "what": "in its place",
-                "published": {},
-                "published_ratio": None,
-                "agrees": None,
-                "within": None,
-                "stand_in": True,
-            },
-            nothing | {"label": "fid", "absent": ABSENT},
-            nothing
-            | {
-                "table": "Table 3",
-                "methods": ["vid2vid", "PredNet"],
-                "published": {"vid2vid": 3.44, "PredNet": 11.18},
-                "label": None,
-                "absent": "not run in this suite: PredNet",
-                "difference": "Never shown.",
-            },
+            replace(
+                first, what="in its place", published={}, published_ratio=None, agrees=None, within=None, stand_in=True
+            ),
+            replace(nothing, label="fid", absent=ABSENT),
+            replace(
+                nothing,
+                table="Table 3",
+                methods=["vid2vid", "PredNet"],
+                published={"vid2vid": 3.44, "PredNet": 11.18},
+                label=None,
+                absent="not run in this suite: PredNet",
+                difference="Never shown.",
+            ),
         ]
-    return told
+    return entries
 
 
 def project(root, names, methods=METHODS, metrics=METRICS, full=True):
@@ -353,45 +426,44 @@ def project(root, names, methods=METHODS, metrics=METRICS, full=True):
     full    with all that compare.json may leave out
     """
     rng = np.random.default_rng(5)
-    runs, scored, compare = {}, {}, {"confidence": 0.95, "datasets": {}, "runs": {}, "sentences": []}
+    infos = {label: _info(label, *own) for label, own in metrics.items()}
+    lines, runs, datasets = {}, {}, {}
     for dataset in names:
         store = Store(root / "data" / f"{dataset}.zip")
-        facts, own = store.facts, {f"{dataset}_{i}": title for i, title in enumerate(methods)}
-        for run, title in own.items():
-            given, noise = methods[title]
-            about = {"title": title, "dataset": dataset, "model": "none"}
-            runs[run] = about | {
-                "schedule": "short",
-                "base": "none",
-                "first_frames": "real" if given else "none",
-                "seeds": [0],
-                "kwargs": {},
-            }
-            compare["runs"][run] = about | {"first_frames": f"{given} real frames" if given else "none"}
-            _run(root, store, run, title, given, noise, rng)
-            scored[run] = {"groups": {}}
-        groups = {group: _group(store, group, own, metrics, scored, rng, full) for group in facts.groups}
-        compare["datasets"][dataset] = {
-            "title": facts.title,
-            "about": facts.about,
-            "standing": facts.standing,
-            "fps": facts.fps,
-            "size": facts.size,
-            "groups": groups,
-        }
-        for group, title in facts.groups.items():
-            compare["sentences"] += [
-                {"dataset": dataset, "group": group, "text": text, "detail": detail}
-                for text, detail in (
-                    (f"vid2vid is <better> on {title}.", False),
-                    (f"pix2pixHD against it, on {group}: worse.", True),
-                )
-            ]
-    compare["ledger"] = ledger(names[0], compare["datasets"][names[0]]["groups"]) if full else []
-    for folder in ("future", "runs"):
-        (root / "metrics" / folder).mkdir(parents=True)
-    for name, content in {"compare": compare, **{f"runs/{run}": content for run, content in scored.items()}}.items():
-        (root / "metrics" / f"{name}.json").write_text(json.dumps(content))
+        facts, keys = store.facts, [f"{dataset}_{i}" for i in range(len(methods))]
+        for run, (title, (n_given, noise)) in zip(keys, methods.items()):
+            runs[run] = RunInfo(title=title, dataset=dataset, model="none", n_given=n_given)
+            lines[run] = params.Run(
+                title=title,
+                dataset=dataset,
+                model="none",
+                schedule="short",
+                base="none",
+                first_frames="real" if n_given else "none",
+                seeds=[0],
+                kwargs={},
+            )
+            _run(root, store, run, title, n_given, noise, rng)
+        groups = {group: _group(store, group, keys, infos, metrics, rng, full) for group in facts.groups}
+        for run in keys:
+            RunScores(
+                **vars(runs[run]),
+                run=run,
+                skip_frames=2,
+                metrics=infos,
+                groups={group: scored[run] for group, (_, scored) in groups.items()},
+            ).save(RunScores.path(root, run))
+        datasets[dataset] = ComparedDataset(
+            title=facts.title,
+            about=facts.about,
+            standing=facts.standing,
+            fps=facts.fps,
+            size=facts.size,
+            groups={group: compared for group, (compared, _) in groups.items()},
+        )
+    entries = published(names[0], datasets[names[0]].groups) if full else []
+    comparison = Comparison(confidence=0.95, runs=runs, datasets=datasets, published=entries)
+    comparison.save(Comparison.path(root))
     shipped = params.load(Path(__file__).parents[1] / "params.yaml")
     return replace(
         shipped,
@@ -405,29 +477,36 @@ def project(root, names, methods=METHODS, metrics=METRICS, full=True):
         styles={},
         metrics={label: shipped.metrics[label] for label in ("psnr", "warp_error")},
         schedules={"short": replace(next(iter(shipped.schedules.values())), seed=0)},
-        runs={run: params.bind(params.Run, line, "test") for run, line in runs.items()},
+        runs=lines,
         report={"players": 2, "players_by": "psnr", "tile_px": 128, "crf": 14},
     )
 
 
-def extras(root, dataset, groups, titles, n_steps=8):
-    """What may be missing: a prediction, logs and an executed notebook; and a log and a notebook of no run."""
-    steps, methods = np.arange(1, n_steps + 1), {}
+def extras(root, bound, dataset, groups, titles, n_steps=8):
+    """What may be missing: a prediction, logs and an executed notebook; and those of lines that params.yaml lacks.
+
+    returns    the parameters with the line of the prediction
+    """
+    steps, curves = np.arange(1, n_steps + 1), {}
     for i, title in enumerate(titles):
         curve = 30 - steps * (i + 1) / 2
         low, high = (curve - 1).tolist(), (curve + 1).tolist()
-        methods[title] = {"curve": curve.tolist(), "low": low, "high": high, "per_clip": []}
-    metric = {"title": "PSNR", "unit": "dB", "better": "higher", "protocol": "psnr/1:made-up", "methods": methods}
-    content = {
-        "prediction": "ahead",
-        "title": "labels forecast, then vid2vid",
-        "dataset": dataset,
-        "n_past": 4,
-        "horizon": n_steps,
-        "fps": 10.0,
-        "groups": {group: {"clips": ["a", "b"], "metrics": {"psnr": metric}} for group in groups},
-    }
-    (root / "metrics" / "future" / "ahead.json").write_text(json.dumps(content))
+        curves[title] = HorizonCurve(curve=curve.tolist(), low=low, high=high, per_clip=[])
+    for key, title in (("ahead", titles[0]), ("gone", "gone")):
+        FutureScores(
+            prediction=key,
+            title=title,
+            dataset=dataset,
+            n_past=4,
+            horizon=n_steps,
+            fps=10.0,
+            metrics={"psnr": _info("psnr", *METRICS["psnr"])},
+            groups={
+                group: PredictedGroup(clips=["a", "b"], clusters=["a", "b"], curves={"psnr": curves})
+                for group in groups
+            },
+        ).save(FutureScores.path(root, key))
+    line = params.Prediction(title=titles[0], dataset=dataset, labels="none", video="none", n_past=4, horizon=n_steps)
     (root / "logs").mkdir()
     machine = {
         "started": "2026-01-02T03:04:05+00:00",
@@ -460,3 +539,4 @@ def extras(root, dataset, groups, titles, n_steps=8):
     folder.mkdir(parents=True, exist_ok=True)
     for stem in (f"train-{dataset}_0", "train-gone"):
         nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"{stem}.ipynb")
+    return replace(bound, predictions={"ahead": line})

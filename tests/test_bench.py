@@ -1,4 +1,4 @@
-"""`make bench`: the floor is the convolutions of the step and nothing else, and the tables print. No time is asserted."""
+"""`make bench`: the floor is the convolutions of the step and nothing else, and tables print. No time is asserted."""
 
 from collections import Counter
 from itertools import groupby
@@ -40,7 +40,7 @@ def store(tiny, tmp_path_factory):
 
 
 def flops(call) -> Counter:
-    """{forward or backward of convolutions: FLOPs} of a call, as PyTorch counts them; nothing else in a step has any."""
+    """{forward or backward of convolutions: FLOPs} of a call, as PyTorch counts them; nothing else in a step counts."""
     with FlopCounterMode(display=False) as counter:
         call()
     counts = counter.get_flop_counts()["Global"]
@@ -49,8 +49,7 @@ def flops(call) -> Counter:
 
 
 def forward_calls(model: nn.Module, call) -> list[tuple[nn.Module, int]]:
-    """Every call of a convolution layer, and its multiply-adds: each weight once at each pixel of what a convolution puts out, or of what
-    a transposed one takes in."""
+    """Every call of a convolution layer, and its multiply-adds: a weight once per output (transposed: input) pixel."""
     seen = []
 
     def hook(layer, args, out):
@@ -99,8 +98,10 @@ def test_the_floor_of_a_roll_out_is_its_convolutions(store, name):
         )
 
     floor, layers = models.floor(paint), forward_calls(model, paint)
-    assert flops(floor.replay) == flops(paint) and flops(paint).total() == 2 * sum(macs for _, macs in layers) > 0
-    assert Counter(func for func, *_ in floor.calls)[FORWARD] == len(layers) and not asked(floor)
+    assert flops(floor.replay) == flops(paint)
+    assert flops(paint).total() == 2 * sum(macs for _, macs in layers) > 0
+    assert Counter(func for func, *_ in floor.calls)[FORWARD] == len(layers)
+    assert not asked(floor)
 
 
 def test_a_discriminator_goes_backward_twice_on_fakes_and_once_on_real_frames(store):
@@ -208,7 +209,10 @@ def test_threads_are_measured_alone_and_beside_a_neighbour(capsys, monkeypatch):
     monkeypatch.setattr(bench.bench_threads, "SETTINGS", {title: bench.bench_threads.SETTINGS[title]})
     bench.bench_threads.main(1, 0.001)
     row = [cell.strip() for cell in capsys.readouterr().out.splitlines()[-1].strip("|").split("|")]
-    assert row[0] == title and float(row[1]) > 0 and row[2] == "1.00" and float(row[3].split()[0]) > 0
+    assert row[0] == title
+    assert float(row[1]) > 0
+    assert row[2] == "1.00"
+    assert float(row[3].split()[0]) > 0
 
 
 def test_one_part_alone(capsys):

@@ -1,4 +1,4 @@
-"""What intervals and verdicts are worth: the simulation that `python -m benchmarks.coverage` prints, in small and in full."""
+"""What intervals and verdicts are worth: the simulation of `python -m benchmarks.coverage`, in small and in full."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,8 @@ def test_the_truth_is_that_of_a_large_sample():
 def test_unequal_methods_are_equally_far():
     for name, true in TRUE.items():
         narrow, wide = unequal(name, POPULATIONS["4"])
-        assert narrow.wider < 1 < wide.wider and true(narrow) == pytest.approx(true(wide), rel=1e-9)
+        assert narrow.wider < 1 < wide.wider
+        assert true(narrow) == pytest.approx(true(wide), rel=1e-9)
     assert unequal("frechet", POPULATIONS["64"])[1].wider == pytest.approx(1.2)  # (1 - 0.8)^2 = (1.2 - 1)^2
     fakes, real, _ = simulation.rows(rng(10), list(unequal("kernel", POPULATIONS["4"])), np.arange(60000), 0.5)
     assert sampled_kernel(fakes[0], real) == pytest.approx(sampled_kernel(fakes[1], real), abs=60)
@@ -66,14 +67,16 @@ def test_intervals_of_means_cover():
 @pytest.mark.parametrize("name, features, alike, n_clips", [("kernel", "64", 0.5, 12), ("frechet", "64", 0.0, 8)])
 def test_intervals_of_distances_cover(name, features, alike, n_clips):
     of = simulation.coverage_of_set(rng(3), name, POPULATIONS[features], n_clips, alike, 120)
-    assert of["covered"] >= CLAIMED and of["covers_own_mean"] >= CLAIMED
+    assert of["covered"] >= CLAIMED
+    assert of["covers_own_mean"] >= CLAIMED
     assert of["estimate"] == pytest.approx(of["truth"], rel=0.1)
     assert name == "kernel" or of["plain"] > 2 * of["truth"]  # of which the jackknife took the bias
 
 
 def test_the_bootstrap_covers_nothing():
     of = simulation.coverage_of_bootstrap(rng(4), POPULATIONS["64"], 8, 0.0, 12, 60)
-    assert of["covered"] == 0 and of["estimate"] > 2 * of["truth"]
+    assert of["covered"] == 0
+    assert of["estimate"] > 2 * of["truth"]
 
 
 def test_clips_of_a_cluster_are_not_independent():
@@ -87,7 +90,8 @@ def test_decisions_err_rarely_and_find_what_is_there():
     for correction in ("holm", "max-t"):
         equal = simulation.decisions(rng(5), 9, 0.0, correction, 40)
         worse = simulation.decisions(rng(6), 12, 2.0, correction, 10)
-        assert equal["error"] <= 0.125 and worse["power"] > 0.8
+        assert equal["error"] <= 0.125
+        assert worse["power"] > 0.8
     same = simulation.error_of_pair(rng(7), "frechet", 2 * (POPULATIONS["4"],), 8, 80)
     assert same["first"] + same["second"] <= 0.08
 
@@ -98,14 +102,17 @@ def test_a_frechet_verdict_favours_the_narrow_one():
         simulation.error_of_pair(rng(13), name, unequal(name, POPULATIONS["64"]), 8, 120)
         for name in ("frechet", "kernel")
     )
-    assert frechet["first"] >= 0.09 and frechet["second"] <= 0.02 and max(kernel.values()) <= 0.08
+    assert frechet["first"] >= 0.09
+    assert frechet["second"] <= 0.02
+    assert max(kernel.values()) <= 0.08
 
 
 def test_sign_flips_want_symmetry():
     heavy, skewed = (
         simulation.error_of_tail(rng(14), tail, 12, 400) for tail in ("Student's t, 2 degrees", "log-normal, sigma 2")
     )
-    assert heavy <= 0.05 + 3 * 0.011 and skewed >= 0.2
+    assert heavy <= 0.05 + 3 * 0.011
+    assert skewed >= 0.2
 
 
 def test_the_tables_are_whole(monkeypatch):
@@ -114,11 +121,9 @@ def test_the_tables_are_whole(monkeypatch):
         coverage, "plan", lambda: [cell for i, cell in enumerate(cells) if i % 7 == 0 or cells[i - 1][0] != cell[0]]
     )
     tables = coverage.tables(seed=0, draws=1)
-    assert (
-        len(tables) == 6
-        and sum(len(body) for _, _, body in tables) == len(coverage.plan())
-        and all(body for _, _, body in tables)
-    )
+    assert len(tables) == 6
+    assert sum(len(body) for _, _, body in tables) == len(coverage.plan())
+    assert all(body for _, _, body in tables)
     assert all(len(line) == len(heads) for _, heads, body in tables for line in body)
 
 
@@ -135,6 +140,7 @@ def test_all_that_is_claimed():
             assert simulation.decisions(rng(9, n_clips), n_clips, 0.0, correction, 500)["error"] <= 0.05 + 3 * 0.01
         for name in ("mean", "kernel"):
             own = simulation.by_clip_and_cluster(rng(15, n_clips), name, POPULATIONS["64"], n_clips, 500)["cluster"]
-            assert own["covered"] >= 0.88 and own["called"] <= 0.05 + 3 * 0.01, (name, n_clips, own)
+            assert own["covered"] >= 0.88, (name, n_clips, own)
+            assert own["called"] <= 0.05 + 3 * 0.01, (name, n_clips, own)
         pair = unequal("kernel", POPULATIONS["64"])
         assert max(simulation.error_of_pair(rng(16, n_clips), "kernel", pair, n_clips, 300).values()) <= 0.06

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from v2vbench.download import archives as fetch
+from v2vbench.download import archives
 from v2vbench.params import Fault
 
 BODY = np.random.default_rng(0).bytes(300_000)
@@ -80,8 +80,8 @@ def serving(files: dict[str, bytes]):
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
-    monkeypatch.setattr(fetch, "PAUSE_S", 0.001)
-    monkeypatch.setattr(fetch, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(archives, "PAUSE_S", 0.001)
+    monkeypatch.setattr(archives, "TIMEOUT_S", 0.5)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("V2VBENCH_DATA", raising=False)
 
@@ -93,7 +93,7 @@ def server():
 
 
 def get(server, folder, **expected):
-    return fetch.fetch(f"{server.url}/a/clip.zip?download=1", folder, **expected)
+    return archives.fetch(f"{server.url}/a/clip.zip?download=1", folder, **expected)
 
 
 def fault(call, *args, **kwargs) -> str:
@@ -124,7 +124,9 @@ def test_recovers(server, tmp_path, plan, ranges):
     server.plan = plan
     known = hashlib.sha256(BODY).hexdigest()
     path, sha256 = get(server, tmp_path, sha256=known, size=None if plan == ["too long"] else len(BODY))
-    assert path == tmp_path / "clip.zip" and path.read_bytes() == BODY and sha256 == known
+    assert path == tmp_path / "clip.zip"
+    assert path.read_bytes() == BODY
+    assert sha256 == known
     assert [r for _, r in server.seen] == ranges
     assert os.listdir(tmp_path) == ["clip.zip"]
     get(server, tmp_path)
@@ -132,27 +134,30 @@ def test_recovers(server, tmp_path, plan, ranges):
 
 
 def test_goes_on_at_the_next_call(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "ATTEMPTS", 1)
+    monkeypatch.setattr(archives, "ATTEMPTS", 1)
     server.plan = ["break"]
     assert "connection broke" in fault(get, server, tmp_path)
     assert (tmp_path / "clip.zip.partial").stat().st_size == BROKEN_AT
-    assert get(server, tmp_path)[0].read_bytes() == BODY and server.seen[-1][1] == RESUMED
+    assert get(server, tmp_path)[0].read_bytes() == BODY
+    assert server.seen[-1][1] == RESUMED
 
 
 @pytest.mark.parametrize("n_bytes, ranges", [(len(BODY), ["bytes=300000-"]), (len(BODY) + 1, ["bytes=300001-", None])])
 def test_partial_file_already_whole_or_too_long(server, tmp_path, n_bytes, ranges):
     server.plan = ["break"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fetch, "ATTEMPTS", 1)
+        patch.setattr(archives, "ATTEMPTS", 1)
         fault(get, server, tmp_path)
     (tmp_path / "clip.zip.partial").write_bytes((BODY + b"!")[:n_bytes])
-    assert get(server, tmp_path)[0].read_bytes() == BODY and [r for _, r in server.seen[1:]] == ranges
+    assert get(server, tmp_path)[0].read_bytes() == BODY
+    assert [r for _, r in server.seen[1:]] == ranges
 
 
 @pytest.mark.parametrize("answer, ranges", [("good", [None, RESUMED]), ("no If-Range", [None, RESUMED, None])])
 def test_starts_anew_when_the_file_changed(server, tmp_path, answer, ranges):
     server.plan = ["change", answer]
-    assert get(server, tmp_path)[0].read_bytes() == BODY[::-1] and [r for _, r in server.seen] == ranges
+    assert get(server, tmp_path)[0].read_bytes() == BODY[::-1]
+    assert [r for _, r in server.seen] == ranges
 
 
 @pytest.mark.parametrize("sha256, second", [(None, None), (hashlib.sha256(BODY).hexdigest(), RESUMED)])
@@ -166,17 +171,22 @@ def test_gives_up(server, tmp_path):
     for code in ("404", "403"):
         server.plan = [code]
         message = fault(get, server, tmp_path)
-        assert f"{server.url}/a/clip.zip" in message and code in message and "V2VBENCH_DATA" in message
+        assert f"{server.url}/a/clip.zip" in message
+        assert code in message
+        assert "V2VBENCH_DATA" in message
     assert len(server.seen) == 2  # at once
     server.plan = ["503"] * 99
-    assert "503" in fault(get, server, tmp_path) and len(server.seen) == 2 + fetch.ATTEMPTS
+    assert "503" in fault(get, server, tmp_path)
+    assert len(server.seen) == 2 + archives.ATTEMPTS
 
 
 def test_no_network(tmp_path):
     with serving({}) as gone:
         pass
     message = fault(get, gone, tmp_path)
-    assert gone.url in message and "no network" in message and "V2VBENCH_DATA" in message
+    assert gone.url in message
+    assert "no network" in message
+    assert "V2VBENCH_DATA" in message
 
 
 def test_wrong_bytes_are_removed(server, tmp_path):
@@ -186,19 +196,20 @@ def test_wrong_bytes_are_removed(server, tmp_path):
     assert "expected 5" in fault(get, server, tmp_path, size=5)
     assert os.listdir(tmp_path) == []
     get(server, tmp_path)
-    assert "expected 5" in fault(get, server, tmp_path, size=5) and os.listdir(tmp_path) == ["clip.zip"]
-    assert "names no file" in fault(fetch.fetch, server.url + "/", tmp_path)
-    assert "htp://" in fault(fetch.fetch, "htp://clip.zip/a", tmp_path / "new")
+    assert "expected 5" in fault(get, server, tmp_path, size=5)
+    assert os.listdir(tmp_path) == ["clip.zip"]
+    assert "names no file" in fault(archives.fetch, server.url + "/", tmp_path)
+    assert "htp://" in fault(archives.fetch, "htp://clip.zip/a", tmp_path / "new")
 
 
 def test_full_disk(server, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(fetch.shutil, "disk_usage", lambda _: namedtuple("usage", "free")(len(BODY) - 1))
+        patch.setattr(archives.shutil, "disk_usage", lambda _: namedtuple("usage", "free")(len(BODY) - 1))
         assert "free" in fault(get, server, tmp_path)
         assert not (tmp_path / "clip.zip.partial").exists()
 
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetch, "_save", full)
+    monkeypatch.setattr(archives, "_save", full)
     assert "No space left" in fault(get, server, tmp_path)

@@ -14,8 +14,9 @@ from test_unpack import tarred, zipped
 from v2vbench import params
 from v2vbench.clips.store import Store
 from v2vbench.datasets import kitti_step
-from v2vbench.download import archives as fetch
+from v2vbench.download import archives
 from v2vbench.runner import check
+from v2vbench.runner.suites import load_suite
 
 H, W, SIZE = 24, 72, (16, 48)  # scale 2/3; the label map is made of 12 px squares
 DRIVES = {"train": {0: 7, 4: 3}, "val": {2: 6}}  # split: {drive: frames}
@@ -84,13 +85,13 @@ def lay_out(folder, files):
 
 
 def test_downloads_and_decodes(layout, tmp_path, capsys):
-    archives = {
+    served = {
         "/data_tracking_image_2.zip": zipped({k: v for k, v in layout.items() if "image_02" in k}),
         "/kitti-step.tar.gz": tarred({k: v for k, v in layout.items() if "panoptic" in k}),
     }
-    with serving(archives) as server:
+    with serving(served) as server:
         store = prepare(tmp_path, server.url)
-        sha256 = hashlib.sha256(archives["/kitti-step.tar.gz"]).hexdigest()
+        sha256 = hashlib.sha256(served["/kitti-step.tar.gz"]).hexdigest()
         assert f"kitti-step.tar.gz: sha256 {sha256}" in capsys.readouterr().err
         known = {"url": f"{server.url}/kitti-step.tar.gz", "sha256": "0" * 64, "size": None}
         assert "sha256 is" in fault(prepare, tmp_path, server.url, labels=known)
@@ -99,9 +100,11 @@ def test_downloads_and_decodes(layout, tmp_path, capsys):
     assert not list((tmp_path / "cache").rglob("testing"))
     assert store.split("train") == ["0000-000000", "0000-000003", "0004-000000"]  # drive 0 has 7 frames
     assert store.split("val") == ["0002-000000", "0002-000003"]
-    assert store.clips["0002-000003"]["labels_sha256"] == sha256 and store.facts.standing == "benchmark"
+    assert store.clips["0002-000003"]["labels_sha256"] == sha256
+    assert store.facts.standing == "benchmark"
     clip = store.read("0002-000003")
-    assert clip["flow"].shape == (2, *SIZE, 2) and clip["occluded"].shape == (2, *SIZE)
+    assert clip["flow"].shape == (2, *SIZE, 2)
+    assert clip["occluded"].shape == (2, *SIZE)
     for t in range(3):
         columns = np.roll(np.repeat([0, 13, 0, 255, 11, 3], 8), 8 * (3 + t))
         instances = np.roll(np.repeat([0, 300, 0, 0, 2, 0], 8), 8 * (3 + t))
@@ -126,7 +129,9 @@ def test_cuts_the_middle(tmp_path):
     image[:, :6], image[:, -6:], image[:, 6:-6] = 9, 9, (11, 0, 7)
     (tmp_path / "a.png").write_bytes(png(image))
     real, label, instance = kitti_step.read(tmp_path / "a.png", tmp_path / "a.png", SIZE)
-    assert (real == (11, 0, 7)).all() and (label == 11).all() and (instance == 7).all()
+    assert (real == (11, 0, 7)).all()
+    assert (label == 11).all()
+    assert (instance == 7).all()
 
 
 def test_own_copy(layout, tmp_path, monkeypatch):
@@ -164,7 +169,8 @@ def test_faults(layout, tmp_path, monkeypatch):
     for told, change in damages.items():
         label.write_bytes(change)
         message = fault(prepare, tmp_path)
-        assert told in message and "000004.png" in message
+        assert told in message
+        assert "000004.png" in message
     assert not (tmp_path / "kitti_step.zip").exists()
     for path in (label, image):  # missing among the labels, then among both
         path.unlink()
@@ -172,15 +178,16 @@ def test_faults(layout, tmp_path, monkeypatch):
 
 
 def test_no_network(tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "PAUSE_S", 0.001)
+    monkeypatch.setattr(archives, "PAUSE_S", 0.001)
     assert "data_tracking_image_2.zip: no connection" in fault(prepare, tmp_path)
     assert os.listdir(tmp_path) == ["cache"]
 
 
 def test_suite():
     """Every line of the suite binds, and the split is the published one: 12 drives and 9."""
-    suite = params.load(Path(__file__).parents[1] / "suites/kitti_step.yaml")
+    suite = load_suite(Path(__file__).parents[1] / "suites/kitti_step.yaml")
     check.check_references(suite, "kitti_step.yaml")
     check.check_signatures(suite, "kitti_step.yaml")
     line = suite.datasets["kitti_step"]
-    assert (len(line["train"]), len(line["val"])) == (12, 9) and sorted(line["train"] + line["val"]) == list(range(21))
+    assert (len(line["train"]), len(line["val"])) == (12, 9)
+    assert sorted(line["train"] + line["val"]) == list(range(21))

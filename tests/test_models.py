@@ -18,7 +18,7 @@ from v2vbench.clips.store import CHUNK
 from v2vbench.clips.tensors import to_tensors
 from v2vbench.clips.windows import Windows
 from v2vbench.download import weights
-from v2vbench.models import _blocks, forecast, vid2vid
+from v2vbench.models import VideoModel, _blocks, _temporal, forecast
 from v2vbench.models import _losses as losses
 from v2vbench.models import _styles as styles
 from v2vbench.stages import synthesize
@@ -128,7 +128,7 @@ def window(store, n_frames, n_warmup=0):
 @torch.no_grad()
 def used(model, clip):
     """The video (1, T, 3, H, W) as it is made in use, `generate` called frame by frame, but without rounding to 8 bits."""
-    video, memory = clip["real"][:, : 0 if getattr(model, "from_nothing", False) else model.n_past], {}
+    video, memory = clip["real"][:, : 0 if model.from_nothing else model.n_past], {}
     for t in range(video.shape[1], clip["real"].shape[1]):
         start = max(0, t - model.n_past)
         frame = model.generate(
@@ -159,13 +159,9 @@ def test_contract(name, clip):
         )
         assert all(losses[part].ndim == 0 and losses[part].isfinite() for part in parts)
         assert not any(value.requires_grad for term, value in losses.items() if term not in parts)
-    if getattr(find("models", name), "MAKES_VIDEO", True):
+    if isinstance(model, VideoModel):
         n = model.n_past
-        one = {
-            key: value[:1, : n + 1]
-            for key, value in clip.items()
-            if key in ("source", "instance", *getattr(model, "NEEDS", ()))
-        }
+        one = {key: value[:1, : n + 1] for key, value in clip.items() if key in ("source", "instance", *model.NEEDS)}
         frame = model.generate(one, clip["real"][:1, :n], {})
         assert frame.shape == (1, 3, *facts().size) and frame.abs().max() <= 1
 
@@ -185,8 +181,8 @@ def test_each_loss_moves_its_own_part(name, clip):
 def test_video_discriminator_reaches_flow_and_mask(clip):
     model = build("vid2vid", w_feature=0.0, w_flow=0.0, w_warp=0.0, w_temporal=0.0, w_pixel=0.0)
     out = model.rollout(clip, [clip["real"][:, :2]])
-    picks = vid2vid.triplets(out["fake"].shape[1], 1)
-    seen = torch.cat([model._triplet(out["fake"], clip["flow"][:, model.n_past - 1 :], pick) for pick in picks])
+    picks = _temporal.triplets(out["fake"].shape[1], 1)
+    seen = _temporal.stack(out["fake"], clip["flow"][:, model.n_past :], model.flow_scale, picks)
     model.D_video[1](seen)[0][-1].sum().backward()
     assert model.G[0].flow[0].weight.grad.abs().sum() > 0 and model.G[0].mask[0].weight.grad.abs().sum() > 0
 
@@ -243,12 +239,12 @@ def test_without_flow_every_frame_is_raw(clip):
     [(4, 0, [[1, 2, 3]]), (6, 0, [[3, 4, 5], [0, 1, 2]]), (8, 1, [[1, 4, 7]]), (6, 1, []), (19, 2, [[0, 9, 18]])],
 )
 def test_triplets(n, scale, windows):
-    assert vid2vid.triplets(n, scale) == windows
+    assert _temporal.triplets(n, scale) == windows
 
 
 def test_composed_flow_is_the_sum_of_a_constant_motion():
     flow = torch.tensor([1.5, -2.0]).view(1, 1, 2, 1, 1).expand(1, 5, 2, 8, 8)
-    assert torch.allclose(vid2vid.compose(flow, 1, 4), 3 * flow[:, 0])
+    assert torch.allclose(_temporal.compose(flow, 1, 4), 3 * flow[:, 0])
 
 
 def test_edges_and_one_hot():
@@ -600,17 +596,16 @@ def test_perceptual_is_its_formula_with_hooks():
     expected = 10 * sum(
         share * (features[0][number] - features[1][number]).abs().mean() for number, share in shares.items()
     )
-    term = losses.Perceptual(net, 10)(fake, real)
+    term = losses.Perceptual(10, net)(fake, real)
     assert len(firsts) == 5 and torch.allclose(term, expected, rtol=1e-5) and term > 0.1
     for_fake, for_real = torch.autograd.grad(term, [fake, real], allow_unused=True)
-    assert (
-        for_fake.abs().max() > 0 and for_real is None and not any(weight.requires_grad for weight in net.parameters())
-    )
+    assert for_fake.abs().max() > 0
+    assert for_real is None
 
 
 def as_is(weight):
     """The term with a net that changes nothing: so many times an L1."""
-    return losses.Perceptual(nn.Sequential(*(nn.Identity() for _ in range(30))), weight)
+    return losses.Perceptual(weight, nn.Sequential(*(nn.Identity() for _ in range(30))))
 
 
 @pytest.mark.parametrize("width, n_halved", [(1024, 0), (1026, 1), (2048, 1), (2052, 2)])
@@ -633,7 +628,7 @@ def test_the_perceptual_term_is_part_of_the_objective_and_no_part_of_the_model(m
     assert model.state_dict().keys() == without.state_dict().keys()
 
 
-def test_weights_of_the_perceptual_net_are_the_file_its_name_says(tmp_path, monkeypatch):
+def test_weights_of_the_perceptual_net_are_the_listed_file_of_its_name(tmp_path, monkeypatch, clip):
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
@@ -644,17 +639,32 @@ def test_weights_of_the_perceptual_net_are_the_file_its_name_says(tmp_path, monk
         monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.delenv("V2VBENCH_WEIGHTS", raising=False)
     path = tmp_path / "hub" / "checkpoints" / "vgg19-dcbb9e9d.pth"
-    with pytest.raises(
-        params.Fault, match=f"perceptual: weights absent: vgg19.*{path.name}.*fetch weights.*perceptual: none"
-    ):
-        build("pix2pixhd", perceptual="vgg19")
+    (tmp_path / "params.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    absent = f"perceptual: weights absent: vgg19.*{path.name}.*fetch weights.*perceptual: none"
+    with pytest.raises(params.Fault, match=absent):
+        build("pix2pixhd", perceptual="vgg19").losses(clip)
     path.parent.mkdir(parents=True)
     other = Net()
     torch.save(other.state_dict(), path)
     with pytest.raises(params.Fault, match=f"perceptual: {path}: not the file its name says"):
-        losses.perceptual_loss("vgg19", 1.0)
+        losses.vgg19_features()
     entry = dataclasses.replace(weights.TABLE["vgg19"], sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     monkeypatch.setitem(weights.TABLE, "vgg19", entry)
-    held = losses.perceptual_loss("vgg19", 1.0)
-    assert torch.equal(held.net[0].weight, other.features[0].weight) and not held.net[1].inplace
+    with pytest.raises(params.Fault, match="perceptual: weights not listed: vgg19, here but not in weights.json"):
+        losses.vgg19_features()
+    weights.write_manifest(tmp_path)
+    features = losses.vgg19_features()
+    assert torch.equal(features[0].weight, other.features[0].weight)
+    assert not features[0].weight.requires_grad
+    assert not features[1].inplace
+
+
+def test_only_training_needs_the_perceptual_net(clip):
+    model = build("pix2pixhd", perceptual="vgg19")
+    assert (
+        model.generate({"source": clip["source"][:1, :1], "instance": clip["instance"][:1, :1]}, None, {})
+        .isfinite()
+        .all()
+    )
     assert losses.perceptual_loss("none", 1.0) is None

@@ -1,16 +1,20 @@
 """Every line of every suite binds; every wrong line is one clear Fault that names it."""
 
 import copy
+import importlib
 import json
 import re
 from pathlib import Path
 
 import pytest
+from conftest import facts
 from ruamel.yaml import YAML
 from test_models import SMALL
 
 from v2vbench.params import Fault, Run, Schedule, load
 from v2vbench.runner.check import check_references, check_signatures, load_checked
+from v2vbench.runner.check_signatures import setting
+from v2vbench.runner.suites import load_suite
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests/tiny.yaml"
@@ -35,10 +39,12 @@ def write(folder: Path, changes: dict) -> Path:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_line_binds(path):
-    params = load(path)
+    params = load_suite(path)
     check_references(params, path.name)
     check_signatures(params, path.name)
-    assert params.runs and params.datasets and params.about.endswith(".")
+    assert params.runs
+    assert params.datasets
+    assert params.about.endswith(".")
     assert path.parent.name != "suites" or params.suite == path.stem
 
 
@@ -54,10 +60,14 @@ def test_an_experiment_has_a_name_of_its_own():
 def test_what_is_read_is_typed():
     params = load(TINY)
     schedule = params.schedules["few"]
-    assert isinstance(schedule, Schedule) and schedule.lr == 2e-4 and type(schedule.lr) is float
+    assert isinstance(schedule, Schedule)
+    assert schedule.lr == 2e-4
+    assert type(schedule.lr) is float
     assert type(params.schedules["none"].lr) is float  # written as 0
-    assert schedule.betas == (0.5, 0.999) and isinstance(params.run("vid2vid"), Run)
-    assert not isinstance(params.run("forecast"), Run) and params.run("forecast").model == "forecast"
+    assert schedule.betas == (0.5, 0.999)
+    assert isinstance(params.run("vid2vid"), Run)
+    assert not isinstance(params.run("forecast"), Run)
+    assert params.run("forecast").model == "forecast"
 
 
 LINE = dict(
@@ -72,6 +82,9 @@ LINE = dict(
 )
 AHEAD = dict(title="x", dataset="freedoom", model="forecast", schedule="ahead", base="none", kwargs=SMALL["forecast"])
 COVST = LINE | dict(model="covst", schedule="few", first_frames="none", kwargs=SMALL["covst"])
+JUDGE = dict(title="x", dataset="freedoom", model="segmenter", schedule="ahead", base="none", kwargs=SMALL["segmenter"])
+FINDER = JUDGE | dict(model="locator", kwargs=SMALL["locator"])
+OTHER = YAML(typ="safe").load(TINY)["datasets"]["freedoom"]
 ELSEWHERE = {"datasets.other": {"loader": "freedoom"}, "runs.other": LINE | dict(dataset="other")}
 WRONG = {
     "primary of no metric": ({"protocol.primary": ["psnr", "segmentation", "ked"]}, "protocol.primary[2]: no 'ked'"),
@@ -98,6 +111,18 @@ WRONG = {
         "runs.vid2vid.base: other is trained on other, not on freedoom",
     ),
     "base of itself": ({"runs.vid2vid.base": "vid2vid"}, "runs.vid2vid.base: vid2vid starts from vid2vid, in a circle"),
+    "base of another model": (
+        {"runs.vid2vid.base": "styled"},
+        "runs.vid2vid.base: vid2vid starts from a run of vid2vid, and styled is one of pix2pixhd",
+    ),
+    "COVST from vid2vid": (
+        {"runs.covst": COVST | dict(base="vid2vid")},
+        "runs.covst.base: covst starts from a run of pix2pixhd, and vid2vid is one of vid2vid",
+    ),
+    "judge from a judge": (
+        {"judges.second": JUDGE, "judges.reader.base": "second"},
+        "judges.reader.base: a judge is trained from the beginning, so it must be none, not 'second'",
+    ),
     "bases in a circle": (
         {"runs.vid2vid.base": "a", "runs.a": LINE | dict(base="b"), "runs.b": LINE | dict(base="a")},
         "runs.vid2vid.base: vid2vid starts from a starts from b starts from a, in a circle",
@@ -123,6 +148,38 @@ WRONG = {
     "first frames of a run with a past": (
         {"runs.vid2vid.first_frames": "copy_last"},
         "runs.vid2vid.first_frames: copy_last needs first frames itself",
+    ),
+    "first frames of a model that needs real flow": (
+        {"runs.covst": COVST | dict(base="styled"), "runs.vid2vid.first_frames": "covst"},
+        "runs.vid2vid.first_frames: covst is shown flow and occluded of the real video",
+    ),
+    "no first frames for a model with a past": (
+        {"runs.vid2vid.first_frames": "none"},
+        "first_frames: vid2vid starts from 2 frames, so it must be real, or a run whose model needs no past",
+    ),
+    "first frames of itself": (
+        {"runs.vid2vid.first_frames": "self"},
+        "first_frames: vid2vid starts from 2 frames, so it must be real, or a run whose model needs no past",
+    ),
+    "first frames for a model without a past": (
+        {"runs.styled.first_frames": "real"},
+        "runs.styled.first_frames: pix2pixhd starts from 0 frames, so it must be none, not real",
+    ),
+    "first frames for the last frame again": (
+        {"runs.copy_last.first_frames": "none"},
+        "runs.copy_last.first_frames: copy_last starts from 1 frames, so it must be real",
+    ),
+    "real frames that metrics see": (
+        {"protocol.skip_frames": 1},
+        "runs.vid2vid.first_frames: 2 real frames are given, and metrics see all but 1 (protocol.skip_frames)",
+    ),
+    "windows that are all past": (
+        {"schedules.few.n_frames": 2},
+        "runs.vid2vid.schedule: windows of few of 2 frames leave none to learn from after 2 of the past",
+    ),
+    "one title twice": (
+        {"runs.copy_last.title": "vid2vid"},
+        "runs.copy_last.title: 'vid2vid' is the title of vid2vid as well, on the same data set",
     ),
     **{
         f"a run called {word}": (
@@ -198,6 +255,18 @@ WRONG = {
             )
         },
         "vid2vid names two lines of judges, runs, forecasts, predictions and styles",
+    ),
+    "prediction with too short a past": (
+        {"predictions.future.n_past": 1},
+        "predictions.future.n_past: vid2vid needs 2 frames, not 1",
+    ),
+    "prediction by a model that needs real flow": (
+        {"runs.covst": COVST | dict(base="styled"), "predictions.future.video": "covst"},
+        "predictions.future.video: covst is shown flow and occluded of the real video, which the future has not",
+    ),
+    "prediction called as what it is compared with": (
+        {"predictions.future.title": "copy last frame"},
+        "predictions.future.title: 'copy last frame' is the name of what it is compared with",
     ),
     "prediction of no run": (
         {"predictions.future.video": "vid3vid"},
@@ -280,6 +349,31 @@ WRONG = {
         "preference.metrics.realism[0]: fed has no value of a single clip; only metrics of single clips vote",
     ),
     "report": ({"report.playres": 1}, "report: unknown playres; it takes players"),
+    "players by no metric": ({"report.players_by": "psrn"}, "report.players_by: no 'psrn'; there are psnr, lpips"),
+    "players by a distance of sets": (
+        {"report.players_by": "fed"},
+        "report.players_by: fed has no value of a single clip; name a metric of single clips",
+    ),
+    "players by a metric with a judge": (
+        {"metrics.points": {"metric": "keypoint_error", "judge": "finder", "unit": "px"}, "judges.finder": FINDER}
+        | {"report.players_by": "points"},
+        "report.players_by: points needs its judge; name a metric that needs none",
+    ),
+    "players by a metric of another data set": (
+        {"metrics.psnr.on": ["other"], "datasets.other": OTHER, "report.players_by": "psnr"}
+        | {"preference.metrics.fidelity": ["ssim"]},
+        "report.players_by: psnr is not defined on freedoom; name a metric that is defined on every data set",
+    ),
+    "players by a metric without weights": ({"report.players_by": "lpips"}, "report.players_by: lpips: weights "),
+    "a judge of another kind": (
+        {"judges.reader": FINDER},
+        "metrics.segmentation.judge: reader learns to read keypoints, and the metric compares label or maps",
+    ),
+    "a data set beside a judge's": (
+        {"metrics.segmentation.on": ["other"], "datasets.other": OTHER},
+        "metrics.segmentation.on: the data set of its judge, freedoom, decides; leave it out",
+    ),
+    "a key that is an option": ({"metrics.-psnr": {"metric": "psnr"}}, "metrics: the key '-psnr' is not made of a-z"),
     "key with capitals": (
         {"metrics.PSNR": {"metric": "psnr", "data_range": 2, "cap_db": 9}},
         "metrics: the key 'PSNR' is not made of a-z",
@@ -292,7 +386,8 @@ def test_a_wrong_line_is_named(tmp_path, changes, says):
     path = write(tmp_path, changes)
     with pytest.raises(Fault, match=re.escape(says)) as fault:
         load_checked(tmp_path)
-    assert str(fault.value).startswith(path.name) and "\n" not in str(fault.value)
+    assert str(fault.value).startswith(path.name)
+    assert "\n" not in str(fault.value)
     assert not (tmp_path / ".cache/checked").exists()
 
 
@@ -301,6 +396,7 @@ def test_a_wrong_line_is_named(tmp_path, changes, says):
     [
         ("suite: a\nsuite: b\n", 'params.yaml:2: found duplicate key "suite"'),
         ("suite: [a\n", "params.yaml:2: "),
+        ("suite: &x a\nabout: &x b\n", "params.yaml:2: found duplicate anchor 'x'"),
         ("suite: 2026-11-22\nabout: a\n", "params.yaml"),
         ("- a\n", "params.yaml: expected a mapping of sections, got list"),
         ("", "params.yaml: expected a mapping of sections, got NoneType"),
@@ -317,7 +413,8 @@ def test_a_file_that_is_none_is_one_line(tmp_path, text, says):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(Fault, match=re.escape(says)) as fault:
         load(tmp_path / "params.yaml")
-    assert "\n" not in str(fault.value) and len(str(fault.value)) < 400
+    assert "\n" not in str(fault.value)
+    assert len(str(fault.value)) < 400
 
 
 @pytest.mark.parametrize(
@@ -328,9 +425,9 @@ def test_a_file_that_is_none_is_one_line(tmp_path, text, says):
             "about: 2026-11-22",
             "params.yaml.about: datetime.date(2026, 11, 22) is not str",
         ),
-        ("lr: 2e-4,", "lr: .nan,", "schedules.few.lr: nan is out of range; it must be a finite number"),
-        ("lr: 2e-4,", "lr: .inf,", "schedules.few.lr: inf is out of range"),
-        ("lr: 2e-4,", "lr: 2e-4, lr: 1e-4,", 'found duplicate key "lr"'),
+        ("lr: 2e-4\n", "lr: .nan\n", "schedules.few.lr: nan is out of range; it must be a finite number"),
+        ("lr: 2e-4\n", "lr: .inf\n", "schedules.few.lr: inf is out of range"),
+        ("lr: 2e-4\n", "lr: 2e-4\n    lr: 1e-4\n", 'found duplicate key "lr"'),
     ],
 )
 def test_what_json_has_no_word_for(tmp_path, line, instead, says):
@@ -352,7 +449,7 @@ def test_what_has_passed_is_not_imported_again(tmp_path, monkeypatch):
 
 def test_a_checkpoint_from_elsewhere_is_a_base(tmp_path):
     """Known by what its import has left in runs/; of any data set, under any name but the words for no run."""
-    write(tmp_path, {"runs.vid2vid.base": "theirs", "runs.copy_last.first_frames": "theirs"})
+    write(tmp_path, {"runs.vid2vid.base": "theirs"})
     with pytest.raises(Fault, match="runs.vid2vid.base: no 'theirs'; there are vid2vid,"):
         load_checked(tmp_path)
     (tmp_path / "runs/theirs").mkdir(parents=True)
@@ -364,5 +461,28 @@ def test_a_checkpoint_from_elsewhere_is_a_base(tmp_path):
 
 
 def test_a_covst_with_a_base_binds(tmp_path):
-    write(tmp_path, {"runs.covst": COVST | dict(base="vid2vid")})
-    assert load_checked(tmp_path).runs["covst"].base == "vid2vid"
+    write(tmp_path, {"runs.covst": COVST | dict(base="styled")})
+    assert load_checked(tmp_path).runs["covst"].base == "styled"
+
+
+def test_a_checkpoint_from_elsewhere_is_nothing_else(tmp_path):
+    """It has no line, so no first frames can come from it; and a line with its name would write over it."""
+    (tmp_path / "runs/theirs").mkdir(parents=True)
+    (tmp_path / "runs/theirs/imported.json").write_text("{}")
+    for changes, says in (
+        ({"runs.vid2vid.first_frames": "theirs"}, "runs.vid2vid.first_frames: no 'theirs'; there are vid2vid,"),
+        ({"forecasts.forecast.base": "theirs"}, "forecasts.forecast.base: no 'theirs'; there are forecast"),
+        ({"runs.theirs": LINE}, "theirs: runs/theirs holds an imported checkpoint, which it would overwrite"),
+    ):
+        write(tmp_path, changes)
+        with pytest.raises(Fault, match=says):
+            load_checked(tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if name not in ("forecast", "segmenter", "locator")])
+def test_the_past_that_is_checked_is_the_models(name):
+    """`check` knows it without the data set's facts, from which the model is built."""
+    model = importlib.import_module(f"v2vbench.models.{name}").Model(facts(), **SMALL[name])
+    line = Run(**LINE | dict(model=name, kwargs=SMALL[name]))
+    assert setting(line, "n_past") == model.n_past
+    assert setting(line, "from_nothing") == model.from_nothing

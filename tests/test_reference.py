@@ -1,4 +1,4 @@
-"""Weights and numbers of the paper's own code: what it computed is what we compute, and its checkpoints become runs or nothing at all."""
+"""The paper's own code: we compute what it computed, and its checkpoints become runs, or nothing."""
 
 import copy
 import difflib
@@ -26,7 +26,7 @@ from v2vbench.clips.tensors import to_pixels, to_tensors
 from v2vbench.models import _blocks, _composite, _image, _source
 from v2vbench.models import _styles as styles
 from v2vbench.params import Fault
-from v2vbench.reference import checkpoints as imports
+from v2vbench.reference import architecture, checkpoints
 from v2vbench.reference import names as reference
 from v2vbench.stages import synthesize, train
 from v2vbench.stages._weights import build_model, trained_model
@@ -45,16 +45,19 @@ def within(file: str, folder: str) -> dict:
 def imported(nets: dict, foreground=(), **about):
     """Our model of reference state dicts {net: state}, and its kwargs; through what the command does."""
     files, own = {net: Path(f"{net}.pth") for net in nets}, facts(**about)
-    kind, kwargs = imports.settings(nets, files, own, list(foreground))
+    kind, kwargs = architecture.settings(nets, files, own, list(foreground))
     model = params.bind(find("models", kind).Model, kwargs, kind, facts=own)
-    model.begin(imports.weights(model, nets, files))
+    model.begin(checkpoints.weights(model, nets, files))
     return model, kwargs
 
 
 @contextmanager
 def in_double():
-    """Computes in float64 what the code keeps to float32: encoded sources, the ends of networks, warps. Random nets fed with their own
-    frames make of a last digit of float32 a hundred grey levels in five frames; two codes can be compared where that digit is small."""
+    """Computes in float64 what the code keeps to float32: encoded sources, the ends of networks, warps.
+
+    Random networks fed with their own frames turn a last digit of float32 into a hundred grey levels within five
+    frames, so that two codes can be compared only where that digit is small.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.Tensor, "float", torch.Tensor.double)
         yield
@@ -89,14 +92,14 @@ def video():
     return model, {name: value[None] for name, value in clip.items()}, about
 
 
-# Random nets magnify a last digit about five times a frame, and in which order a convolution sums is up to the CPU: its instruction
-# set, its caches. On every CPU two computations of a frame from one past differ by rounding, and two roll-outs by no more than the nets
-# make of it. Both are measured on the CPU that runs the test:
-#   exact                  our model in float64, from its own past
-#   one-step rounding      our float32 frame from the exact past, less the exact frame
-#   what becomes of it     float64 roll-outs to whose frames that rounding, its values shuffled, is added before they become past
-# The bound is SAFETY times these. Of the reference's past the fixture has the full size alone, and each scale keeps its own past: the
-# half size's is the exact one, and what rounding may have made of the reference's is in the bound.
+# Random networks magnify a last digit about five times per frame, and the order in which a convolution sums depends on
+# the CPU: its instruction set, its caches. On every CPU two computations of a frame from one past differ by rounding,
+# and two roll-outs by no more than the networks magnify it. Both are measured on the CPU that runs the test:
+#   exact                our model in float64, from its own past
+#   one-step rounding    our float32 frame from the exact past, minus the exact frame
+#   magnified            float64 roll-outs in which that rounding, shuffled, is added to each frame that becomes past
+# The bound is SAFETY times these. The fixture has the reference's past at full size only, while each scale keeps a past
+# of its own: at half size we take the exact one, and the bound includes what rounding may have changed in theirs.
 SAFETY = 8  # between another CPU's rounding and this one's shuffled
 OUTPUTS = ("fake", "raw", "flow", "mask")
 NOTHING = MappingProxyType({})
@@ -105,7 +108,7 @@ SCALES = ("half", "fake")  # whose frames become past, the coarser first
 
 @torch.no_grad()
 def unrolled(model, clip, *, dtype=torch.float64, pasts=NOTHING, shaken=NOTHING) -> dict[str, torch.Tensor]:
-    """Frames 2 .. 5, each from the two before it: OUTPUTS, and `half`, the coarser scale's frames; each (4, C, h, w) in float64.
+    """Frames 2 .. 5, each from the two before it: OUTPUTS, and the coarser scale's as `half`; (4, C, h, w) in float64.
 
     pasts     {scale: frames 2 .. 5} that become past in place of the model's own
     shaken    {scale: (4, 3, h, w)} added to the frames that become past
@@ -138,7 +141,7 @@ def apart(a: dict, b: dict) -> dict[str, torch.Tensor]:
 
 
 def bounds(model, clip, pasts: dict) -> tuple[dict, dict]:
-    """The exact outputs from `pasts`, and how far from them a float32 computation may come on any CPU: {output: (4,)}."""
+    """The exact outputs from `pasts`, and how far from them float32 may come on any CPU: {output: (4,)}."""
     free = unrolled(model, clip)
     alone = unrolled(model, clip, dtype=torch.float32, pasts=free)
     exact, worst = unrolled(model, clip, pasts=pasts), dict.fromkeys(OUTPUTS, torch.zeros(4))
@@ -170,11 +173,13 @@ def test_each_frame_from_the_references_past_is_the_references(video):
     first = {
         name: error[0].item() for name, error in apart(ours, train).items()
     }  # of real frames: both scales' pasts are known
-    assert (
-        max(first["fake"], first["raw"], first["mask"]) < 1e-4 and first["flow"] < 1e-3
-    )  # px, 40 of which are the net's 1
-    assert inside(ours, exact, bound) and inside(train, exact, bound) and inside(recorded(about, "infer"), exact, bound)
-    assert bound["fake"][0] < 1e-3 and bound["fake"].max() < 0.05  # of 2: no bound that anything would pass
+    assert max(first["fake"], first["raw"], first["mask"]) < 1e-4
+    assert first["flow"] < 1e-3  # px, 40 of which are the net's 1
+    assert inside(ours, exact, bound)
+    assert inside(train, exact, bound)
+    assert inside(recorded(about, "infer"), exact, bound)
+    assert bound["fake"][0] < 1e-3
+    assert bound["fake"].max() < 0.05  # of 2: no bound that anything would pass
 
 
 def test_rollout_is_the_references_but_for_rounding(video):
@@ -192,11 +197,10 @@ def test_rollout_is_the_references_but_for_rounding(video):
         step_by_step,
     ):
         assert inside(found, exact, bound)
-    assert bound["fake"][0] < 1e-3 and bound["fake"].max() < 0.05
-    assert (
-        largest(rounded[:1], about["infer/fake"][:1]) <= 1 / 255 + 1e-4
-        and (rounded - about["infer/fake"]).abs().mean() < 0.02
-    )
+    assert bound["fake"][0] < 1e-3
+    assert bound["fake"].max() < 0.05
+    assert largest(rounded[:1], about["infer/fake"][:1]) <= 1 / 255 + 1e-4
+    assert (rounded - about["infer/fake"]).abs().mean() < 0.02
 
 
 @pytest.mark.parametrize("name", ["a flow 0.1 % too long", "a past in another order", "another mask"])
@@ -214,16 +218,18 @@ def test_bounds_of_rounding_see_a_small_fault(name, video):
 
 
 def test_rollout_is_the_references_to_the_digit_where_the_cpu_is_like_theirs(video):
-    """Where the first frame has every digit of the reference's, this CPU sums in the order of the one that made the fixture, and all
-    frames must keep to it. It had AVX-512; that alone does not say so, since oneDNN also goes by the caches."""
+    """Where the first frame equals the reference's, this CPU sums like the one that made the fixture, so all must.
+
+    That CPU had AVX-512, which alone decides nothing: oneDNN also considers the caches.
+    """
     model, clip, about = video
     with torch.no_grad():
         ours = model.rollout(clip, _blocks.pyramid(clip["real"][:, :2], 2))["fake"][0]
     error = (ours - about["infer/fake"]).abs().flatten(1).max(1).values
     if error[0] > 1e-6:
         pytest.skip(
-            f"{torch.backends.cpu.get_cpu_capability()} here rounds otherwise than the CPU that made the fixture: {error[0]:.0e} "
-            "in the first frame; the bounds of rounding hold it"
+            f"{torch.backends.cpu.get_cpu_capability()} rounds differently here from the CPU that made the fixture: "
+            f"{error[0]:.0e} in the first frame; the bounds of rounding hold it"
         )
     assert error.max() < 1e-4
 
@@ -252,7 +258,8 @@ def test_losses_are_the_references(video):
     expected["G"] = sum(expected.values())
     for name, key in (("D_image", "D"), ("D_video0", "D_T")):
         expected[name] = (theirs.pop(f"{key}_fake") + theirs.pop(f"{key}_real")) / 2
-    assert not theirs and {name: value.item() for name, value in ours.items()} == pytest.approx(
+    assert not theirs
+    assert {name: value.item() for name, value in ours.items()} == pytest.approx(
         {name: value.item() for name, value in expected.items()}, rel=1e-4
     )
 
@@ -330,8 +337,8 @@ STREET = dict(n_labels=35, instance_edges=True, foreground=["label 26"])
 def test_vid2vid_has_the_references_size(changes, counts):
     """And its settings are told from the shapes alone."""
     kwargs = (
-        imports.VIDEO
-        | imports.DISCRIMINATOR
+        architecture.VIDEO
+        | architecture.DISCRIMINATOR
         | dict(
             n_past=2,
             n_filters=128,
@@ -378,7 +385,7 @@ def test_vid2vid_has_the_references_size(changes, counts):
         }
     nets = {name: shapes(net) for name, net in nets.items()}
     assert {name: count for name, (count, _) in nets.items()} == counts
-    told = imports.settings(
+    told = architecture.settings(
         {name: state for name, (_, state) in nets.items()},
         {name: Path(name) for name in nets},
         facts(**labels(n_labels)),
@@ -398,7 +405,7 @@ def test_vid2vid_has_the_references_size(changes, counts):
             dict(
                 n_filters=64,
                 n_down=3,
-                styles=dict(n_features=16, n_filters=16, n_down=4) | imports.STYLES,
+                styles=dict(n_features=16, n_filters=16, n_down=4) | architecture.STYLES,
                 styles_at="bottleneck",
             ),
             {"G": (48453203, 127), "E": (799008, 47)},
@@ -409,8 +416,8 @@ def test_vid2vid_has_the_references_size(changes, counts):
 def test_single_images_have_the_references_size(n_labels, changes, counts):
     """And their settings are told from the shapes alone."""
     kwargs = (
-        imports.LOSSES
-        | imports.DISCRIMINATOR
+        architecture.LOSSES
+        | architecture.DISCRIMINATOR
         | dict(
             n_blocks=9,
             n_local=0,
@@ -430,13 +437,13 @@ def test_single_images_have_the_references_size(n_labels, changes, counts):
             nets["E"] = _source.Source(own, False, _source.Styles(**kwargs["styles"])).E
     nets = {name: shapes(net) for name, net in nets.items()}
     assert {name: count for name, (count, _) in nets.items()} == counts
-    told = imports.settings(
+    told = architecture.settings(
         {name: state for name, (_, state) in nets.items()}, {name: Path(name) for name in nets}, own, []
     )
     assert told == ("pix2pixhd", kwargs)
 
 
-# The reference's nets for any setting, from the notes' description: torch itself numbers their layers, and they keep statistics
+# The reference's networks for any setting, from a description: torch itself numbers their layers; they keep statistics
 
 
 def instance_norm(n):
@@ -572,7 +579,7 @@ class Judge(nn.Module):
 
 
 class Single(nn.Module):
-    """A generator of single images: global, with `n_local` enhancers, or with `n_z` channels of styles at the bottleneck."""
+    """A generator of single images: global, with `n_local` enhancers, or with `n_z` styles at the bottleneck."""
 
     def __init__(self, n_in, n, *, n_down, n_blocks, n_local=0, n_blocks_local=1, n_z=0, norm=instance_norm):
         super().__init__()
@@ -625,7 +632,9 @@ def jittered(net: nn.Module) -> nn.Module:
     return net
 
 
-def video_nets(n_source, *, n_scales, n, n_down, n_blocks, n_local, n_past, with_front, with_flow, norm, judges=None):
+def video_nets(
+    n_source, *, n_scales, n, n_down, n_blocks, n_local, n_past, with_front, with_flow, norm, discriminators=None
+):
     torch.manual_seed(0)
     nets = {}
     for scale in range(n_scales):
@@ -642,9 +651,9 @@ def video_nets(n_source, *, n_scales, n, n_down, n_blocks, n_local, n_past, with
             unit=20 * 2**scale,
             local=scale > 0,
         )
-    if judges:
-        nets |= {"D": Judge(n_source + 3, norm=norm, **judges)} | {
-            f"D_T{i}": Judge(13, norm=norm, **judges) for i in range(2)
+    if discriminators:
+        nets |= {"D": Judge(n_source + 3, norm=norm, **discriminators)} | {
+            f"D_T{i}": Judge(13, norm=norm, **discriminators) for i in range(2)
         }
     return {name: jittered(net) for name, net in nets.items()}
 
@@ -740,8 +749,10 @@ def test_videos_of_other_settings(name, edges, store):
         n_scales_temporal=2,
         **{name: shape[name] for name in ("n_down", "n_blocks", "n_past", "with_flow")},
     )
-    judges = shape.get("judges", dict(n_scales=2, n=64, n_layers=3))
-    told |= dict(n_scales=judges["n_scales"], n_filters_d=judges["n"], n_layers_d=judges["n_layers"])
+    discriminators = shape.get("discriminators", dict(n_scales=2, n=64, n_layers=3))
+    told |= dict(
+        n_scales=discriminators["n_scales"], n_filters_d=discriminators["n"], n_layers_d=discriminators["n_layers"]
+    )
     assert {name: kwargs[name] for name in told} == told
     with torch.no_grad():
         with in_double():
@@ -792,7 +803,7 @@ def test_single_images_of_other_settings(shape, n_features, edges):
     with torch.no_grad():
         assert largest(model.G(x, z), nets["G"](x, z)) < 1e-4
         if n_features:
-            assert kwargs["styles"] == dict(n_features=n_features, n_filters=5, n_down=2) | imports.STYLES
+            assert kwargs["styles"] == dict(n_features=n_features, n_filters=5, n_down=2) | architecture.STYLES
             assert largest(model.source.E(x[:, :3]), nets["E"].model(x[:, :3])) < 1e-4
 
 
@@ -895,7 +906,8 @@ def test_a_video_checkpoint_becomes_a_run(project, store, tmp_path, capsys, monk
         == 0
     )
     assert capsys.readouterr().out == (
-        "city: runs/city_reference holds G0, G1, G2, params.yaml the run; `dvc repro synthesize@city` makes its videos\n"
+        "city: runs/city_reference holds G0, G1, G2, params.yaml the run; "
+        "`dvc repro synthesize@city` makes its videos\n"
     )
     after = (project / "params.yaml").read_text()
     assert not [
@@ -903,10 +915,11 @@ def test_a_video_checkpoint_becomes_a_run(project, store, tmp_path, capsys, monk
     ]  # comments stay as well
     own = params.load()
     run, about = own.run("city"), json.loads((project / "runs/city_reference/imported.json").read_text())
-    assert (
-        run.base == "city_reference" and run.kwargs["foreground"] == ["odd", "square"] and run.kwargs == about["kwargs"]
-    )
-    assert list(about["files"]) == [f"latest_net_G{i}.pth" for i in range(3)] and own.schedules["imported"].steps == 0
+    assert run.base == "city_reference"
+    assert run.kwargs["foreground"] == ["odd", "square"]
+    assert run.kwargs == about["kwargs"]
+    assert list(about["files"]) == [f"latest_net_G{i}.pth" for i in range(3)]
+    assert own.schedules["imported"].steps == 0
     train.train(own, "city", project)
     monkeypatch.setattr(synthesize, "trained_model", lambda *args: trained_model(*args).double())
     with in_double():
@@ -925,7 +938,8 @@ def test_a_video_checkpoint_becomes_a_run(project, store, tmp_path, capsys, monk
         main(["import-checkpoint", str(tmp_path / "second"), "second", "--dataset", "freedoom", "--foreground", "odd"])
         == 0
     )
-    assert params.load().runs["city"] == run and (project / "params.yaml").read_text().count("imported:") == 1
+    assert params.load().runs["city"] == run
+    assert (project / "params.yaml").read_text().count("imported:") == 1
     own = params.load()
     weights = load_file(project / "runs/second_reference/model.safetensors")
     model = build_model(own, "second", store.facts)
@@ -943,7 +957,8 @@ def test_a_single_image_checkpoint_becomes_a_run(project, store, tmp_path, capsy
         == 0
     )
     own = params.load()
-    assert own.runs["single"].first_frames == "none" and own.runs["single"].model == "pix2pixhd"
+    assert own.runs["single"].first_frames == "none"
+    assert own.runs["single"].model == "pix2pixhd"
     train.train(own, "single", project)
     synthesize.synthesize(own, "single", project)
     made = Store(project / "runs/single/clips.zip")
@@ -1008,7 +1023,7 @@ FAULTS = {
     "judges of another kind": (
         lambda nets: states(nets) | {"D": {"layer0.0.weight": torch.zeros(1, 1, 1, 1)}},
         ["square"],
-        "D.pth: no scale0_layer0.0.weight in it; discriminators without feature matching are not known here, and",
+        "D.pth: no scale0_layer0.0.weight in it; discriminators without feature matching are not supported, and",
     ),
     "judges of another size": (
         lambda nets: states(nets) | {"D": Judge(9, 4, n_scales=1, n_layers=1, norm=BN).state_dict()},
@@ -1028,7 +1043,7 @@ FAULTS = {
     "foreground of what": (
         states,
         [],
-        "G0.pth: paints a foreground, and weights do not tell which; add --foreground and some of even, o",
+        "G0.pth: paints a foreground, and weights do not show of which labels; add --foreground and some of even, o",
     ),
     "no such label": (states, ["car"], "foreground: no label car in sliding; there are even, odd, square"),
     "no foreground": (
@@ -1044,7 +1059,7 @@ FAULTS = {
     "styles of what": (
         lambda nets: {"G": Single(3, 4, n_down=1, n_blocks=1, n_z=3).state_dict()},
         [],
-        "G.pth: takes 3 channels of styles; the encoder that makes them, a net_E, must lie beside it",
+        "G.pth: takes 3 channels of styles; the encoder that makes them, a net_E, must be in the same folder",
     ),
     "other styles": (
         lambda nets: {"G": Single(3, 4, n_down=1, n_blocks=1, n_z=3).state_dict(), "E": encoder(4, 2, 1).state_dict()},
@@ -1065,7 +1080,8 @@ def refused(project, capsys, *words) -> str:
     assert main(["import-checkpoint", *map(str, words)]) == 1
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
     said = capsys.readouterr().err
-    assert said.startswith("v2vbench: ") and said.count("\n") == 1
+    assert said.startswith("v2vbench: ")
+    assert said.count("\n") == 1
     return said
 
 
@@ -1084,7 +1100,12 @@ def test_a_checkpoint_that_does_not_fit_leaves_nothing(name, project, tmp_path, 
     [
         ("copy_last", "freedoom", [], "copy_last is there already, in params.yaml or runs/"),
         ("old", "freedoom", [], "old_reference is there already, in params.yaml or runs/"),
-        ("A b", "freedoom", [], "a run cannot be called 'A b'; take a-z, 0-9, _ and -, and none of none, real, self"),
+        (
+            "A b",
+            "freedoom",
+            [],
+            "a run cannot be called 'A b'; take a-z, 0-9, _ and - (not as the first), and none of none, real, self",
+        ),
         ("real", "freedoom", [], "a run cannot be called 'real'"),
         ("new", "kitti", [], "import-checkpoint: --dataset: no 'kitti'; there are freedoom"),
         (
@@ -1143,8 +1164,10 @@ other: 1
 
 
 def test_an_entry_goes_to_the_end_of_its_section():
-    assert imports.inserted(TEXT, "runs", "c:\n  d: 3\n") == TEXT.replace("# five\n", "# five\n    c:\n      d: 3\n")
-    assert imports.inserted("runs:\n  a: 1", "runs", "c: 3\n") == "runs:\n  a: 1\n  c: 3"
+    assert checkpoints.with_entry(TEXT, "runs", "c:\n  d: 3\n") == TEXT.replace(
+        "# five\n", "# five\n    c:\n      d: 3\n"
+    )
+    assert checkpoints.with_entry("runs:\n  a: 1", "runs", "c: 3\n") == "runs:\n  a: 1\n  c: 3"
     for text in ("runs: {}\nother:\n  a: 1\n", "runs:\nother:\n  a: 1\n", "# runs:\nother:\n  runs:\n    a: 1\n"):
         with pytest.raises(Fault, match="params.yaml: runs is not a block of indented lines"):
-            imports.inserted(text, "runs", "c: 3\n")
+            checkpoints.with_entry(text, "runs", "c: 3\n")

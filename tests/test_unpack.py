@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from test_fetch import BODY, fault
 
-from v2vbench.download import archives as fetch
+from v2vbench.download.unpack import unpack
 
 
 def zipped(members: dict[str, bytes | str]) -> bytes:
@@ -42,16 +42,18 @@ def tarred(members: dict[str, bytes | str]) -> bytes:
 def test_unpack(tmp_path, make):
     path, folder = tmp_path / "a", tmp_path / "out"
     path.write_bytes(make({"top/train/1.txt": b"one", "top/test/2.txt": b"two"}))
-    assert fetch.unpack(path, folder, sha256="1", only="train/") == folder
-    assert (folder / "top/train/1.txt").read_bytes() == b"one" and not (folder / "top/test").exists()
+    assert unpack(path, folder, sha256="1", only="train/") == folder
+    assert (folder / "top/train/1.txt").read_bytes() == b"one"
+    assert not (folder / "top/test").exists()
     (folder / "mine").write_text("kept")
-    fetch.unpack(path, folder, sha256="1", only="train/")
+    unpack(path, folder, sha256="1", only="train/")
     assert (folder / "mine").exists()  # done already
-    fetch.unpack(path, folder, sha256="2", only="train/")
-    assert not (folder / "mine").exists() and sorted(os.listdir(tmp_path)) == ["a", "out"]
-    assert "holds no" in fault(fetch.unpack, path, tmp_path / "b", sha256="1", only="labels/")
+    unpack(path, folder, sha256="2", only="train/")
+    assert not (folder / "mine").exists()
+    assert sorted(os.listdir(tmp_path)) == ["a", "out"]
+    assert "holds no" in fault(unpack, path, tmp_path / "b", sha256="1", only="labels/")
     (tmp_path / "c").mkdir()
-    assert "in the way" in fault(fetch.unpack, path, tmp_path / "c", sha256="1", only="")
+    assert "in the way" in fault(unpack, path, tmp_path / "c", sha256="1", only="")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_unpack(tmp_path, make):
 )
 def test_unpack_stays_inside(tmp_path, make, members):
     (tmp_path / "a").write_bytes(make(members))
-    assert "unsafe" in fault(fetch.unpack, tmp_path / "a", tmp_path / "in/out", sha256="1", only="")
+    assert "unsafe" in fault(unpack, tmp_path / "a", tmp_path / "in/out", sha256="1", only="")
     assert {p.name for p in tmp_path.rglob("*")} == {"a", "in"}
 
 
@@ -86,13 +88,13 @@ def test_damaged_archives(tmp_path, monkeypatch):
         zipped(content).replace(BODY[1000:1010], bytes(10)),
     ):
         (tmp_path / "a").write_bytes(damaged)
-        assert "not a whole archive" in fault(fetch.unpack, tmp_path / "a", tmp_path / "out", sha256="1", only="")
+        assert "not a whole archive" in fault(unpack, tmp_path / "a", tmp_path / "out", sha256="1", only="")
         assert os.listdir(tmp_path) == ["a"]
     (tmp_path / "a").write_bytes(zipped(content))
 
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetch.zipfile.ZipFile, "extract", full)
-    assert "No space left" in fault(fetch.unpack, tmp_path / "a", tmp_path / "out", sha256="1", only="")
+    monkeypatch.setattr(zipfile.ZipFile, "extract", full)
+    assert "No space left" in fault(unpack, tmp_path / "a", tmp_path / "out", sha256="1", only="")
     assert os.listdir(tmp_path) == ["a"]

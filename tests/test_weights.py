@@ -12,8 +12,7 @@ import pytest
 import torch
 from test_fetch import fault, hurry, serving  # noqa: F401  hurry: a fixture that applies by itself
 
-from v2vbench.download import archives as fetch
-from v2vbench.download import weights
+from v2vbench.download import archives, weights
 from v2vbench.download.weights import Package, Weights
 from v2vbench.params import Fault
 
@@ -62,12 +61,16 @@ def test_fetch_brings_what_is_absent(table, tmp_path, capsys):
     hub = put(tmp_path / "torch/hub/checkpoints", "prefix")
     weights.fetch()
     told = capsys.readouterr().err
-    assert "2 of 3 to bring, 1 MB" in told and "whole.pth, 0 MB, none; for tests" in told
+    assert "2 of 3 to download, 1 MB" in told
+    assert "whole.pth, 0 MB, none; for tests" in told
     assert f"unknown: sha256 {SHA256['unknown']}" in told  # the hash that nobody published is told
-    assert weights.find("prefix") == hub and not (weights.cache() / FILES["prefix"]).exists()
+    assert weights.find("prefix") == hub
+    assert not (weights.cache() / FILES["prefix"]).exists()
     for name in ("whole", "unknown"):
-        assert weights.path(name) == weights.cache() / FILES[name] and weights.path(name).read_bytes() == BODIES[name]
-    assert weights.manifest() == SHA256 and weights.why_absent(FILES) is None
+        assert weights.path(name) == weights.cache() / FILES[name]
+        assert weights.path(name).read_bytes() == BODIES[name]
+    assert weights.manifest() == SHA256
+    assert weights.why_absent(FILES) is None
     assert os.listdir(weights.cache() / "downloads") == []
     asked = len(table.seen)
     weights.fetch()
@@ -79,29 +82,37 @@ def test_wrong_bytes_are_not_kept(table, name, expected, capsys):
     table.plan = ["other bytes"]
     assert f"1 failed ({name})" in fault(weights.fetch, [name])
     told = capsys.readouterr().err
-    assert f"/a/{FILES[name]}" in told and "sha256 is" in told and expected in told
-    assert weights.find(name) is None and [p for p in weights.cache().rglob("*") if p.is_file()] == []
+    assert f"/a/{FILES[name]}" in told
+    assert "sha256 is" in told
+    assert expected in told
+    assert weights.find(name) is None
+    assert [p for p in weights.cache().rglob("*") if p.is_file()] == []
     weights.fetch([name])
     assert weights.sha256(name) == SHA256[name]
 
 
 def test_a_broken_download_goes_on(table, monkeypatch, capsys):
-    monkeypatch.setattr(fetch, "ATTEMPTS", 1)
+    monkeypatch.setattr(archives, "ATTEMPTS", 1)
     table.plan = ["break"]
-    assert "run it again" in fault(weights.fetch, ["prefix"])
+    assert "run it again to resume" in fault(weights.fetch, ["prefix"])
     told = capsys.readouterr().err
-    assert "put prefix-" in told and "V2VBENCH_WEIGHTS" in told and "V2VBENCH_DATA" not in told
+    assert "put prefix-" in told
+    assert "V2VBENCH_WEIGHTS" in told
+    assert "V2VBENCH_DATA" not in told
     assert weights.find("prefix") is None  # a part is not a file
     weights.fetch(["prefix"])
-    assert weights.path("prefix").read_bytes() == BODIES["prefix"] and table.seen[-1][1].startswith("bytes=1")
+    assert weights.path("prefix").read_bytes() == BODIES["prefix"]
+    assert table.seen[-1][1].startswith("bytes=1")
 
 
 def test_one_failure_does_not_stop_the_others(table, capsys):
     del table.files["/a/whole.pth"]
     message = fault(weights.fetch, ["whole", "prefix"])
-    assert "1 failed (whole)" in message and "V2VBENCH_MIRROR" in message
+    assert "1 failed (whole)" in message
+    assert "V2VBENCH_MIRROR" in message
     assert [line for line in capsys.readouterr().err.splitlines() if "404" in line and "whole.pth" in line]
-    assert weights.why_absent(["prefix"]) is None and weights.find("whole") is None
+    assert weights.why_absent(["prefix"]) is None
+    assert weights.find("whole") is None
     table.plan = ["404", "404"]
     assert "2 failed (whole, unknown)" in fault(weights.fetch)
 
@@ -110,7 +121,8 @@ def test_mirror(table, monkeypatch):
     table.files["/mirror/deep/unknown.pt"] = b"mirrored"
     monkeypatch.setenv("V2VBENCH_MIRROR", f"{table.url}/mirror/deep/")
     weights.fetch(["unknown"])
-    assert table.seen == [("/mirror/deep/unknown.pt", None)] and weights.path("unknown").read_bytes() == b"mirrored"
+    assert table.seen == [("/mirror/deep/unknown.pt", None)]
+    assert weights.path("unknown").read_bytes() == b"mirrored"
     assert "1 failed" in fault(weights.fetch, ["whole"])  # the mirror alone is asked
 
 
@@ -144,16 +156,15 @@ def test_absent_is_one_line(table, tmp_path):
         weights.why_absent(["whole"]) == "weights absent: whole (whole.pth, 0 MB): `v2vbench fetch weights` brings it"
     )
     line = weights.why_absent(["whole", "prefix"])
-    assert (
-        line
-        == f"weights absent: whole (whole.pth, 0 MB), prefix ({FILES['prefix']}, 0 MB): `v2vbench fetch weights` brings them"
-    )
+    files = f"whole (whole.pth, 0 MB), prefix ({FILES['prefix']}, 0 MB)"
+    assert line == f"weights absent: {files}: `v2vbench fetch weights` brings them"
     put(weights.cache(), "prefix")
     for call in (weights.path, weights.sha256, weights.load):
         assert fault(call, "whole") == weights.why_absent(["prefix", "whole"])
     for call in (weights.find, weights.path, weights.sha256):
         assert "no 'nothing'; there are whole, prefix, unknown" in fault(call, "nothing")
-    assert "no 'nothing'" in fault(weights.fetch, ["whole", "nothing"]) and table.seen == []
+    assert "no 'nothing'" in fault(weights.fetch, ["whole", "nothing"])
+    assert table.seen == []
 
 
 @pytest.mark.parametrize("name", ["whole", "prefix"])
@@ -168,8 +179,10 @@ def test_another_file_is_a_fault_and_not_absence(table, name, capsys):
     )
     for call in calls:
         assert re.match(f"{path}: not the file its name says: .* delete it and run", fault(call, name))
-    assert f"1 failed ({name})" in fault(weights.fetch, [name]) and f"{path}: not the file" in capsys.readouterr().err
-    assert path.is_file() and table.seen == []  # what is not ours is not deleted
+    assert f"1 failed ({name})" in fault(weights.fetch, [name])
+    assert f"{path}: not the file" in capsys.readouterr().err
+    assert path.is_file()
+    assert table.seen == []  # what is not ours is not deleted
     path.write_bytes(BODIES[name])
     assert weights.path(name) == path
 
@@ -208,16 +221,20 @@ def test_a_file_is_hashed_once_while_it_stays(table, monkeypatch):
     hashed, true = [], weights.pooch.file_hash
     monkeypatch.setattr(weights.pooch, "file_hash", lambda file: hashed.append(file) or true(file))
     for _ in range(2):
-        assert weights.sha256("unknown") == SHA256["unknown"] and hashed == [path]
+        assert weights.sha256("unknown") == SHA256["unknown"]
+        assert hashed == [path]
     memory = weights.cache() / "hashes.json"
     assert list(json.loads(memory.read_text())) == [str(path)]
     monkeypatch.setattr(weights, "_hashes", {})  # another process
-    assert weights.sha256("unknown") == SHA256["unknown"] and len(hashed) == 1
+    assert weights.sha256("unknown") == SHA256["unknown"]
+    assert len(hashed) == 1
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
-    assert weights.sha256("unknown") == SHA256["unknown"] and len(hashed) == 2
+    assert weights.sha256("unknown") == SHA256["unknown"]
+    assert len(hashed) == 2
     memory.write_text('{"cut')
     monkeypatch.setattr(weights, "_hashes", {})
-    assert weights.sha256("unknown") == SHA256["unknown"] and len(hashed) == 3
+    assert weights.sha256("unknown") == SHA256["unknown"]
+    assert len(hashed) == 3
 
 
 def test_a_cache_that_cannot_be_written(table, tmp_path, monkeypatch, capsys):
@@ -225,14 +242,18 @@ def test_a_cache_that_cannot_be_written(table, tmp_path, monkeypatch, capsys):
     put(tmp_path / "torch/hub/checkpoints", "unknown")
     (tmp_path / "cache").write_text("a file in the way, for root may write everywhere")
     for _ in range(2):
-        assert weights.manifest() == {"unknown": SHA256["unknown"]} and weights.why_absent(["whole"])
+        assert weights.manifest() == {"unknown": SHA256["unknown"]}
+        assert weights.why_absent(["whole"])
     assert "1 failed (whole)" in fault(weights.fetch, ["whole"])
     told = [line for line in capsys.readouterr().err.splitlines() if "XDG_CACHE_HOME" in line]
-    assert len(told) == 1 and str(weights.cache()) in told[0] and table.seen == []
+    assert len(told) == 1
+    assert str(weights.cache()) in told[0]
+    assert table.seen == []
     with monkeypatch.context() as patch:
         for variable in ("HOME", "TORCH_HOME", "XDG_CACHE_HOME"):
             patch.delenv(variable, raising=False)
-        assert len(weights.folders()) == 2 and weights.why_absent(["whole"])
+        assert len(weights.folders()) == 2
+        assert weights.why_absent(["whole"])
 
 
 def test_packages_are_found_without_being_imported(table, tmp_path, monkeypatch, capsys):
@@ -260,10 +281,12 @@ def test_packages_are_found_without_being_imported(table, tmp_path, monkeypatch,
     assert weights.why_absent(["faces"])  # a file is missing still
     put(tmp_path / "site/made_up_models", "whole", b"b", "data/b.dat")
     importlib.invalidate_caches()
-    assert weights.path("faces") == tmp_path / "site/made_up_models" and "made_up_models" not in sys.modules
+    assert weights.path("faces") == tmp_path / "site/made_up_models"
+    assert "made_up_models" not in sys.modules
     first = weights.manifest()["faces"]
     put(tmp_path / "site/made_up_models", "whole", b"another", "data/b.dat")
-    assert weights.manifest()["faces"] != first and len(first) == 64
+    assert weights.manifest()["faces"] != first
+    assert len(first) == 64
 
 
 def test_table_as_shipped():
@@ -271,7 +294,8 @@ def test_table_as_shipped():
     names = [name for entry in files.values() for name in (entry.file, *entry.others)]
     assert len(set(names)) == len(names)  # one folder holds them all
     for name, entry in files.items():
-        assert entry.url.startswith("https://") and fetch._name(entry.url) == entry.file, name
+        assert entry.url.startswith("https://"), name
+        assert archives._name(entry.url) == entry.file, name
         assert entry.sha256 is None or re.fullmatch("[0-9a-f]{8}|[0-9a-f]{64}", entry.sha256), name
         digits = re.search(r"-([0-9a-f]{8})\.pth$", entry.file)
         assert not digits or entry.sha256.startswith(digits[1]), name
@@ -288,7 +312,8 @@ def test_table_as_shipped():
             models if hasattr(models, f"{builder}_Weights") else models.video, f"{builder}_Weights"
         ).DEFAULT
         size = published.meta["_file_size"] * 2**20 / 1e6
-        assert published.url == weights.TABLE[name].url and weights.TABLE[name].mb == pytest.approx(size, abs=0.1)
+        assert published.url == weights.TABLE[name].url
+        assert weights.TABLE[name].mb == pytest.approx(size, abs=0.1)
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
     assert weights.TABLE["inception2015"].url == URL_INCEPTION_V3
@@ -301,16 +326,17 @@ def test_published_files_are_there():
     for name, entry in weights.TABLE.items():
         if isinstance(entry, Weights):
             with requests.get(entry.url, stream=True, timeout=30) as answer:
-                assert answer.ok and abs(int(answer.headers["Content-Length"]) / 1e6 - entry.mb) < 1, name
+                assert answer.ok, name
+                assert abs(int(answer.headers["Content-Length"]) / 1e6 - entry.mb) < 1, name
 
 
 def test_what_lies_on_a_machine_is_not_used_unnoted(tmp_path, monkeypatch):
-    """A file of torch.hub's would otherwise fill a column of one user and not of another, and DVC would call both up to date."""
+    """A file of torch.hub's would otherwise fill one user's column and not another's, with both up to date for DVC."""
     monkeypatch.setenv("V2VBENCH_WEIGHTS", str(tmp_path))
     assert weights.why_unusable([], tmp_path) is None
     assert weights.why_unusable(["i3d_videogpt"], tmp_path).startswith("weights absent: i3d_videogpt (")
     (tmp_path / "i3d_pretrained_400.pt").write_bytes(b"any bytes: no hash of it is known")
-    says = "weights not listed: i3d_videogpt, here but not in weights.json: `v2vbench fetch weights` takes note"
+    says = "weights not listed: i3d_videogpt, here but not in weights.json: `v2vbench fetch weights` lists them"
     assert weights.why_unusable(["i3d_videogpt"], tmp_path) == says
     weights.write_manifest(tmp_path)
     assert weights.why_unusable(["i3d_videogpt"], tmp_path) is None

@@ -20,10 +20,11 @@ __version__ = "0.1.0"
 def find(kind: str, name: str):
     """The module v2vbench/<kind>/<name>.py: the folder is the registry, a leading underscore means shared.
 
-    kind      "datasets", "models" or "metrics"
+    kind      "datasets", "models", "metrics" or "extractors"
     raises    KeyError naming those that exist
     """
-    names = sorted(path.stem for path in (Path(__file__).parent / kind).glob("[!_]*.py"))
-    if name not in names:
-        raise KeyError(f"no {kind.removesuffix('s')} {name!r} in v2vbench/{kind}; there are {', '.join(names)}")
+    folder = Path(__file__).parent / kind
+    if not name.isidentifier() or name.startswith("_") or not (folder / f"{name}.py").is_file():
+        names = ", ".join(sorted(path.stem for path in folder.glob("[!_]*.py")))
+        raise KeyError(f"no {kind.removesuffix('s')} {name!r} in v2vbench/{kind}; there are {names}")
     return importlib.import_module(f"v2vbench.{kind}.{name}")

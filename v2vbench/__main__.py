@@ -1,17 +1,15 @@
-"""The command `v2vbench`: what dvc.yaml calls, and the few things a person types."""
+"""The command `v2vbench`: the verbs that dvc.yaml calls, and the few that a person types."""
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
 from v2vbench import __version__
-from v2vbench.files import write_whole
 from v2vbench.params import Fault, load, root
 
 
 def parser() -> argparse.ArgumentParser:
-    """Every verb and what it takes."""
+    """The parser of every verb and its arguments."""
     command = argparse.ArgumentParser(
         "v2vbench",
         description="Which video-to-video method is better, by how much, how sure are we? "
@@ -19,72 +17,63 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--version", action="version", version=__version__)
     verbs = command.add_subparsers(dest="verb", required=True, metavar="verb")
-    verbs.add_parser("doctor", help="what this machine can do, and what each missing thing costs")
-    verbs.add_parser("check", help="hold params.yaml against the code it names")
-    use = verbs.add_parser("use", help="make suites/<suite>.yaml the params.yaml")
+    verbs.add_parser("doctor", help="what this machine can do, and what a missing part would cost")
+    verbs.add_parser("check", help="check params.yaml against the code that it names")
+    use = verbs.add_parser("use", help="write suites/<suite>.yaml as params.yaml")
     use.add_argument("suite")
     use.add_argument("--force", action="store_true", help="even if params.yaml holds changes that git does not have")
-    bring = verbs.add_parser("import-checkpoint", help="make a run of weights that the paper's own code has trained")
+    bring = verbs.add_parser("import-checkpoint", help="make a run from a checkpoint of the paper's own code")
     bring.add_argument(
         "folder",
         type=Path,
-        help="of <epoch>_net_G0.pth, ... or <epoch>_net_G.pth; or the one file of a single-image net",
+        help="with <epoch>_net_G0.pth, ... or <epoch>_net_G.pth; or the file of a single-image generator",
     )
     bring.add_argument("name", help="of the new run")
-    bring.add_argument("--dataset", required=True, metavar="KEY", help="a line of datasets whose source the nets take")
+    bring.add_argument(
+        "--dataset", required=True, metavar="KEY", help="a line of datasets, whose source the networks take"
+    )
     bring.add_argument("--epoch", default="latest")
     bring.add_argument(
-        "--foreground", nargs="+", default=[], metavar="LABEL", help="what the foreground network was trained to paint"
+        "--foreground", nargs="+", default=[], metavar="LABEL", help="labels that the foreground network paints"
     )
-    fetch = verbs.add_parser("fetch", help="bring the pretrained weights that some metrics need and that are not here")
+    fetch = verbs.add_parser("fetch", help="download the pretrained weights that some metrics need")
     fetch.add_argument("what", choices=["weights"])
     fetch.add_argument("names", nargs="*", help="of v2vbench/download/weights.py; all if none is given")
     run = verbs.add_parser("run", help="execute the notebook of one stage (dvc.yaml does)")
     run.add_argument("stage", help="data, train, synthesize, calibrate, evaluate, future, styles or compare")
     run.add_argument("key", help="a line of params.yaml: a data set, a run, a prediction")
-    sources = verbs.add_parser("sources", help="write clean copies of the notebooks (dvc.yaml does)")
-    sources.add_argument("--strip", action="store_true", help="clean notebooks/ itself, before a commit")
+    sources = verbs.add_parser(
+        "sources",
+        help="write clean copies of the notebooks, and digests of the code that each stage runs (dvc.yaml does)",
+    )
+    sources.add_argument(
+        "--strip", action="store_true", help="clean the files in notebooks/ themselves, before a commit"
+    )
+    inputs = verbs.add_parser("inputs", help="list the files of earlier stages that params.yaml names (dvc.yaml does)")
+    inputs.add_argument("name", help="scoring, compare or report: who reads them")
     verbs.add_parser("report", help="write reports/index.html (dvc.yaml does)")
     every = verbs.add_parser(
-        "repro", help="check, then `dvc repro` with independent stages side by side (`make repro` does)"
+        "repro", help="check, then `dvc repro` with independent stages in parallel (`make repro` does)"
     )
     every.add_argument(
         "--jobs",
         type=int,
         default=0,
         metavar="N",
-        help="stages side by side; one a core unless memory or a GPU is short",
+        help="stages at a time; default: one per core, fewer where memory or a GPU is short",
     )
+    every.add_argument("--dry", action="store_true", help="only say what is stale, and which edit made it so")
     return command
 
 
-def use(suite: str, force: bool, folder: Path) -> None:
-    """Copy a suite to params.yaml; raises Fault where that would lose changes or the suite is not sound."""
-    path, target = folder / "suites" / f"{suite}.yaml", folder / "params.yaml"
-    if not path.is_file():
-        there = ", ".join(sorted(other.stem for other in path.parent.glob("*.yaml")))
-        raise Fault(f"use: no suite {suite!r} in suites; there are {there or 'none'}")
-    load(path)
-    own = target.read_bytes() not in [other.read_bytes() for other in path.parent.glob("*.yaml")]
-    git = subprocess.run(
-        ["git", "diff", "--quiet", "HEAD", "--", target.name], check=False, cwd=folder, capture_output=True
-    )
-    if own and git.returncode and not force:
-        raise Fault(
-            "use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them"
-        )
-    write_whole(target, path.read_bytes())
-    print(f"params.yaml is now the suite {suite}; `make repro` runs it")
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 after one line on stderr. Imports wait for their verb, so that each starts at once."""
+    """Returns the exit code: 0, or 1 after one line on stderr. Verbs import what they need, so each starts fast."""
     args = parser().parse_args(argv)
     try:
         folder = root()
         if args.verb in ("run", "sources"):
-            # jsonschema, which nbformat imports, would parse the grammar of addresses: more than a second for every stage.
-            sys.modules.setdefault("rfc3987_syntax", None)
+            # jsonschema, which nbformat imports, would spend more than a second per stage on the grammar of addresses.
+            sys.modules.setdefault("rfc3987_syntax", None)  # pyright: ignore[reportArgumentType] - None: not importable
         if args.verb == "run":
             from v2vbench.runner import notebook
 
@@ -94,20 +83,25 @@ def main(argv: list[str] | None = None) -> int:
 
             try:
                 weights.fetch(args.names or None)
-            finally:  # what did arrive counts
+            finally:  # those that did arrive count
                 weights.write_manifest(folder)
         elif args.verb == "sources":
-            from v2vbench.runner import notebook
+            from v2vbench.runner import copies, digests
 
-            notebook.sources(folder, "notebooks" if args.strip else "build/notebooks")
+            copies.write_cleaned(folder, "notebooks" if args.strip else "build/notebooks")
             if not args.strip:
-                notebook.nothing(folder)
+                digests.write_code(load(folder / "params.yaml"), folder)
+                digests.write_placeholder_weights(folder)
+        elif args.verb == "inputs":
+            from v2vbench.runner import digests
+
+            digests.write_inputs(load(folder / "params.yaml"), args.name, folder)
         elif args.verb == "repro":
             from v2vbench.runner.check import load_checked
             from v2vbench.runner.repro import n_jobs, repro
 
             load_checked(folder)
-            repro(folder, args.jobs or n_jobs())
+            repro(folder, args.jobs or n_jobs(), dry=args.dry)
         elif args.verb == "report":
             from v2vbench.report import write
 
@@ -118,9 +112,11 @@ def main(argv: list[str] | None = None) -> int:
             params = load_checked(folder)
             n = len(params.datasets)
             print(f"params.yaml is sound: suite {params.suite}, {n} data set{'s' * (n > 1)}, {len(params.runs)} runs")
-            if said := slow_precision(params):
-                print(f"params.yaml: {said}")
+            if warning := slow_precision(params):
+                print(f"params.yaml: {warning}")
         elif args.verb == "use":
+            from v2vbench.runner.suites import use
+
             use(args.suite, args.force, folder)
         elif args.verb == "import-checkpoint":
             from v2vbench.reference.checkpoints import bring

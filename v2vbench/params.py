@@ -1,21 +1,24 @@
-"""params.yaml to typed arguments. The signature of the thing being called is the schema."""
+"""params.yaml to typed arguments. The signature of the function that a line is for is the schema of the line."""
 
+import importlib
 import inspect
+import re
 import sys
 import types
 import typing
+import warnings
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated
 
 from ruamel.yaml import YAML  # YAML 1.2 as DVC reads it: 1e-4 is a float here and a string in YAML 1.1
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 
 from v2vbench import find
 
 
 class Fault(ValueError):
-    """Something the user can mend; the message is one line that says what, where and what to do."""
+    """An error that the user can correct; its message is one line that says what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,9 @@ Natural = Annotated[int, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 Weight = Annotated[float, Range(0)]
 Size = tuple[Count, Count]  # H, W in pixels
-NO_RUN = ("none", "real", "self")  # words of `base` and `first_frames` where they name no run
+NO_RUN = ("none", "real", "self")  # values of `base` and `first_frames` that do not name a run
 LARGEST = sys.float_info.max
-SLUG = "[a-z0-9_-]+"  # a key becomes part of file names and of names of DVC's stages
+SLUG = "[a-z0-9_][a-z0-9_-]*"  # a key is part of file names, stage names and commands, where -x is an option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,39 +45,39 @@ class Schedule:
 
     seed: Natural
     steps: Natural  # optimiser steps of every part
-    batch_size: Count  # windows a step
-    n_frames: Count  # frames a window that losses see, the past included
-    n_warmup: Natural  # frames, at most, that a model with a past rolls out unseen before that
-    double_every: Natural  # steps; clips start at n_frames and double until n_warmup is reached; 0 = at once
+    batch_size: Count  # windows per step
+    n_frames: Count  # frames of a window that the losses see, the past included
+    n_warmup: Natural  # frames, at most, that a model with a past generates without gradient before them
+    double_every: Natural  # steps after which the warm-up doubles, up to n_warmup; 0: n_warmup from the start
     drop_parts: Share  # chance that a droppable channel of the maps is blank in a window
-    lr: Weight  # Adam, of the generator
-    lr_d: Weight  # Adam, of each discriminator
+    lr: Weight  # of Adam, for the generator
+    lr_d: Weight  # of Adam, for each discriminator
     betas: tuple[Share, Share]
     constant_share: Share  # share of the steps at constant lr; then linear decay to 0
-    precision: typing.Literal["32-true", "bf16-mixed", "16-mixed"]
-    compile: bool  # torch.compile of each network; other last digits, and minutes to start
+    precision: typing.Literal["32-true", "bf16-mixed"]
+    compile: bool  # torch.compile of each network: other last digits, and minutes to start
     log_every: Count  # steps between rows of the learning curve
     checkpoint_every: Count  # steps between resumable checkpoints
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """Something trained that makes no video of its own: a predictor of the source, a line of `forecasts`, or a judge, of `judges`."""
+    """A model to train: a line of `forecasts` (predicts the source), `judges` (reads frames) or, as `Run`, of `runs`."""
 
     title: str  # its name in tables
     dataset: str  # a line of `datasets`
     model: str  # a file in v2vbench/models
     schedule: str  # a line of `schedules`
-    base: str  # the run, or imported checkpoint, whose weights it starts from, or none
-    kwargs: dict  # the model's own, checked against its signature
+    base: str  # the run or imported checkpoint whose weights it starts from, or none
+    kwargs: dict  # of the model, checked against its signature
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run(TrainedModel):
-    """One trained and scored method that makes video; one line of `runs`."""
+    """A method that makes video, trained and scored; one line of `runs`."""
 
-    first_frames: str  # the model's first past: real, self, a run that needs none, or none at all
-    seeds: list[Natural]  # added to the schedule's seed: a training each; the first is what is shown
+    first_frames: str  # where the first past frames come from: real, self, a run that needs no past, or none
+    seeds: list[Natural]  # one training each, added to the schedule's seed; players show the first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,34 +86,34 @@ class Prediction:
 
     title: str
     dataset: str
-    labels: str  # a line of `forecasts`
-    video: str  # a line of `runs` that makes video from it
-    n_past: Count  # frames whose source is seen
+    labels: str  # a line of `forecasts`, which predicts the labels
+    video: str  # a line of `runs`, which makes video from them
+    n_past: Count  # frames whose source is given
     horizon: Count  # frames predicted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """Many videos of one clip, and one of it edited; one line of `styles`."""
+    """One clip in several styles, and once with labels exchanged; one line of `styles`."""
 
     title: str
     dataset: str
     video: str  # a line of `runs` whose model draws styles
-    seeds: list[Natural]  # of the styles drawn: a video each
-    swap: dict[str, str]  # labels that one more video, drawn with the first seed, shows as others; {} = no such video
+    seeds: list[Natural]  # of the styles drawn: one video each
+    swap: dict[str, str]  # {label: the label that replaces it} in one more video, of the first seed; {}: no such video
     clip: str  # a test clip, or first
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What is scored; the same for every method."""
+    """What is scored and how conclusions are drawn; the same for every method."""
 
-    skip_frames: Natural  # first frames of a clip that no metric sees: some methods are given them
-    confidence: Annotated[float, Range(0.5, 0.999)]  # of intervals; 1 - confidence is the level of verdicts
-    primary: list[str]  # 3 to 5 lines of `metrics` on which conclusions rest, of both headings; named beforehand
-    n_flips: Annotated[int, Range(1000)]  # sign flips drawn where there are too many to try each
-    power: Annotated[float, Range(0.5, 0.999)]  # with which the smallest effect that is called detectable is found
-    seed: Natural  # of what is drawn: sign flips, sizes of sets
+    skip_frames: Natural  # first frames of a clip that no metric sees: some methods are given real ones there
+    confidence: Annotated[float, Range(0.5, 0.999)]  # level of intervals; verdicts are at the level 1 - confidence
+    primary: list[str]  # 3 to 5 lines of `metrics`, of both headings, on which conclusions rest; named beforehand
+    n_flips: Annotated[int, Range(1000)]  # sign flips drawn by a permutation test that cannot try every one
+    power: Annotated[float, Range(0.5, 0.999)]  # target power of the estimate of the smallest detectable difference
+    seed: Natural  # of the sign flips and every other random draw of the statistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,16 +137,16 @@ class Params:
     report: dict
 
     def run(self, key: str) -> TrainedModel:
-        """The line `key` of `runs`, `forecasts` or `judges`: what is trained."""
+        """The line `key` of `runs`, `forecasts` or `judges`."""
         return choose(self.runs | self.forecasts | self.judges, key, "runs, forecasts and judges")
 
     def folder(self, key: str) -> Path:
-        """Where its weights are: judges stand apart, since every evaluation depends on them all."""
+        """Where the weights of `key` are; judges have a folder of their own because every evaluation depends on it."""
         return Path("judges" if key in self.judges else "runs") / key
 
 
 def root() -> Path:
-    """The nearest folder upward that holds params.yaml, so that a notebook, a test and DVC see one project."""
+    """The nearest folder, from the current one upward, with a params.yaml: one project for notebooks, tests and DVC."""
     for folder in (Path.cwd(), *Path.cwd().parents):
         if (folder / "params.yaml").is_file():
             return folder
@@ -153,25 +156,41 @@ def root() -> Path:
 def load(path: Path | None = None) -> Params:
     """Read and bind params.yaml (or `path`); raises Fault with the path to the line."""
     path = Path(path or root() / "params.yaml")
+    return typed(parse(read(path), path.name), path.name)
+
+
+def read(path: Path) -> str:
+    """The text of a file; raises Fault where it cannot be read."""
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Fault(f"{path}: {error}") from None
+
+
+def parse(text: str, file: str):
+    """The content of a YAML text; raises Fault with the number of the line that is not valid."""
+    try:
+        with warnings.catch_warnings(action="error", category=ReusedAnchorWarning):
+            return YAML(typ="safe", pure=True).load(text)
+    except ReusedAnchorWarning as warning:
+        name, line = re.findall(r"anchor '.*?'", str(warning))[0], re.findall(r"line (\d+)", str(warning))[-1]
+        raise Fault(f"{file}:{line}: found duplicate {shorten(name)}") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{path.name}:{mark.line + 1}" if mark else path.name
+        where = f"{file}:{mark.line + 1}" if mark else file
         raise Fault(f"{where}: {shorten(getattr(error, 'problem', None) or str(error).splitlines()[0], 200)}") from None
     except RecursionError:
-        raise Fault(f"{path.name}: nested too deep to be read") from None
+        raise Fault(f"{file}: nested too deep to be read") from None
     except ValueError as error:  # a 13th month, a number of more than 4,300 digits
-        raise Fault(f"{path.name}: {shorten(str(error), 200)}") from None
-    return typed(content, path.name)
+        raise Fault(f"{file}: {shorten(str(error), 200)}") from None
 
 
 def typed(content, file: str) -> Params:
     """The parsed content of `file` bound to its types; raises Fault with the path to the line."""
     if not isinstance(content, dict):
         raise Fault(f"{file}: expected a mapping of sections, got {type(content).__name__}")
+    if "extends" in content:
+        raise Fault(f"{file}: extends is for suites; `v2vbench use NAME` writes suites/NAME.yaml whole as params.yaml")
     params = bind(Params, content, file)
     lines = {
         "schedules": Schedule,
@@ -217,22 +236,29 @@ def choose(table: dict, key: str, where: str):
 
 
 def member(kind: str, name: str, where: str):
-    """find(kind, name), its KeyError told as a Fault with the path to the line."""
+    """The module v2vbench/<kind>/<name>.py, which keeps the contract of its folder.
+
+    raises    Fault, with the path to the line, where there is none or it does not
+    """
     if not isinstance(name, str) or len(name) > 100:
         raise Fault(f"{where}: {brief(name)} is not the name of a file in v2vbench/{kind}")
     try:
-        return find(kind, name)
+        module = find(kind, name)
     except KeyError as error:
         raise Fault(f"{where}: {error.args[0]}") from None
+    if problems := importlib.import_module(f"v2vbench.{kind}").problems(module):
+        raise Fault(f"{where}: v2vbench/{kind}/{name}.py {problems[0]}; v2vbench/{kind}/__init__.py has the contract")
+    return module
 
 
 def check(fn, section: dict | None, where: str, given=()) -> dict:
-    """The keyword arguments of `fn` in `section`, each name, type and range checked against fn's signature.
+    """The keyword arguments for `fn` in a section, each checked for name, type and range against fn's signature.
 
-    section     a mapping read from params.yaml
-    where       its path there, for the message: "runs.freedoom_vid2vid.kwargs"
-    given       names of arguments that are not parameters: tensors, facts, folders
-    raises      Fault
+    section    a mapping read from params.yaml
+    where      its path there, for messages: "runs.freedoom_vid2vid.kwargs"
+    given      names of arguments that do not come from params.yaml: tensors, facts, folders
+    returns    {name: value}, converted as `coerce` does
+    raises     Fault
     """
     section = {} if section is None else section
     if not isinstance(section, dict):
@@ -249,13 +275,15 @@ def check(fn, section: dict | None, where: str, given=()) -> dict:
 
 
 def bind(fn, section: dict | None, where: str, **given):
-    """Call fn(**given, **section) once `check` has found nothing wrong."""
+    """fn(**given, **section), after `check` of the section."""
     return fn(**given, **check(fn, section, where, given))
 
 
 def coerce(value, hint, where: str):
-    """`value` as `hint`, or a Fault. int to float and list to tuple are the only conversions. Numbers are finite, and integers fit the
-    64 bits of NumPy and torch."""
+    """`value` as the type `hint`; raises Fault.
+
+    Conversions are int to float, list to tuple and mapping to dataclass. Floats are finite, integers fit 64 bits.
+    """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         value = coerce(value, args[0], where)
@@ -268,7 +296,7 @@ def coerce(value, hint, where: str):
         if isinstance(value, dict):
             kinds = [arg for arg in kinds if is_dataclass(arg)] or kinds
         if value is not None and len(kinds) == 1:
-            return coerce(value, kinds[0], where)  # x | None, or "none" | settings: what is wrong in it is said
+            return coerce(value, kinds[0], where)  # of x | None or "none" | x: the message is about x
         for arg in args:
             try:
                 return coerce(value, arg, where)
@@ -297,6 +325,6 @@ def coerce(value, hint, where: str):
         return float(value)
     elif hint is int and type(value) is int and not -1 << 63 <= value < 1 << 63:
         raise Fault(f"{where}: {brief(value)} is out of range; whole numbers have at most 63 bits here")
-    elif hint in (object, type(value)) or (is_dataclass(hint) and isinstance(value, hint)):
+    elif hint in (object, type(value)) or (isinstance(hint, type) and is_dataclass(hint) and isinstance(value, hint)):
         return value
     raise Fault(f"{where}: {brief(value)} is not {getattr(hint, '__name__', hint) if origin is None else hint}")

@@ -103,16 +103,16 @@ def _fit(what: str, array: np.ndarray, dtype: str, want: list[int | None]) -> No
 
 def _fitting(what: str, array: Frames, dtype: str, want: list[int | None]) -> Iterator[np.ndarray]:
     """The pieces, each of the dtype and shape wanted (where any will do, of the first's), together as many frames as promised."""
-    seen, want = 0, [None, *want[1:]]
+    n_checked, want = 0, [None, *want[1:]]
     for part in array.parts:
-        _fit(f"{what}, from frame {seen},", part, dtype, want)
-        seen, want = seen + len(part), [None, *part.shape[1:]]
-        if seen > len(array):
+        _fit(f"{what}, from frame {n_checked},", part, dtype, want)
+        n_checked, want = n_checked + len(part), [None, *part.shape[1:]]
+        if n_checked > len(array):
             raise Fault(f"{what} has more frames than the {len(array)} promised")
         yield part
-    if seen < len(array):
-        raise Fault(f"{what} has {seen} frames, not the {len(array)} promised")
-    if not seen:  # flow of a clip of one frame
+    if n_checked < len(array):
+        raise Fault(f"{what} has {n_checked} frames, not the {len(array)} promised")
+    if not n_checked:  # flow of a clip of one frame
         yield np.empty([size or 0 for size in want], dtype)
 
 
@@ -248,10 +248,10 @@ class Store:
 
     def read(self, clip: str, start: int = 0, stop: int | None = None, arrays: Iterable[str] | None = None) -> dict:
         """Frames start..stop of a clip as numpy arrays, {name: (T, ...)}; flow and occluded have T-1."""
-        stop = self.clips[clip]["n_frames"] if stop is None else stop
+        end: int = self.clips[clip]["n_frames"] if stop is None else stop
         with self._lock:  # there is one file, and clips are read side by side
             names = arrays or self.clips[clip]["arrays"]
-            return {name: self._array(clip, name, start, stop) for name in names}
+            return {name: self._array(clip, name, start, end) for name in names}
 
     def _array(self, clip: str, name: str, start: int, stop: int) -> np.ndarray:
         key = f"{self.clips[clip]['number']:05d}/{name}"

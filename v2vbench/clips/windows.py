@@ -40,12 +40,12 @@ class Windows:
             raise Fault(f"{store.path}: no training clip has {n_frames} frames, the schedule's n_frames")
         self.ends = [(key, end) for key, length in lengths.items() for end in range(n_frames, length + 1)]
         self.n_warmup = min(n_warmup, max(lengths.values()) - n_frames)
-        there = store.clips[self.ends[0][0]]["arrays"]
-        if missing := set(arrays or ()) - set(there):
+        available = store.clips[self.ends[0][0]]["arrays"]
+        if missing := set(arrays or ()) - set(available):
             raise Fault(
                 f"{store.path}: its clips have no {' and no '.join(sorted(missing))}, which the model is trained on"
             )
-        self.arrays = list(arrays or (name for name in there if name not in ("depth", "keypoints")))
+        self.arrays = list(arrays or (name for name in available if name not in ("depth", "keypoints")))
 
     def batch(self, step: int) -> dict:
         """The clip of step `step`: tensors (B, n_warmup + n_frames, ...), `n_warmup` of this batch, and `step`."""

@@ -9,7 +9,7 @@ from PIL import Image
 
 from v2vbench.clips.motion import estimate_checked
 from v2vbench.clips.store import Facts, write_store
-from v2vbench.download import archives as fetch
+from v2vbench.download import archives
 from v2vbench.params import Count, Fault, Natural, Size
 from v2vbench.progress import progress
 
@@ -44,7 +44,7 @@ def folder(root: Path, *names: str) -> Path:
         for name in names:
             if found := [path for path in sorted(root.glob(above + name)) if path.is_dir()]:
                 return found[0]
-    raise Fault(f"{root}: no folder {' or '.join(names)} in it or two levels below; {fetch.OWN}")
+    raise Fault(f"{root}: no folder {' or '.join(names)} in it or two levels below; {archives.OWN_COPY}")
 
 
 def frames(images: Path, labels: Path) -> list[tuple[Path, Path]]:
@@ -100,8 +100,8 @@ def prepare(
     cache: Path,
     size: Size,
     n_frames: Count,
-    images: fetch.Archive,
-    labels: fetch.Archive,
+    images: archives.Archive,
+    labels: archives.Archive,
     train: tuple[Natural, ...],
     val: tuple[Natural, ...],
 ) -> None:
@@ -115,11 +115,12 @@ def prepare(
     """
     if n_frames < 2 or size[0] % 8 or size[1] % 8:
         raise Fault(f"datasets.{name}: n_frames {n_frames} must be 2 or more, and size {list(size)} multiples of 8")
-    if own := fetch.own_copy():
-        roots, hashes = (own, own), ("own copy", "own copy")
+    if copy := archives.local_copy():
+        roots, hashes = (copy, copy), ("own copy", "own copy")
     else:
         roots, hashes = zip(
-            fetch.archive(images, cache, only="training/image_02/"), fetch.archive(labels, cache, only="panoptic_maps/")
+            archives.archive(images, cache, only="training/image_02/"),
+            archives.archive(labels, cache, only="panoptic_maps/"),
         )
     starts = []  # (split, drive, first frame, its files)
     for split, drives in (("train", train), ("val", val)):

@@ -35,3 +35,11 @@ def colour(arrays: dict, facts: Facts) -> np.ndarray:
         cover = values / 255 if np.median(values) == 0 else (values < ON_LINE).astype(np.float32)
         picture += cover[..., None] * (table[c] - picture)
     return picture.round().astype(np.uint8)
+
+
+def legend(facts: Facts) -> list[tuple[str, tuple[int, int, int]]]:
+    """The source's labels and their colours; labels of one colour share a line."""
+    names: dict[tuple[int, int, int], list[str]] = {}
+    for name, rgb in zip(facts.label_names, facts.label_colours):
+        names.setdefault(rgb, []).append(name)
+    return [(", ".join(own), rgb) for rgb, own in names.items()]

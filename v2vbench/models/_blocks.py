@@ -130,7 +130,8 @@ def initialise(module: nn.Module) -> None:
     """Weights N(0, 0.02), biases 0, norm scales N(1, 0.02), as in pix2pix."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0, 0.02)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1, 0.02)
 

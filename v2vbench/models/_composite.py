@@ -1,5 +1,7 @@
 """The networks of vid2vid: F of eq. 4 at one spatial scale, the coarsest or one that refines it."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -13,7 +15,7 @@ class Generator(nn.Module):
     A finer scale is the same net with one downsampling and no blocks before the sum, to which it adds the features that the coarser
     scale ends in (section 3.4, Coarse-to-fine).
 
-    n_blocks_seen, n_blocks    residual blocks of each branch before the sum of what is seen, and after it
+    n_blocks_in, n_blocks      residual blocks of the encoders of source and past, and of the branches after their sum
     n_blocks_front             of the foreground's own net
     n_filters_front            its width; 0 = no such net
     flow_scale                 px that 1 of the flow's last layer stands for
@@ -34,7 +36,7 @@ class Generator(nn.Module):
         n_filters: int,
         n_filters_front: int,
         n_down: int,
-        n_blocks_seen: int,
+        n_blocks_in: int,
         n_blocks: int,
         n_blocks_front: int,
         norm: str,
@@ -46,13 +48,14 @@ class Generator(nn.Module):
     ):
         super().__init__()
         self.flow_scale, self.composition, self.resample, self.coarsest = flow_scale, composition, resample, coarsest
-        shape, n_in = dict(n_down=n_down, norm=norm), n_source * (n_past + 1)
+        shape: dict[str, Any] = dict(n_down=n_down, norm=norm)
+        n_in = n_source * (n_past + 1)
 
         def branch(width: int, n_blocks: int) -> nn.Sequential:
             return nn.Sequential(residuals(width * 2**n_down, n_blocks, norm), decoder(width, **shape))
 
-        self.down_source = encoder(n_in, n_filters, n_blocks=n_blocks_seen, **shape)
-        self.down_past = encoder(3 * n_past, n_filters, n_blocks=n_blocks_seen, **shape)
+        self.down_source = encoder(n_in, n_filters, n_blocks=n_blocks_in, **shape)
+        self.down_past = encoder(3 * n_past, n_filters, n_blocks=n_blocks_in, **shape)
         self.image, self.paint = branch(n_filters, n_blocks), head(n_filters, 3, nn.Tanh())
         if with_flow:
             self.motion, self.flow, self.mask = (
@@ -66,10 +69,10 @@ class Generator(nn.Module):
 
     def forward(self, source, past, front=None, coarse=None, raw_only: bool = False) -> dict:
         from_image, from_motion, from_front = coarse or (0, 0, 0)
-        seen = self.down_source(source) + self.down_past(
+        features = self.down_source(source) + self.down_past(
             past
         )  # (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down)
-        image, motion, behind = self.image(seen + from_image), 0, 0
+        image, motion, behind = self.image(features + from_image), 0, 0
         raw, painted, result = self.paint(image).float(), None, {}
         if front is not None:
             behind = self.front(self.down_front(source) + from_front)
@@ -78,12 +81,14 @@ class Generator(nn.Module):
                 raw = front * painted + (1 - front) * raw
         fake = raw
         if hasattr(self, "motion"):
-            motion = self.motion(seen + from_motion)
+            motion = self.motion(features + from_motion)
             flow, mask = self.flow_scale * self.flow(motion).float(), self.mask(motion).float()
             result = dict(flow=flow, mask=mask)
             if not raw_only:
                 fake = mask * raw + (1 - mask) * warp(past[:, -3:], flow, self.resample).clamp(-1, 1)
-        if painted is not None and self.composition == "over":  # never warped, as in the reference code
+        if (
+            front is not None and painted is not None and self.composition == "over"
+        ):  # never warped, as in the reference code
             fake, raw = (front * painted + (1 - front) * frame for frame in (fake, raw))
         return result | dict(fake=fake, raw=raw, features=(image, motion, behind))
 
@@ -111,10 +116,10 @@ def generators(
     for scale in range(n_scales):
         width, front = pick_filters(n_filters, n_down, scale)
         blocks = dict(
-            n_down=n_down, n_blocks_seen=n_blocks - n_blocks // 2, n_blocks=n_blocks // 2, n_blocks_front=n_blocks
+            n_down=n_down, n_blocks_in=n_blocks - n_blocks // 2, n_blocks=n_blocks // 2, n_blocks_front=n_blocks
         )
         if scale:
-            blocks = dict(n_down=1, n_blocks_seen=0, n_blocks=n_blocks_local, n_blocks_front=n_blocks_local)
+            blocks = dict(n_down=1, n_blocks_in=0, n_blocks=n_blocks_local, n_blocks_front=n_blocks_local)
         nets.append(
             Generator(
                 n_source,

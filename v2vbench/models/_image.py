@@ -35,7 +35,7 @@ class Global(nn.Module):
         """(B, n_in, H, W) to (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down)."""
         if z is None:
             return self.blocks(self.down(x))
-        small = F.adaptive_avg_pool2d(z, [side >> self.n_down for side in z.shape[-2:]])
+        small = F.adaptive_avg_pool2d(z, (z.shape[-2] >> self.n_down, z.shape[-1] >> self.n_down))
         return torch.cat([self.blocks(torch.cat([self.down(torch.cat([x, z], 1)), small], 1)), small], 1)
 
     def paint(self, deep: torch.Tensor, x: torch.Tensor, z: torch.Tensor | None = None) -> torch.Tensor:
@@ -79,8 +79,8 @@ class Local(nn.Module):
     def paint(self, deep: torch.Tensor, x: torch.Tensor, z: None = None) -> torch.Tensor:
         """Deep features to (B, 3, H, W) in [-1, 1]; the enhancers look at x again."""
         features = self.coarse.up(deep)
-        for seen, down, up in zip(self.sizes(x)[1:], self.downs, self.ups):
-            features = up(down(seen) + features)
+        for source, down, up in zip(self.sizes(x)[1:], self.downs, self.ups):
+            features = up(down(source) + features)
         return self.head(features).float()
 
     def forward(self, x, z=None):
@@ -92,5 +92,5 @@ def generator(n_in: int, n_z: int, *, n_local: int, n_blocks_local: int, **shape
     if not n_local:
         return Global(n_in, n_z=n_z, **shape)
     if n_z:
-        raise Fault("styles_at: the bottleneck is known with n_local: 0 alone; set styles_at: input")
+        raise Fault("styles_at: styles at the bottleneck need n_local: 0; set styles_at: input")
     return Local(n_in, n_local=n_local, n_blocks_local=n_blocks_local, **shape)

@@ -36,11 +36,16 @@ class Source(nn.Module):
     raises                 Fault where edges or styles are asked of data that have no instances or labels
     """
 
+    means: torch.Tensor
+    factors: torch.Tensor
+    weights: torch.Tensor
+
     def __init__(self, facts: Facts, instance_edges: bool, style: Literal["none"] | Styles):
         super().__init__()
-        self.facts, self.instance_edges, self.style = facts, instance_edges, None if style == "none" else style
+        self.facts, self.instance_edges = facts, instance_edges
+        self.style = style if isinstance(style, Styles) else None
         self.n_plain = self.n_channels = n_source(facts, instance_edges)
-        if self.style:
+        if isinstance(style, Styles):
             if facts.source != "labels":
                 raise Fault(f"styles: {facts.name} has no labels; set styles: none in the run's kwargs")
             K, M, n = len(facts.label_names), style.n_components, style.n_features
@@ -84,7 +89,9 @@ class Source(nn.Module):
 
     @torch.no_grad()
     def fit(self, store: Store) -> None:
-        """Fit the mixtures to the styles of the training clips, of which a few frames are in memory at a time."""
+        """Fit the mixtures to the styles of the training clips, a few frames of which are in memory at a time; without styles, nothing."""
+        if self.style is None:
+            return
 
         def pieces(name: str):
             arrays = [a for a in ("real", "label", "instance") if a in store.clips[name]["arrays"]]

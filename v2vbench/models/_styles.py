@@ -68,14 +68,14 @@ def collect(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], min_px: Count)
     min_px     regions of fewer pixels are left out, as what is ignored is
     returns    {label: (N, F) float32}, labels in order; none for a label that has no such region
     """
-    found = {}
+    vectors: dict[int, list[np.ndarray]] = {}
     for features, ids in batches:
         means, n_px, _, names = _means(features, ids)
         labels = (names // STRIDE).repeat(features.shape[0] * features.shape[1])
         large = n_px >= max(min_px, 1)
         for label in labels[large & (labels != IGNORE)].unique().tolist():
-            found.setdefault(label, []).append(means[large & (labels == label)].float().cpu().numpy())
-    return {label: np.concatenate(found[label]) for label in sorted(found)}
+            vectors.setdefault(label, []).append(means[large & (labels == label)].float().cpu().numpy())
+    return {label: np.concatenate(vectors[label]) for label in sorted(vectors)}
 
 
 def _gauss(x: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, ...]:
@@ -83,17 +83,15 @@ def _gauss(x: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, ...]:
 
     x = np.concatenate([x, x]) if len(x) == 1 else x  # scikit-learn wants two
     fitted = GaussianMixture(n, reg_covar=LEAST_VARIANCE, max_iter=500, n_init=3, random_state=seed).fit(x)
-    return fitted.means_, np.linalg.cholesky(fitted.covariances_), fitted.weights_
+    means, covariances, shares = map(np.asarray, (fitted.means_, fitted.covariances_, fitted.weights_))
+    return means, np.linalg.cholesky(covariances), shares
 
 
 def _kmeans(x: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, ...]:
     from sklearn.cluster import KMeans
 
-    return (
-        KMeans(n, n_init=10, random_state=seed).fit(x).cluster_centers_,
-        np.zeros((n, x.shape[1], x.shape[1])),
-        np.full(n, 1 / n),
-    )
+    fitted = KMeans(n, n_init=10, random_state=seed).fit(x)  # pyright: ignore[reportArgumentType] - a number is allowed
+    return fitted.cluster_centers_, np.zeros((n, x.shape[1], x.shape[1])), np.full(n, 1 / n)
 
 
 def fit(

@@ -1,17 +1,18 @@
 """The floor: the last frame again. Perfectly steady, and wrong as soon as anything moves."""
 
 import torch
-from torch import nn
 
 from v2vbench.clips.store import Facts
+from v2vbench.models import VideoModel
 
 
-class Model(nn.Module):
+class Model(VideoModel):
     """Learns nothing; n_past real frames are given, and the last of them is shown for ever."""
+
+    n_past = 1
 
     def __init__(self, facts: Facts):
         super().__init__()
-        self.n_past = 1
 
     def parts(self) -> dict:
         """{}: nothing to train."""

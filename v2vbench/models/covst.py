@@ -13,16 +13,15 @@ from torch.nn import functional as F
 
 from v2vbench.clips.flow import warp
 from v2vbench.clips.store import Facts
+from v2vbench.models import VideoModel
 from v2vbench.models._blocks import initialise, must_divide
 from v2vbench.models._image import generator
 from v2vbench.models._losses import masked_l1
 from v2vbench.models._source import Source
 from v2vbench.params import Count, Fault, Natural, Weight
 
-NEEDS_BASE = "a run of pix2pixhd whose generator has the same kwargs"
 
-
-class Model(nn.Module):
+class Model(VideoModel):
     """pix2pixHD's generator, fixed, with a small net that says where its deep features may be those of the last frame.
 
     n_filters .. norm    of the generator, as in the base
@@ -32,6 +31,7 @@ class Model(nn.Module):
     """
 
     NEEDS = ("flow", "occluded")
+    NEEDS_BASE = "pix2pixhd"
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Model(nn.Module):
 
         flow, occluded    of the data, (B, 2, H, W) px and (B, 1, H, W): averaged down to h x w, and occluded if any of its pixels is
         """
-        size, scale = deep.shape[-2:], flow.shape[-1] / deep.shape[-1]
+        size, scale = (deep.shape[-2], deep.shape[-1]), flow.shape[-1] / deep.shape[-1]
         carried = warp(before.float(), F.adaptive_avg_pool2d(flow, size) / scale)
         visible = 1 - F.adaptive_max_pool2d(occluded, size)
         keep = visible * self.mask(deep.float() - carried).float()  # (B, 1, h, w), 1 = the last frame's features
@@ -103,12 +103,12 @@ class Model(nn.Module):
 
         memory    keeps the deep features of the last frame; at a clip's start there are none, and the frame is pix2pixHD's
         """
-        seen = self.source.joined({name: clip[name] for name in ("source", "instance") if name in clip})[0][:, -1]
-        deep = self.G.deep(seen)
+        source = self.source.joined({name: clip[name] for name in ("source", "instance") if name in clip})[0][:, -1]
+        deep = self.G.deep(source)
         if "deep" in memory:
             deep = self.blend(deep, memory["deep"], clip["flow"][:, 0], clip["occluded"][:, 0])
         memory["deep"] = deep
-        return self.G.paint(deep, seen)
+        return self.G.paint(deep, source)
 
     def losses(self, clip: dict) -> dict:
         """The mask net's loss over a window: coherent where the last frame shows it, the frame's own where not; terms detached.
@@ -117,20 +117,20 @@ class Model(nn.Module):
         """
         n = clip["n_warmup"]  # features of the frames before are made as they are in use, without gradient
         if missing := [name for name in self.NEEDS if name not in clip]:
-            raise Fault(f"covst is carried by the data's own {' and '.join(missing)}, which are not to be had here")
+            raise Fault(f"covst needs the data set's {' and '.join(missing)}, and this one has none")
         if clip["source"].shape[1] - n < 2:
             raise Fault("n_frames: a window of 1 leaves nothing to be coherent with")
         with torch.no_grad():
-            seen, _ = self.source.joined({name: clip[name] for name in ("source", "instance") if name in clip})
-            B, T = seen.shape[:2]
-            deeps = self.G.deep(seen.flatten(0, 1)).unflatten(0, (B, T))
-            alone = self.G.paint(deeps.flatten(0, 1), seen.flatten(0, 1)).unflatten(0, (B, T))
+            source, _ = self.source.joined({name: clip[name] for name in ("source", "instance") if name in clip})
+            B, T = source.shape[:2]
+            deeps = self.G.deep(source.flatten(0, 1)).unflatten(0, (B, T))
+            alone = self.G.paint(deeps.flatten(0, 1), source.flatten(0, 1)).unflatten(0, (B, T))
         deep, frame, coherence, occlusion = deeps[:, 0], alone[:, 0], 0.0, 0.0
         for t in range(1, T):
             with torch.set_grad_enabled(torch.is_grad_enabled() and t > n):
                 flow, occluded = clip["flow"][:, t - 1], clip["occluded"][:, t - 1]
                 deep = self.blend(deeps[:, t], deep.detach(), flow, occluded)
-                before, frame = frame.detach(), self.G.paint(deep, seen[:, t])
+                before, frame = frame.detach(), self.G.paint(deep, source[:, t])
             if t > n:
                 coherence = coherence + masked_l1(frame, warp(before, flow), 1 - occluded)
                 occlusion = occlusion + masked_l1(frame, alone[:, t], occluded)

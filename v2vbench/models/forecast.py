@@ -1,5 +1,7 @@
 """Where will the labels be? A small convolutional recurrent net predicts the source, so that vid2vid can predict video."""
 
+from functools import reduce
+
 import torch
 from scipy import ndimage
 from torch import nn
@@ -7,10 +9,9 @@ from torch.nn import functional as F
 
 from v2vbench.clips.flow import warp
 from v2vbench.clips.store import IGNORE, Facts
+from v2vbench.models import Forecaster
 from v2vbench.models._blocks import conv, encode, initialise, residuals
 from v2vbench.params import Count, Fault, Natural, Weight
-
-MAKES_VIDEO = False  # a run of this model has no clips of its own to score
 
 
 class Cell(nn.Module):
@@ -26,7 +27,7 @@ class Cell(nn.Module):
         return torch.lerp(state, self.candidate(torch.cat([x, reset * state], 1)).tanh(), update)
 
 
-class Model(nn.Module):
+class Model(Forecaster):
     """Reads label frames one by one, then goes on from its own predictions.
 
     Each prediction is the last label map carried along a predicted flow, corrected by predicted evidence where that fails.
@@ -65,8 +66,8 @@ class Model(nn.Module):
 
     def step(self, labels, state) -> tuple:
         """One frame on: labels (B, K, H, W) as probabilities, to those of the next frame, the flow back, and the state."""
-        seen = self.read(labels)
-        state = self.cell(seen, torch.zeros_like(seen) if state is None else state)
+        features = self.read(labels)
+        state = self.cell(features, torch.zeros_like(features) if state is None else state)
         out = F.interpolate(
             self.out(self.think(state)).float(), labels.shape[-2:], mode="bilinear", align_corners=False
         )
@@ -82,13 +83,13 @@ class Model(nn.Module):
             raise Fault(
                 f"n_frames: a window of {labels.shape[1]} leaves nothing to predict after n_seen = {self.n_seen}"
             )
-        state, entropy, endpoint, predicted = None, 0.0, 0.0, None
+        state, predicted, entropies, endpoints = None, None, [], []
         for t in range(labels.shape[1] - 1):
             predicted, flow, state = self.step(labels[:, t] if t < self.n_seen else predicted, state)
-            entropy = entropy + F.nll_loss(predicted.clamp_min(1e-6).log(), target[:, t + 1], ignore_index=IGNORE)
+            entropies.append(F.nll_loss(predicted.clamp_min(1e-6).log(), target[:, t + 1], ignore_index=IGNORE))
             visible = 1 - clip["occluded"][:, t]
-            endpoint = endpoint + ((flow - clip["flow"][:, t]).abs() * visible).mean()
-        n = labels.shape[1] - 1
+            endpoints.append(((flow - clip["flow"][:, t]).abs() * visible).mean())
+        n, entropy, endpoint = len(entropies), reduce(torch.add, entropies), reduce(torch.add, endpoints)
         return {
             "G": entropy / n + self.w_flow * endpoint / n,
             "G_entropy": (entropy / n).detach(),
@@ -122,7 +123,7 @@ def instances(source: torch.Tensor, things: list[int]) -> torch.Tensor:
     for t, frame in enumerate(source[0].cpu().numpy()):
         number = 0
         for thing in things:
-            regions, n = ndimage.label(frame == thing)
+            regions, n = ndimage.label(frame == thing)  # pyright: ignore[reportGeneralTypeIssues] - a pair without `output`
             result[0, t] += torch.from_numpy(regions + number * (regions > 0)).to(result)
             number += n
     return result

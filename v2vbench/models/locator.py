@@ -1,26 +1,25 @@
 """A judge: where is each keypoint in a frame? A small U-Net that the suite trains on real training frames."""
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from v2vbench.clips.store import Facts, Store
+from v2vbench.models import Judge
 from v2vbench.models._blocks import must_divide
 from v2vbench.models._unet import UNet, disturb
 from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Share, Weight
 
-MAKES_VIDEO = False  # a run of this model has no clips of its own to score
 BATCH = 4  # frames a pass
 
 
-def known(points: torch.Tensor) -> torch.Tensor:
-    """Which keypoints (..., P, D) are there, (..., P) bool: x and y are finite and, where D is 3, the confidence is above 0."""
-    found = points[..., :2].isfinite().all(-1)
-    return found & (points[..., 2] > 0) if points.shape[-1] > 2 else found
+def visible(points: torch.Tensor) -> torch.Tensor:
+    """Which keypoints (..., P, D) the data set has, (..., P) bool: x and y are finite and, where D is 3, the confidence is above 0."""
+    finite = points[..., :2].isfinite().all(-1)
+    return finite & (points[..., 2] > 0) if points.shape[-1] > 2 else finite
 
 
-class Model(nn.Module):
+class Model(Judge):
     """Frames to keypoints: the mean of a heat map each, which is learned as a Gaussian around the point.
 
     n_points                   keypoints of a frame in the data set
@@ -63,16 +62,16 @@ class Model(nn.Module):
         """Cross-entropy of heat maps, nats a point, and how far off the points are, px; unknown ones do not count."""
         frames, points = clip["real"].flatten(0, 1), clip["keypoints"].flatten(0, 1)
         self._fits(points)
-        there, step = known(points), clip["step"]
+        present, step = visible(points), clip["step"]
         frames, points = self._move(disturb(frames, step, **self.disturbances), points[..., :2], step)
         H, W = frames.shape[-2:]
-        there = there & ((points >= 0) & (points <= points.new_tensor([W - 1, H - 1]))).all(-1)
+        present = present & ((points >= 0) & (points <= points.new_tensor([W - 1, H - 1]))).all(-1)
         heat = self.net(frames).float()
         x, y = centres(heat)
         target = torch.einsum("bpy,bpx->bpyx", *(self._bell(points[..., i], at) for i, at in ((1, y), (0, x))))
         entropy = -(target * heat.flatten(2).log_softmax(-1).view_as(heat)).sum((2, 3))  # (B, P)
         apart = (mean_place(heat) - points).norm(dim=-1).detach()
-        entropy, apart = (value.where(there, 0).sum() / there.sum().clamp_min(1) for value in (entropy, apart))
+        entropy, apart = (value.where(present, 0).sum() / present.sum().clamp_min(1) for value in (entropy, apart))
         return {"G": entropy, "G_px": apart}
 
     def _fits(self, points) -> None:
@@ -99,9 +98,9 @@ class Model(nn.Module):
         points = torch.cat(
             [torch.from_numpy(store.read(clip, arrays=["keypoints"])["keypoints"]) for clip in store.split("train")]
         )
-        there, H, W = known(points)[..., None], *store.facts.size
-        mean = points[..., :2].double().where(there, 0).sum(0) / there.sum(0).clamp_min(1)
-        self.prior.copy_(mean.where(there.any(0), mean.new_tensor([(W - 1) / 2, (H - 1) / 2])))
+        present, H, W = visible(points)[..., None], *store.facts.size
+        mean = points[..., :2].double().where(present, 0).sum(0) / present.sum(0).clamp_min(1)
+        self.prior.copy_(mean.where(present.any(0), mean.new_tensor([(W - 1) / 2, (H - 1) / 2])))
 
     def predict(self, frames: torch.Tensor) -> torch.Tensor:
         """(T, 3, H, W) in [-1, 1] to (T, P, 2) px (x, y); no frame's depend on the others or on the number of cores."""
@@ -110,7 +109,8 @@ class Model(nn.Module):
 
 def centres(heat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Where the columns and the rows of cells of half the frame's size lie in the frame, px."""
-    return tuple(2 * torch.arange(heat.shape[i], device=heat.device) + 0.5 for i in (-1, -2))
+    x, y = (2 * torch.arange(heat.shape[i], device=heat.device) + 0.5 for i in (-1, -2))
+    return x, y
 
 
 def mean_place(heat: torch.Tensor) -> torch.Tensor:

@@ -3,9 +3,9 @@
 from typing import Literal
 
 import torch
-from torch import nn
 
 from v2vbench.clips.store import Facts, Store
+from v2vbench.models import VideoModel
 from v2vbench.models._blocks import Discriminator, initialise, must_divide
 from v2vbench.models._image import generator
 from v2vbench.models._losses import feature_matching, lsgan, masked_l1, perceptual_loss
@@ -13,7 +13,7 @@ from v2vbench.models._source import Source, Styles
 from v2vbench.params import Count, Natural, Weight
 
 
-class Model(nn.Module):
+class Model(VideoModel):
     """Generator and multi-scale image discriminator; sees no other frame.
 
     n_filters     of the last layers
@@ -77,42 +77,44 @@ class Model(nn.Module):
 
         raises    RuntimeError naming keys that are missing, left over or of another shape
         """
-        judged = any(name.startswith("D_") for name in weights)
-        own = {} if judged else {name: value for name, value in self.state_dict().items() if name.startswith("D_")}
-        self.load_state_dict(own | weights)
+        if not any(name.startswith("D_") for name in weights):
+            weights = {name: value for name, value in self.state_dict().items() if name.startswith("D_")} | weights
+        self.load_state_dict(weights)
 
     def finish(self, store: Store) -> None:
         """After training: fit the mixtures of styles."""
-        if self.source.style:
-            self.source.fit(store)
+        self.source.fit(store)
 
-    def seen(self, clip: dict, memory: dict | None = None) -> tuple:
+    def inputs(self, clip: dict, memory: dict | None = None) -> tuple:
         """Source and styles as the generator takes them, and the source as the discriminator does; frames as a batch."""
         plain, style = self.source(clip, memory)
         if style is None or self.at_bottleneck:
-            seen = plain
+            source = plain
         else:
-            seen, style = torch.cat([plain, style], 2), None
-        return seen.flatten(0, 1), None if style is None else style.flatten(0, 1), plain.flatten(0, 1)
+            source, style = torch.cat([plain, style], 2), None
+        return source.flatten(0, 1), None if style is None else style.flatten(0, 1), plain.flatten(0, 1)
 
     def generate(self, clip: dict, past: torch.Tensor, memory: dict) -> torch.Tensor:
         """source of one frame (1, 1, ...) to that frame, (1, 3, H, W) in [-1, 1]; `past` is empty."""
-        seen, style, _ = self.seen({name: clip[name] for name in ("source", "instance") if name in clip}, memory)
-        return self.G(seen, style)
+        source, style, _ = self.inputs({name: clip[name] for name in ("source", "instance") if name in clip}, memory)
+        return self.G(source, style)
 
     def losses(self, clip: dict) -> dict:
         """Every part's loss on one batch of windows (eq. 5), frames as a batch, and its terms detached."""
         n = clip["n_warmup"]  # means nothing to a model without a past
         clip = {name: value[:, n:] for name, value in clip.items() if name in ("real", "source", "instance")}
-        seen, style, source = self.seen(clip)
-        real, fake = clip["real"].flatten(0, 1), self.G(seen, style)
-        judged = self.D_image(torch.cat([source, real], 1))
-        called = self.D_image(torch.cat([source, fake], 1))
-        terms = {"image_gan": lsgan(called, 1), "image_feature": self.w_feature * feature_matching(called, judged)}
+        source, style, plain = self.inputs(clip)
+        real, fake = clip["real"].flatten(0, 1), self.G(source, style)
+        pred_real = self.D_image(torch.cat([plain, real], 1))
+        pred_fake = self.D_image(torch.cat([plain, fake], 1))
+        terms = {
+            "image_gan": lsgan(pred_fake, 1),
+            "image_feature": self.w_feature * feature_matching(pred_fake, pred_real),
+        }
         if self.w_pixel:
             terms["pixel"] = self.w_pixel * masked_l1(fake, real, torch.ones_like(real[:, :1]))
         if self.perceptual:
             terms["perceptual"] = self.perceptual(fake, real)
-        return {"G": sum(terms.values()), "D_image": (lsgan(called, 0) + lsgan(judged, 1)) / 2} | {
+        return {"G": sum(terms.values()), "D_image": (lsgan(pred_fake, 0) + lsgan(pred_real, 1)) / 2} | {
             f"G_{name}": term.detach() for name, term in terms.items()
         }

@@ -2,20 +2,19 @@
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from v2vbench.clips.store import IGNORE, Facts, Store
+from v2vbench.models import Judge
 from v2vbench.models._blocks import must_divide
 from v2vbench.models._unet import UNet, disturb
 from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Weight
 
-MAKES_VIDEO = False  # a run of this model has no clips of its own to score
 BATCH = 4  # frames a pass
 
 
-class Model(nn.Module):
+class Model(Judge):
     """Frames to labels.
 
     n_filters                  of the first layer; they double with every halving

@@ -1,13 +1,12 @@
 """vid2vid (Wang et al., Video-to-Video Synthesis, NeurIPS 2018), coarse to fine."""
 
-from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from v2vbench.clips.flow import warp
 from v2vbench.clips.store import Facts, Store
+from v2vbench.models import VideoModel
 from v2vbench.models._blocks import Discriminator, initialise, must_divide, pyramid
 from v2vbench.models._composite import carried, generators
 from v2vbench.models._losses import (
@@ -20,30 +19,11 @@ from v2vbench.models._losses import (
     temporal_warp,
 )
 from v2vbench.models._source import Source, Styles
+from v2vbench.models._temporal import n_channels, stack, triplets
 from v2vbench.params import Count, Fault, Natural, Weight
 
-N_FRAMES_D = 3  # frames that the video discriminator sees at once
 
-
-def triplets(n_frames: int, scale: int) -> list[list[int]]:
-    """Frames that the video discriminator of a temporal scale sees: spaced 3**scale, every third window from the end.
-
-    n_frames    of the clip; spans are 3, 7, 19 frames for scales 0, 1, 2; none fits a shorter clip
-    """
-    spacing = N_FRAMES_D**scale
-    span = spacing * (N_FRAMES_D - 1)
-    return [list(range(end - span, end + 1, spacing)) for end in range(n_frames - 1, span - 1, -N_FRAMES_D)]
-
-
-def compose(flow: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-    """The flow from frame `stop` back to frame `start`, px, (B, 2, H, W): single steps of `flow` (B, T-1, 2, H, W) in a chain."""
-    total = flow[:, stop - 1]
-    for t in range(stop - 2, start - 1, -1):
-        total = total + warp(flow[:, t], total)
-    return total
-
-
-class Model(nn.Module):
+class Model(VideoModel):
     """Generators from coarse to fine, image discriminator and a video discriminator a temporal scale.
 
     n_past               L, frames that the next one is made from
@@ -109,7 +89,8 @@ class Model(nn.Module):
         super().__init__()
         if unknown := set(foreground) - set(facts.label_names):
             raise Fault(
-                f"foreground: no label {', '.join(sorted(unknown))} in {facts.name}; there are {', '.join(facts.label_names)}"
+                f"foreground: no label {', '.join(sorted(unknown))} in {facts.name}; "
+                f"there are {', '.join(facts.label_names)}"
             )
         must_divide(facts, 2 ** (n_down + n_scales_spatial - 1), "n_down + n_scales_spatial - 1")
         if n_filters % 2**n_scales_spatial:
@@ -149,10 +130,11 @@ class Model(nn.Module):
             composition=composition,
             resample=resample,
         )
-        shape = dict(n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm)
-        n_video = 3 * N_FRAMES_D + 2 * (N_FRAMES_D - 1) * condition_video
+        shape: dict[str, Any] = dict(n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm)
         self.D_image = Discriminator(self.source.n_plain + 3, **shape)
-        self.D_video = nn.ModuleList(Discriminator(n_video, **shape) for _ in range(n_scales_temporal))
+        self.D_video = nn.ModuleList(
+            Discriminator(n_channels(condition_video), **shape) for _ in range(n_scales_temporal)
+        )
         self.apply(initialise)
 
     def parts(self) -> dict:
@@ -173,28 +155,27 @@ class Model(nn.Module):
         if n == len(self.G) and any(name.startswith("D_") for name in weights):
             self.load_state_dict(weights)
             return
-        own = {name: weights[name] for name in weights if not name.startswith("D_")}
-        wanted = {
+        generators_only = {name: value for name, value in weights.items() if not name.startswith("D_")}
+        expected = {
             name
             for name in self.state_dict()
             if name.split(".")[0] in ("G", "source")
             and not (name.startswith("G.") and int(name.split(".")[1]) >= max(n, 1))
         }
-        if missing := sorted(wanted ^ own.keys()):
+        if wrong := sorted(expected ^ generators_only.keys()):
             raise RuntimeError(
-                f"{missing[0]} is {'missing' if missing[0] in wanted else 'left over'}, and {len(missing) - 1} more"
+                f"{wrong[0]} is {'missing' if wrong[0] in expected else 'left over'}, and {len(wrong) - 1} more"
             )
-        self.load_state_dict(self.state_dict() | own)
+        self.load_state_dict(self.state_dict() | generators_only)
 
     def finish(self, store: Store) -> None:
         """After training: fit the mixtures of styles."""
-        if self.source.style:
-            self.source.fit(store)
+        self.source.fit(store)
 
     def step(
         self, sources: list[torch.Tensor], pasts: list[torch.Tensor], raw_only: bool = False, frozen: bool = False
     ) -> tuple:
-        """One frame: what is seen (B, n_past + 1, C, h, w) and the past (B, n_past, 3, h, w) at each scale, the coarsest first.
+        """One frame: the source (B, n_past + 1, C, h, w) and the past (B, n_past, 3, h, w) at each scale, the coarsest first.
 
         returns    the finest generator's outputs, and every scale's frame (B, 3, h, w)
         """
@@ -215,21 +196,21 @@ class Model(nn.Module):
         memory     keeps the coarser scales' own past between the frames of one roll-out; empty at its start
         returns    (1, 3, H, W) in [-1, 1]
         """
-        seen, _ = self.source.joined({name: clip[name] for name in ("source", "instance") if name in clip}, memory)
+        source, _ = self.source.joined({name: clip[name] for name in ("source", "instance") if name in clip}, memory)
         n_missing = self.n_past - past.shape[1]
         if n_missing:
-            seen = torch.cat([seen[:, :1].expand(-1, n_missing, -1, -1, -1), seen], 1)
-            past = torch.cat([past.new_zeros(1, n_missing, 3, *seen.shape[-2:]), past], 1)
+            source = torch.cat([source[:, :1].expand(-1, n_missing, -1, -1, -1), source], 1)
+            past = torch.cat([past.new_zeros(1, n_missing, 3, *source.shape[-2:]), past], 1)
         coarser = memory.get("pasts", pyramid(past, len(self.G))[:-1])
         pasts = [*coarser, past]
-        out, frames = self.step(pyramid(seen, len(self.G)), pasts, raw_only=n_missing == self.n_past)
+        out, frames = self.step(pyramid(source, len(self.G)), pasts, raw_only=n_missing == self.n_past)
         memory["pasts"] = carried(coarser, frames, detach=True)
         return out["fake"]
 
     def lead(self, clip: dict) -> dict:
         """n_past copies of the first frame in front of a clip that starts from nothing; no loss compares with them."""
 
-        def longer(name: str, value):
+        def longer(name: str, value: torch.Tensor) -> torch.Tensor:
             if name not in ("real", "source", "instance", "flow", "occluded"):
                 return value
             first = value[:, :1].expand(-1, self.n_past, *[-1] * (value.ndim - 2))
@@ -264,15 +245,15 @@ class Model(nn.Module):
         returns    the finest generator's outputs, each (B, T - n_past, ...), `source` and `past` (the frame before each), and
                    `pasts` of the frame after the last
         """
-        (seen, source), outputs = self.source.joined(clip), []
-        sources = pyramid(seen, len(self.G))
-        for t in range(self.n_past, seen.shape[1]):
+        (source, plain), outputs = self.source.joined(clip), []
+        sources = pyramid(source, len(self.G))
+        for t in range(self.n_past, source.shape[1]):
             window = [scale[:, t - self.n_past : t + 1] for scale in sources]
             out, frames = self.step(window, pasts, raw_only=first and t == self.n_past, frozen=frozen)
             outputs.append(out | {"past": pasts[-1][:, -1]})
             pasts = carried(pasts, frames, detach=(t - self.n_past + 1) % (self.n_backprop + 1) == 0)
         outs = {name: torch.stack([out[name] for out in outputs], 1) for name in outputs[0]}
-        return outs | {"source": source[:, self.n_past :], "pasts": pasts}
+        return outs | {"source": plain[:, self.n_past :], "pasts": pasts}
 
     def losses(self, clip: dict) -> dict:
         """Every part's loss on one batch of windows, and the terms it is made of (detached, for the learning curves).
@@ -296,12 +277,12 @@ class Model(nn.Module):
         terms, w = {}, self.weights
 
         frames = [fake, out["raw"]] if self.score_raw else [fake]
-        judged = self.D_image(torch.cat([source, real], 2).flatten(0, 1))
+        pred_real = self.D_image(torch.cat([source, real], 2).flatten(0, 1))
         G = D = 0.0
         for frame in frames:
-            called = self.D_image(torch.cat([source, frame], 2).flatten(0, 1))
-            G = G + self._versus(terms, "image", called, judged)
-            D = D + (lsgan(called, 0) + lsgan(judged, 1)) / 2
+            pred_fake = self.D_image(torch.cat([source, frame], 2).flatten(0, 1))
+            G = G + self.gan_and_feature_loss(terms, "image", pred_fake, pred_real)
+            D = D + (lsgan(pred_fake, 0) + lsgan(pred_real, 1)) / 2
         losses = {"D_image": D}
 
         for scale, D_video in enumerate(self.D_video):
@@ -311,10 +292,11 @@ class Model(nn.Module):
                     f"n_frames: {clip['real'].shape[1]} is too short for {len(self.D_video)} temporal scales "
                     f"with n_past = {self.n_past}"
                 )
-            judged = D_video(torch.cat([self._triplet(real, flow_real, pick) for pick in picks]))
-            called = D_video(torch.cat([self._triplet(fake, flow_real, pick) for pick in picks]))
-            G = G + self._versus(terms, f"video{scale}", called, judged)
-            losses[f"D_video{scale}"] = (lsgan(called, 0) + lsgan(judged, 1)) / 2
+            flow_shown = flow_real[:, 1:] if self.condition_video else None
+            pred_real = D_video(stack(real, flow_shown, self.flow_scale, picks))
+            pred_fake = D_video(stack(fake, flow_shown, self.flow_scale, picks))
+            G = G + self.gan_and_feature_loss(terms, f"video{scale}", pred_fake, pred_real)
+            losses[f"D_video{scale}"] = (lsgan(pred_fake, 0) + lsgan(pred_real, 1)) / 2
 
         flat = [x.flatten(0, 1) for x in (fake, out["past"], real, clip["real"][:, self.n_past - 1 : -1], flow_real)]
         fake, fake_past, real, real_past, flow_real = flat
@@ -334,17 +316,10 @@ class Model(nn.Module):
         G = G + sum(term for name, term in terms.items() if "_" not in name)
         return {"G": G, **losses} | {f"G_{name}": term.detach() for name, term in terms.items()}
 
-    def _versus(self, terms: dict, name: str, called, judged) -> torch.Tensor:
-        gan, feature = lsgan(called, 1), self.weights["feature"] * feature_matching(called, judged)
+    def gan_and_feature_loss(self, terms: dict, name: str, pred_fake: list, pred_real: list) -> torch.Tensor:
+        """What a discriminator's outputs ask of the generator; adds its two terms to `terms` under names that begin with `name`."""
+        gan = lsgan(pred_fake, 1)
+        feature = self.weights["feature"] * feature_matching(pred_fake, pred_real)
         terms[f"{name}_gan"] = terms.get(f"{name}_gan", 0) + gan
         terms[f"{name}_feature"] = terms.get(f"{name}_feature", 0) + feature
         return gan + feature
-
-    def _triplet(self, frames, flow, pick: list[int]) -> torch.Tensor:
-        """Three frames and the two flows between them in the generator's unit, (B, 13, H, W); eq. 7's (x, w)."""
-        flows = (
-            [compose(flow[:, 1:], start, stop) / self.flow_scale for start, stop in pairwise(pick)]
-            if self.condition_video
-            else []
-        )
-        return torch.cat([frames[:, pick].flatten(1, 2), *flows], 1)

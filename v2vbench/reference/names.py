@@ -1,9 +1,10 @@
-"""Weights of the paper's own code, NVIDIA/vid2vid and pix2pixHD, under our names: every key and shape, or none at all.
+"""Weights of the paper's own code, NVIDIA/vid2vid and pix2pixHD, under our names: every key and shape, or none.
 
-What its files look like and where it differs from ours: docs/reference.md.
+docs/reference.md describes its files, and where it differs from our code.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -17,6 +18,7 @@ NORMS = (nn.BatchNorm2d, nn.InstanceNorm2d)
 
 
 def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+    """(name, layer) of everything in nested sequences and lists."""
     if isinstance(module, (nn.Sequential, nn.ModuleList)):
         for number, child in enumerate(module):
             yield from _leaves(child, f"{name}.{number}")
@@ -25,7 +27,7 @@ def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _numbered(net: nn.Module, theirs: str, ours: list[str]) -> Iterator[tuple[str, str, nn.Module]]:
-    """(their name, our name, layer) of every layer with a state. They number each layer, padding apart, within one Sequential."""
+    """(their name, our name, layer) of each layer with a state. Theirs are numbered in one Sequential, padding too."""
     index = 0
     for name, layer in (pair for part in ours for pair in _leaves(net.get_submodule(part), part)):
         if isinstance(layer, Residual):
@@ -38,7 +40,7 @@ def _numbered(net: nn.Module, theirs: str, ours: list[str]) -> Iterator[tuple[st
 
 
 def _tree(net: nn.Module) -> dict[str, list[str]]:
-    """Their names for the parts of a net: {theirs: our parts, in order}."""
+    """{their name of a part: our names of it, in order}."""
     if isinstance(net, Global) and net.n_z:
         return {
             "model_downsample": ["down"],
@@ -64,16 +66,17 @@ def _tree(net: nn.Module) -> dict[str, list[str]]:
             ("motion", "model_res_flow", "model_up_flow"),
             ("front", "indv_res", "indv_up"),
         ):
-            if hasattr(net, part):  # a finer scale has blocks and upsampling in one
+            if hasattr(net, part):  # in a finer scale, blocks and upsampling are one part
                 tree |= {blocks: [f"{part}.0"], ups: [f"{part}.1"]} if net.coarsest else {ups: [part]}
         return tree
     return {"model": [""]}  # the encoder
 
 
 def names(net: nn.Module) -> dict[str, tuple[str | None, tuple[int, ...]]]:
-    """What the reference code's state dict of this net holds: {their key: (our key, shape)}; None for statistics, which we do not keep.
+    """The keys of the reference code's state dict of this network: {their key: (our key, shape)}.
 
-    net    a generator or discriminator of ours, or the encoder of styles
+    net        a generator or discriminator of ours, or the encoder of styles
+    returns    our key is None for running statistics, which we do not keep
     """
     if isinstance(net, Discriminator):
         n, layers = len(net.scales), []
@@ -87,7 +90,7 @@ def names(net: nn.Module) -> dict[str, tuple[str | None, tuple[int, ...]]]:
                 )
                 layers += [(f"scale{n - 1 - i}_layer{j}.{k}", ours, part) for k, (ours, part) in enumerate(inner)]
     else:
-        layers = [found for theirs, ours in _tree(net).items() for found in _numbered(net, theirs, ours)]
+        layers = [layer for theirs, ours in _tree(net).items() for layer in _numbered(net, theirs, ours)]
     table = {}
     for theirs, ours, layer in layers:
         table |= {
@@ -100,18 +103,18 @@ def names(net: nn.Module) -> dict[str, tuple[str | None, tuple[int, ...]]]:
     return table
 
 
-def renamed(net: nn.Module, state: dict[str, torch.Tensor], where: str) -> dict[str, torch.Tensor]:
-    """A reference state dict under our names; raises Fault naming keys that are missing, left over or of another shape.
+def renamed(net: nn.Module, state: dict[str, torch.Tensor], where: Path | str) -> dict[str, torch.Tensor]:
+    """A state dict of the reference code under our names.
 
-    Statistics alone may be missing: old and new versions of torch do not save the same ones, and we read none.
+    Running statistics may be missing: versions of torch differ in those that they save, and we read none.
+    raises    Fault naming keys that are missing, left over or of another shape
     """
     table = names(net)
     needed = {theirs for theirs, (ours, _) in table.items() if ours}
     for kind, keys in (("missing", needed - state.keys()), ("left over", state.keys() - table.keys())):
         if keys:
-            raise Fault(
-                f"{where}: {len(keys)} keys {kind}, {', '.join(sorted(keys)[:4])}{', …' * (len(keys) > 4)}; nothing was loaded"
-            )
+            some = f"{', '.join(sorted(keys)[:4])}{', …' * (len(keys) > 4)}"
+            raise Fault(f"{where}: {len(keys)} keys {kind}, {some}; nothing was loaded")
     if other := [key for key, (_, shape) in table.items() if key in state and tuple(state[key].shape) != shape]:
         raise Fault(
             f"{where}: {other[0]} is {tuple(state[other[0]].shape)}, expected {table[other[0]][1]}; nothing was loaded"

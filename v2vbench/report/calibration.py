@@ -1,80 +1,116 @@
-"""What each metric does under damage of known degree: a table of small curves, ladders of damage across and metrics down."""
+"""How each metric responds to damage of known degree: a table of small curves, a row a metric, a column a ladder."""
 
-import math
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
 
 from v2vbench.report import marks
-from v2vbench.report.scores import has_value
-from v2vbench.report.tables import counted, two_digits
+from v2vbench.report.format import counted, two_digits
+from v2vbench.results.comparison import ComparedGroup, ComparedMetric, DamageCurves
+from v2vbench.results.metric import Better
+from v2vbench.statistics.cost import cost
 
 KINDS = {
-    "space": "all frames worse alike",
-    "both": "each frame worse in its own way",
+    "space": "all frames damaged alike",
+    "both": "each frame damaged in its own way",
     "time": "whole frames at the wrong time",
 }
-SEES = {"space": "Sees single frames", "time": "Sees time", "both": "Sees both", "neither": "Sees little of either"}
-GOOD = {"higher": lambda v: v, "lower": lambda v: -v, "one": lambda v: -abs(math.log(max(v, 1e-9)))}
+SEES = {
+    "space": "Respond to single frames",
+    "time": "Respond to time",
+    "both": "Respond to both",
+    "neither": "Hardly respond to either",
+}
 
 
-def board(about: dict, labels: list, titles: dict) -> dict | None:
-    """The calibration of one group of compare.json; None where it has none.
+@dataclass(frozen=True)
+class DamageCell:
+    """One metric along one ladder."""
 
-    labels    metrics in the order of params.yaml; titles: their names
-    """
-    if not about.get("calibration"):
+    curve: Markup
+    monotone: bool
+    worst: str  # the value at the worst level
+
+
+@dataclass(frozen=True)
+class DamageRow:
+    """One metric."""
+
+    title: str
+    cells: list[DamageCell | None]
+
+
+@dataclass(frozen=True)
+class LadderHead:
+    """What stands above a column."""
+
+    title: str
+    levels: str  # from the mildest to the worst: "σ 0.5 to 4 px"
+
+
+@dataclass(frozen=True)
+class CalibrationTable:
+    """One group's calibration."""
+
+    kinds: list[tuple[str, int]]  # kinds of damage, and how many ladders each has
+    ladders: list[LadderHead]
+    rows: list[DamageRow]
+    findings: list[tuple[str, str]]  # what the ladders and the controls show: (what, names of metrics)
+    n_frames: int  # scored frames of the longest clip
+    size: str  # "5 ladders of damage, 6 metrics"
+
+
+def calibration_table(group: ComparedGroup, labels: list[str]) -> CalibrationTable | None:
+    """The calibration of one group; None where there is none. `labels` are the metrics in the order of the table."""
+    ladders = sorted(group.damage.values(), key=lambda ladder: list(KINDS).index(ladder.kind))
+    if not ladders:
         return None
-    held, known = about["calibration"]["ladders"], list(KINDS)
-    order = sorted(held, key=lambda key: known.index(held[key]["kind"]))
-    kinds, rows = [], []
-    for key in order:
-        name = KINDS[held[key]["kind"]]
-        kinds = [*kinds[:-1], (name, kinds[-1][1] + 1)] if kinds and kinds[-1][0] == name else [*kinds, (name, 1)]
-    for label in (label for label in labels if has_value(about["metrics"][label])):
-        found = [held[key]["metrics"].get(label) for key in order]
-        if any(found):
-            rows.append({"title": titles[label], "cells": _cells(found, GOOD[about["metrics"][label]["better"]])})
-    ladders = [{"title": held[key]["title"], "levels": _levels(held[key])} for key in order]
-    return {
-        "kinds": kinds,
-        "ladders": ladders,
-        "rows": rows,
-        "words": _words(about, labels, titles),
-        "n_frames": about["calibration"]["n_frames"],
-        "n": f"{counted(len(ladders), 'ladder')} of damage, {counted(len(rows), 'metric')}",
-    }
+    labels = [label for label in labels if group.metrics[label].rows]
+    rows = [
+        DamageRow(group.metrics[label].title, _cells(label, ladders, group.metrics[label].better))
+        for label in labels
+        if any(label in ladder.values for ladder in ladders)
+    ]
+    n_ladders = {kind: sum(ladder.kind == kind for ladder in ladders) for kind in KINDS}
+    return CalibrationTable(
+        kinds=[(KINDS[kind], n) for kind, n in n_ladders.items() if n],
+        ladders=[LadderHead(ladder.title, _levels(ladder)) for ladder in ladders],
+        rows=rows,
+        findings=_findings(group, [group.metrics[label] for label in labels]),
+        n_frames=group.n_frames,
+        size=f"{counted(len(ladders), 'ladder')} of damage, {counted(len(rows), 'metric')}",
+    )
 
 
-def _levels(ladder: dict) -> str:
-    """The mildest level above 0, which is the untouched video, and the worst in the ladder's own words: "σ 0.5 to 4 px"."""
-    levels, unit = ladder["levels"][ladder["levels"][0] == 0 :], ladder["unit"]
+def _levels(ladder: DamageCurves) -> str:
+    """The mildest damage and the worst, in the ladder's unit."""
+    levels = [level for level in ladder.levels if level != 0]
     span = " to ".join(f"{level:g}" for level in dict.fromkeys((levels[0], levels[-1])))
-    return unit.replace("{}", span) if "{}" in unit else f"{span} {unit}".strip()
+    return ladder.unit.format(span)
 
 
-def _cells(found: list[dict | None], good) -> list[dict | None]:
-    """One metric's curve on each ladder, all between the best and the worst that it says of any damage."""
-    curves = [[good(v) for v in held["values"] if marks.finite(v)] if held else [] for held in found]
-    every = [height for curve in curves for height in curve] or [0]
-    low, span = min(every), (max(every) - min(every)) or 1
+def _cells(label: str, ladders: list[DamageCurves], better: Better) -> list[DamageCell | None]:
+    """One metric's curve on each ladder, between the highest and the lowest cost that it has of any damage."""
+    costs = [cost(np.array(ladder.values[label]), better) if label in ladder.values else None for ladder in ladders]
+    every = np.concatenate([own for own in costs if own is not None])
+    low, span = every.min(), np.ptp(every) or 1.0
     return [
-        {
-            "drawn": marks.rungs([(height - low) / span for height in curve], held["monotone"]),
-            "monotone": held["monotone"],
-            "worst": two_digits(held["values"][-1]),
-        }
-        if curve
-        else None
-        for held, curve in zip(found, curves)
+        None
+        if own is None
+        else DamageCell(
+            curve=marks.damage_curve(1 - (own - low) / span, ladder.monotone[label]),
+            monotone=ladder.monotone[label],
+            worst=two_digits(ladder.values[label][-1]),
+        )
+        for own, ladder in zip(costs, ladders)
     ]
 
 
-def _words(about: dict, labels: list, titles: dict) -> list[tuple[str, str]]:
-    """What the ladders and the controls showed, in words: (term, names of metrics)."""
-    told, metrics = [], about["metrics"]
-    labels = [label for label in labels if has_value(metrics[label])]
-    for sees, words in SEES.items():
-        if names := [titles[label] for label in labels if metrics[label]["sees"] == sees]:
-            told.append((words, "; ".join(names)))
-    for key, control in about["controls"].items():
-        if names := [titles[label] for label in labels if key in metrics[label]["fooled_by"]]:
-            told.append((f"Fooled by {control['title']}", "; ".join(names)))
-    return told
+def _findings(group: ComparedGroup, metrics: list[ComparedMetric]) -> list[tuple[str, str]]:
+    findings = [(words, [metric.title for metric in metrics if metric.sees == sees]) for sees, words in SEES.items()]
+    findings += [
+        (f"Fooled by {control.title}", [metric.title for metric in metrics if key in metric.fooled_by])
+        for key, control in group.controls.items()
+    ]
+    return [(words, "; ".join(titles)) for words, titles in findings if titles]

@@ -1,265 +1,170 @@
-"""Small charts as inline SVG: text stays text, colours are CSS variables, so one chart serves light, dark and print."""
+"""The charts of the page: intervals of methods, curves over frames, and the reliability of predicted chances."""
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from v2vbench.report.marks import dash, finite, marker, style
+from v2vbench.report.format import finite
+from v2vbench.report.marks import dash, marker, style
+from v2vbench.report.svg import LABEL_LENGTH, Axis, drawing, grid_line, heading, limits, shorten, text, tick_text, ticks
+from v2vbench.results.comparison import ReliabilityBin
+from v2vbench.results.metric import Better, Interval
 
-LABEL = 15  # characters of a name that fit beside a panel's rows
-TITLE = 31  # and of one above a panel, beside what stands at its right
-
-
-def _svg(width: int, height: int, title: str, text: str, body: list, kind: str, more: str = "") -> Markup:
-    return Markup(
-        '<svg class="{0}" viewBox="0 0 {1} {2}" width="{1}" height="{2}" role="img"{3}><title>{4}</title>'
-        "<desc>{5}</desc>{6}</svg>"
-    ).format(kind, width, height, Markup(more), title, text, Markup("").join(body))
+WIDTH = 290
+DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "one": "best at 1"}
+ARROWS = {"higher": "better →", "lower": "← better", "one": "best at 1"}
 
 
-def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> Markup:
-    more = (f' class="{kind}"' if kind else "") + (f' text-anchor="{anchor}"' if anchor != "start" else "")
-    return Markup('<text x="{:.1f}" y="{:.1f}"{}>{}</text>').format(x, y, Markup(more), words)
+@dataclass(frozen=True)
+class Method:
+    """A method as a chart names it."""
+
+    title: str
+    number: int  # of its colour, marker and dash
 
 
-def _short(name: str, room: int = LABEL) -> str:
-    return name if len(name) <= room else name[: room - 1] + "…"
+@dataclass(frozen=True)
+class Curve:
+    """One method's values over the x of a chart; what is None or not finite is a gap."""
+
+    method: Method
+    values: Sequence[float | None]
+    low: Sequence[float | None] | None = None  # ends of the intervals, drawn as a band
+    high: Sequence[float | None] | None = None
 
 
-def ticks(low: float, high: float, n: int) -> list[float]:
-    """At most n + 1 round numbers within [low, high], evenly spaced."""
-    step = 10 ** math.floor(math.log10((high - low) / n))
-    step = next(step * f for f in (1, 2, 2.5, 5, 10, 20) if (high - low) / (step * f) <= n)
-    return [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
-
-
-def tick_text(value: float) -> str:
-    return f"{value:.4g}".replace("e-0", "e-").replace("-", "−") if value else "0"
-
-
-def _span(values: list, margin: float) -> tuple[float, float]:
-    """Lowest and highest of the finite numbers, with a margin; a single number gets room around it."""
-    finite = [v for v in values if v is not None and math.isfinite(v)] or [0.0, 1.0]
-    low, high = min(finite), max(finite)
-    room = (high - low) * margin or abs(high) * 0.1 or 1.0
-    return low - room, high + room
-
-
-def intervals(title: str, rows: list, real: dict | None, better: str, digits: int) -> Markup:
-    """One metric, a row a method: its value and interval, on a shared axis.
-
-    rows      [(name, method number, {"value", "low", "high"})]
-    real      the real video's own {"value", "low", "high"}, drawn behind, or None
-    """
-    width, left, top, step = 290, 104, 36, 21
+def intervals(
+    title: str, rows: Sequence[tuple[Method, Interval | None]], real: Interval | None, better: Better, decimals: int
+) -> Markup:
+    """One metric, a row a method: values and intervals on a shared axis, those of the real video behind all rows."""
+    left, top, step = 104, 36, 21
     height, bottom = top + step * len(rows) + 22, top + step * len(rows) - 4
-    spread = [v for _, _, row in rows for v in row.values()] + (list(real.values()) if real else [])
-    low, high = _span(spread + ([1.0] if better == "one" else []), 0.07)
-
-    def at(value):
-        return left + (value - low) / (high - low) * (width - left - 8)
-
-    aim = {"higher": "higher is better", "lower": "lower is better", "one": "best at 1"}[better]
-    arrow = {"higher": "better →", "lower": "← better", "one": "best at 1"}[better]
-    body = [_text(0, 13, _short(title, TITLE), "name"), _text(width, 13, arrow, "soft", "end")]
+    spread = [end for own in (*(row for _, row in rows), real) if own for end in (own.value, own.low, own.high)]
+    low, high = limits(spread + ([1.0] if better == "one" else []), 0.07)
+    at = Axis(low, high, left, WIDTH - 8)
+    body = heading(title, ARROWS[better], WIDTH)
     for tick in ticks(low, high, 3):
-        body += [
-            Markup(f'<path class="grid" d="M{at(tick):.1f} {top - 8}V{bottom}"/>'),
-            _text(at(tick), height - 6, tick_text(tick), "soft", "middle"),
-        ]
+        body.append(grid_line(f"M{at(tick):.1f} {top - 8}V{bottom}"))
+        body.append(text(at(tick), height - 6, tick_text(tick), "soft", "middle"))
     if better == "one":
         body.append(Markup(f'<path class="ideal" d="M{at(1):.1f} {top - 8}V{bottom}"/>'))
-    told = []
-    if real and finite(real["value"]):
-        if finite(real["low"]):
-            begin, end = at(real["low"]), at(real["high"])
-            body.append(
-                Markup(
-                    f'<rect class="real" x="{begin:.1f}" y="{top - 8}" width="{max(1, end - begin):.1f}" '
-                    f'height="{bottom - top + 8}"/>'
-                )
-            )
-        x = at(real["value"])
-        body += [
-            Markup(f'<path class="reference" d="M{x:.1f} {top - 8}V{bottom}"/>'),
-            _text(x, top - 11, "real", "soft", "end" if x > width - 20 else "middle"),
-        ]
-        told.append(f"real video {real['value']:.{digits}f}")
-    for i, (name, method, row) in enumerate(rows):
+    words = []
+    if real:
+        body += _real_video(real, at, top, bottom)
+        words.append(f"real video {real.value:.{decimals}f}")
+    for i, (method, row) in enumerate(rows):
         y = top + step * i + 4
-        body.append(_text(0, y + 4, _short(name), "row"))
-        if not finite(row["value"]):
-            body.append(_text(left, y + 4, "not defined", "soft"))
+        body.append(text(0, y + 4, shorten(method.title, LABEL_LENGTH), "row"))
+        if row is None:
+            body.append(text(left, y + 4, "not defined", "soft"))
             continue
-        line, words = "", f"{name} {row['value']:.{digits}f}"
-        if finite(row["low"]):
-            line = Markup(f'<path class="whisker" d="M{at(row["low"]):.1f} {y}H{at(row["high"]):.1f}"/>')
-            words += f" ({row['low']:.{digits}f} to {row['high']:.{digits}f})"
-        body.append(Markup('<g class="{}">{}{}</g>').format(style(method), line, marker(method, at(row["value"]), y)))
-        told.append(words)
-    return _svg(width, height, f"{title}, {aim}", "; ".join(told), body, "panel")
+        whisker, said = Markup(""), f"{method.title} {row.value:.{decimals}f}"
+        if row.low is not None and row.high is not None:
+            whisker = Markup(f'<path class="whisker" d="M{at(row.low):.1f} {y}H{at(row.high):.1f}"/>')
+            said += f" ({row.low:.{decimals}f} to {row.high:.{decimals}f})"
+        point = marker(method.number, at(row.value), y)
+        body.append(Markup('<g class="{}">{}{}</g>').format(style(method.number), whisker, point))
+        words.append(said)
+    return drawing(WIDTH, height, f"{title}, {DIRECTIONS[better]}", "; ".join(words), body, "panel")
 
 
-def lines(title: str, series: list, *, x: list, x_label: str, y_label: str) -> Markup:
-    """Curves over a shared x, with bands where there are intervals.
-
-    series    [(name, method number, ys, lows or None, highs or None)]; what is not finite is a gap
-    """
-    width, height, left, right, top, bottom = 290, 178, 44, 8, 30, 30
-    ys = [v for _, _, *curves in series for curve in curves if curve for v in curve]
-    low, high = _span(ys, 0.05)
-    if low < 0 <= min((v for v in ys if finite(v)), default=-1):
-        low = 0.0
-
-    def at_x(value):
-        return left + (value - x[0]) / ((x[-1] - x[0]) or 1) * (width - left - right)
-
-    def at_y(value):
-        return top + (high - value) / (high - low) * (height - top - bottom)
-
-    def path(curve):
-        d, pen = [], "M"
-        for xi, v in zip(x, curve):
-            if finite(v):
-                d.append(f"{pen}{at_x(xi):.1f} {at_y(v):.1f}")
-                pen = "L"
-            else:
-                pen = "M"
-        return "".join(d)
-
-    body = [_text(0, 13, _short(title, TITLE), "name"), _text(width, 13, y_label, "soft", "end")]
-    for tick in ticks(low, high, 4):
-        body += [
-            Markup(f'<path class="grid" d="M{left} {at_y(tick):.1f}H{width - right}"/>'),
-            _text(left - 6, at_y(tick) + 4, tick_text(tick), "soft", "end"),
-        ]
-    for tick in [t for t in ticks(x[0], x[-1] + 1e-9, 4) if t == round(t)] if x[-1] > x[0] else [x[0]]:
-        body += [
-            Markup(f'<path class="grid" d="M{at_x(tick):.1f} {height - bottom}v4"/>'),
-            _text(at_x(tick), height - bottom + 16, tick_text(tick), "soft", "middle"),
-        ]
-    body.append(_text(width - right, height - 1, x_label, "soft", "end"))
-    told = []
-    for name, method, curve, lows, highs in series:
-        marks = range(len(curve) // 8, len(curve), max(1, len(curve) // 4))
-        band = _band(x, lows, highs, at_x, at_y) if lows and highs else ""
+def _real_video(real: Interval, at: Axis, top: int, bottom: int) -> list[Markup]:
+    """The real video's value as a line, its interval as a band."""
+    body, x = [], at(real.value)
+    if real.low is not None and real.high is not None:
+        start, end = at(real.low), at(real.high)
         body.append(
-            Markup('<g class="{}">{}<path class="line" d="{}"{}/>{}</g>').format(
-                style(method),
-                band,
-                path(curve),
-                dash(method),
-                Markup("").join(marker(method, at_x(x[i]), at_y(curve[i]), 3.2) for i in marks if finite(curve[i])),
+            Markup(
+                f'<rect class="real" x="{start:.1f}" y="{top - 8}" width="{max(1, end - start):.1f}" '
+                f'height="{bottom - top + 8}"/>'
             )
         )
-        ends = [v for v in curve if finite(v)]
-        told.append(f"{name} from {tick_text(ends[0])} to {tick_text(ends[-1])}" if ends else f"{name} not defined")
-    return _svg(width, height, f"{title} by {x_label}", "; ".join(told), body, "panel")
+    body.append(Markup(f'<path class="reference" d="M{x:.1f} {top - 8}V{bottom}"/>'))
+    return [*body, text(x, top - 11, "real", "soft", "end" if x > WIDTH - 20 else "middle")]
 
 
-def _band(x, lows, highs, at_x, at_y) -> Markup:
-    whole = [i for i in range(len(x)) if finite(lows[i]) and finite(highs[i])]
-    edge = [(x[i], highs[i]) for i in whole] + [(x[i], lows[i]) for i in reversed(whole)]
-    edge = [f"{at_x(a):.1f} {at_y(b):.1f}" for a, b in edge]
-    return Markup(f'<path class="band" d="M{"L".join(edge)}z"/>') if whole else Markup("")
+def curves(title: str, lines: list[Curve], *, x: list[int], x_label: str, y_label: str) -> Markup:
+    """Curves over a shared x, with bands where there are intervals."""
+    height, left, right, top, bottom = 178, 44, 8, 30, 30
+    values = [value for line in lines for value in line.values if value is not None and finite(value)]
+    low, high = limits([v for line in lines for own in (line.values, line.low, line.high) for v in own or ()], 0.05)
+    if low < 0 <= min(values, default=-1):
+        low = 0.0
+    at_x, at_y = Axis(x[0], x[-1], left, WIDTH - right), Axis(low, high, height - bottom, top)
+    body = heading(title, y_label, WIDTH)
+    for tick in ticks(low, high, 4):
+        body.append(grid_line(f"M{left} {at_y(tick):.1f}H{WIDTH - right}"))
+        body.append(text(left - 6, at_y(tick) + 4, tick_text(tick), "soft", "end"))
+    for tick in [t for t in ticks(x[0], x[-1] + 1e-9, 4) if t == round(t)] if x[-1] > x[0] else [x[0]]:
+        body.append(grid_line(f"M{at_x(tick):.1f} {height - bottom}v4"))
+        body.append(text(at_x(tick), height - bottom + 16, tick_text(tick), "soft", "middle"))
+    body.append(text(WIDTH - right, height - 1, x_label, "soft", "end"))
+    words = []
+    for line in lines:
+        ends = [value for value in line.values if value is not None and finite(value)]
+        said = f"from {tick_text(ends[0])} to {tick_text(ends[-1])}" if ends else "not defined"
+        body.append(_line(line, x, at_x, at_y))
+        words.append(f"{line.method.title} {said}")
+    return drawing(WIDTH, height, f"{title} by {x_label}", "; ".join(words), body, "panel")
 
 
-def reliability(title: str, curve: list[dict], words: str) -> Markup:
-    """Chances as they were foretold against how often it came to pass; on the dashed line a chance is what it says.
+def _line(line: Curve, x: list[int], at_x: Axis, at_y: Axis) -> Markup:
+    """A curve with its band, broken at its gaps, and markers at a quarter of its points at most."""
+    path, pen = [], "M"
+    points: dict[int, tuple[float, float]] = {}
+    for i, value in enumerate(line.values):
+        if value is None or not finite(value):
+            pen = "M"
+            continue
+        points[i] = at_x(x[i]), at_y(value)
+        path.append(f"{pen}{points[i][0]:.1f} {points[i][1]:.1f}")
+        pen = "L"
+    n, number = len(line.values), line.method.number
+    marked = [points[i] for i in range(n // 8, n, max(1, n // 4)) if i in points]
+    return Markup('<g class="{}">{}<path class="line" d="{}"{}/>{}</g>').format(
+        style(number),
+        _band(line, x, at_x, at_y),
+        "".join(path),
+        dash(number),
+        Markup("").join(marker(number, px, py, 3.2) for px, py in marked),
+    )
 
-    curve     [{"predicted", "observed", "low", "high", "n"}], the last three may be None
-    words     what was observed
-    """
-    width, height, left, right, top, bottom = 290, 250, 44, 10, 32, 36
 
-    def at_x(value):
-        return left + value * (width - left - right)
-
-    def at_y(value):
-        return top + (1 - value) * (height - top - bottom)
-
-    body = [_text(0, 13, _short(title, TITLE), "name")]
-    for tick in (0, 0.25, 0.5, 0.75, 1):
-        body += [
-            Markup(f'<path class="grid" d="M{left} {at_y(tick):.1f}H{width - right}"/>'),
-            _text(left - 6, at_y(tick) + 4, f"{tick:g}", "soft", "end"),
-            _text(at_x(tick), height - bottom + 16, f"{tick:g}", "soft", "middle"),
-        ]
-    body += [
-        Markup(f'<path class="ideal" d="M{at_x(0):.1f} {at_y(0):.1f}L{at_x(1):.1f} {at_y(1):.1f}"/>'),
-        _text(width - right, height - 3, "chance foretold", "soft", "end"),
-        _text(width, 13, f"share {words}", "soft", "end"),
+def _band(line: Curve, x: list[int], at_x: Axis, at_y: Axis) -> Markup:
+    ends = [
+        (at, low, high)
+        for at, low, high in zip(x, line.low or (), line.high or ())
+        if low is not None and high is not None and finite(low) and finite(high)
     ]
-    points, told = [point for point in curve if finite(point["predicted"]) and finite(point["observed"])], []
-    for point in points:
-        x, y = at_x(point["predicted"]), at_y(point["observed"])
-        if finite(point["low"]) and finite(point["high"]):
+    outline = [(at, high) for at, _, high in ends] + [(at, low) for at, low, _ in reversed(ends)]
+    path = "L".join(f"{at_x(at):.1f} {at_y(value):.1f}" for at, value in outline)
+    return Markup(f'<path class="band" d="M{path}z"/>') if ends else Markup("")
+
+
+def reliability(title: str, bins: list[ReliabilityBin], outcome: str) -> Markup:
+    """Predicted chances against how often the outcome came about; on the dashed line both are equal.
+
+    outcome    what was observed: "preferred"
+    """
+    height, left, right, top, bottom = 250, 44, 10, 32, 36
+    at_x, at_y = Axis(0, 1, left, WIDTH - right), Axis(0, 1, height - bottom, top)
+    body = heading(title, f"share {outcome}", WIDTH)
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        body.append(grid_line(f"M{left} {at_y(tick):.1f}H{WIDTH - right}"))
+        body.append(text(left - 6, at_y(tick) + 4, f"{tick:g}", "soft", "end"))
+        body.append(text(at_x(tick), height - bottom + 16, f"{tick:g}", "soft", "middle"))
+    body.append(Markup(f'<path class="ideal" d="M{at_x(0):.1f} {at_y(0):.1f}L{at_x(1):.1f} {at_y(1):.1f}"/>'))
+    body.append(text(WIDTH - right, height - 3, "predicted chance", "soft", "end"))
+    words = []
+    for own in bins:
+        if own.predicted is None or own.observed is None:
+            continue
+        x, y, share = at_x(own.predicted), at_y(own.observed.value), own.observed
+        if share.low is not None and share.high is not None:
             body.append(
-                Markup(f'<path class="whisker ink" d="M{x:.1f} {at_y(point["low"]):.1f}V{at_y(point["high"]):.1f}"/>')
+                Markup(f'<path class="whisker ink" d="M{x:.1f} {at_y(share.low):.1f}V{at_y(share.high):.1f}"/>')
             )
         body.append(Markup(f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="3.6"/>'))
-        told.append(f"{point['predicted']:.2f} foretold, {point['observed']:.2f} observed in {point['n']}")
-    return _svg(width, height, f"{title}, share {words} by the chance foretold", "; ".join(told), body, "panel")
-
-
-def spans(values: list) -> bool:
-    """Whether all are positive and span more than a factor of 20: such a curve is drawn on a logarithmic scale."""
-    values = [v for v in values if finite(v)]
-    return bool(values) and min(values) > 0 and max(values) / min(values) > 20
-
-
-def sparkline(name: str, xs: list[float], ys: list[float], method: int) -> Markup:
-    """One loss over the steps, thinned to means of at most 120 bins; on a logarithmic scale where `spans` says so."""
-    width, height, left, top, bottom = 170, 74, 2, 22, 12
-    size = math.ceil(len(ys) / 120)
-    xs = [sum(part) / len(part) for part in (xs[i : i + size] for i in range(0, len(xs), size))]
-    ys = [sum(part) / len(part) for part in (ys[i : i + size] for i in range(0, len(ys), size))]
-    log = spans(ys)
-    scaled = [math.log(y) for y in ys] if log else ys
-    low, high = _span(scaled, 0.0)
-    span_x = (xs[-1] - xs[0]) or 1
-    across, down = width - left - 6, height - top - bottom
-    points = [
-        (left + (x - xs[0]) / span_x * across, top + (high - y) / (high - low) * down) for x, y in zip(xs, scaled)
-    ]
-    path, end = "L".join(f"{x:.1f} {y:.1f}" for x, y in points), points[-1]
-    body = [
-        _text(0, 12, name, "row"),
-        _text(width, 12, tick_text(float(f"{ys[-1]:.3g}")), "last", "end"),
-        Markup(f'<path class="grid" d="M0 {height - bottom + 3}H{width - 4}"/>'),
-        Markup(
-            f'<g class="{style(method)}"><path class="line thin" d="M{path}"/>'
-            f'<circle class="mark" cx="{end[0]:.1f}" cy="{end[1]:.1f}" r="2.2"/></g>'
-        ),
-    ]
-    if log:
-        body.append(_text(width - 4, height - 1, "log", "soft tiny", "end"))
-    told = f"from {ys[0]:.3g} to {ys[-1]:.3g}; lowest {min(ys):.3g}, highest {max(ys):.3g}"
-    return _svg(width, height, f"{name} by step", told, body, "spark")
-
-
-def strip(title: str, series: list, n_frames: int, first: int) -> Markup:
-    """Curves of one clip under its player, as wide as the video; script.js moves `.playhead` to the frame shown.
-
-    series    [(name, method number, ys)]; ys[0] belongs to frame `first`, counted from 0
-    """
-    width, height, top, bottom = 1000, 110, 8, 8
-    told = "; ".join(f"{name} from {tick_text(ys[0])} to {tick_text(ys[-1])}" for name, _, ys in series)
-    if spans([v for _, _, ys in series for v in ys]):
-        series = [(name, method, [math.log10(v) for v in ys]) for name, method, ys in series]
-    low, high = _span([v for _, _, ys in series for v in ys], 0.06)
-    step = width / max(1, n_frames)
-    body = []
-    for tick in ticks(low, high, 3):
-        y = top + (high - tick) / (high - low) * (height - top - bottom)
-        body.append(Markup(f'<path class="grid" d="M0 {y:.1f}H{width}"/>'))
-    if first:
-        body.append(Markup(f'<rect class="real" x="0" y="0" width="{first * step:.1f}" height="{height}"/>'))
-    for _, method, ys in series:
-        d = "L".join(
-            f"{(first + i + 0.5) * step:.1f} {top + (high - v) / (high - low) * (height - top - bottom):.1f}"
-            for i, v in enumerate(ys)
-        )
-        body.append(Markup('<g class="{}"><path class="line" d="M{}"{}/></g>').format(style(method), d, dash(method)))
-    body.append(Markup(f'<path class="playhead" d="M{step / 2:.2f} 0V{height}"/>'))
-    return _svg(width, height, title, told, body, "strip", f' preserveAspectRatio="none" data-step="{step:.4f}"')
+        words.append(f"{own.predicted:.2f} predicted, {share.value:.2f} observed in {share.n_votes}")
+    return drawing(WIDTH, height, f"{title}, share {outcome} by predicted chance", "; ".join(words), body, "panel")

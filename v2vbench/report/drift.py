@@ -1,34 +1,61 @@
-"""What happens to the scores along the clip: each method's second half less its first half."""
+"""How scores change along a clip: for each method, the second half of the clips less the first."""
 
-from v2vbench.report import marks
-from v2vbench.report.tables import digits
+from dataclasses import dataclass
+from typing import Literal
 
-GAINS = {"higher": 1, "lower": -1}  # the sign of a rise that is a gain; of a ratio neither is
+from v2vbench.report.format import decimals
+from v2vbench.results.comparison import ComparedGroup, ComparedMetric
+from v2vbench.results.metric import Better, Interval
+from v2vbench.statistics.cost import cost
+
+Change = Literal["better", "worse", "clear"]  # towards the end; clear: a change of a ratio, which may be either
 
 
-def drift(about: dict, labels: list, runs: dict, marked: bool) -> dict | None:
-    """The `drift` of one group of compare.json: {"rows": a metric each, "methods": titles}; None where no metric has one.
+@dataclass(frozen=True)
+class DriftCell:
+    """One method's drift by one metric."""
 
-    labels    metrics to tell of, in the order of params.yaml
-    marked    whether a drift whose interval leaves out 0 is marked
+    drift: Interval
+    change: Change | None  # what the interval shows; None where it includes 0, or nothing is to be marked
+
+
+@dataclass(frozen=True)
+class DriftRow:
+    """One metric."""
+
+    metric: ComparedMetric
+    decimals: int
+    cells: list[DriftCell | None]  # a method each
+
+
+@dataclass(frozen=True)
+class DriftTable:
+    """One group's drift."""
+
+    methods: list[str]
+    rows: list[DriftRow]
+
+
+def drift_table(group: ComparedGroup, labels: list[str], runs: dict[str, str], ranked: bool) -> DriftTable | None:
+    """The drift of one group; None where no metric has one.
+
+    labels    metrics, in the order of the table
+    runs      {run: title}
+    ranked    whether a drift whose interval excludes 0 is marked
     """
     rows = []
-    for label in labels:
-        metric = about["metrics"][label]
-        if held := metric["drift"]:
-            cells = [held.get(run) or {"value": None, "low": None, "high": None} for run in runs]
-            rows.append(
-                {key: metric[key] for key in ("title", "unit", "better")}
-                | {
-                    "digits": digits(cells),
-                    "cells": [cell | {"sure": marked and _word(cell, metric["better"])} for cell in cells],
-                }
-            )
-    return {"rows": rows, "methods": list(runs.values())} if rows else None
+    for metric in (group.metrics[label] for label in labels):
+        if not metric.drift:
+            continue
+        drifts = [metric.drift.get(run) for run in runs]
+        cells = [own and DriftCell(own, _change(own, metric.better) if ranked else None) for own in drifts]
+        rows.append(DriftRow(metric, decimals([own for own in drifts if own]), cells))
+    return DriftTable(list(runs.values()), rows) if rows else None
 
 
-def _word(cell: dict, better: str) -> str | None:
-    """What a drift whose interval leaves out 0 is: better or worse towards the end, or, of a ratio, only clear."""
-    if not marks.finite(cell["low"]) or cell["low"] <= 0 <= cell["high"]:
+def _change(drift: Interval, better: Better) -> Change | None:
+    if drift.low is None or drift.high is None or drift.low <= 0 <= drift.high:
         return None
-    return {1: "better", -1: "worse", 0: "clear"}[GAINS.get(better, 0) * (1 if cell["low"] > 0 else -1)]
+    if better == "one":
+        return "clear"
+    return "better" if cost(drift.value, better) < cost(0, better) else "worse"

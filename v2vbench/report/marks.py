@@ -1,6 +1,6 @@
 """A method's colour, marker and dash, and the small drawings that stand in lines of text and cells of tables."""
 
-import math
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -41,14 +41,12 @@ def marker(method: int, x: float, y: float, r: float = 4) -> Markup:
     return Markup(f'<path class="mark" d="{path}"/>')
 
 
-def finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
 def share(a: int, b: int, value: float, low: float | None, high: float | None) -> Markup:
-    """A bar of length 1 split at `value` between methods a and b, the interval of the split across it."""
+    """A bar split at `value`, 0 to 1, between methods a and b, with the interval of the split across it."""
     width, height = 220, 22
-    whisker = Markup(f'<path class="whisker ink" d="M{low * width:.1f} 11H{high * width:.1f}"/>') if finite(low) else ""
+    whisker = Markup("")
+    if low is not None and high is not None:
+        whisker = Markup(f'<path class="whisker ink" d="M{low * width:.1f} 11H{high * width:.1f}"/>')
     split = value * width
     return Markup(
         '<svg class="share" viewBox="0 0 {0} {1}" width="{0}" height="{1}" preserveAspectRatio="none" '
@@ -61,7 +59,7 @@ def share(a: int, b: int, value: float, low: float | None, high: float | None) -
 
 
 def bar(part: float) -> Markup:
-    """A plain bar, `part` of a cell's width."""
+    """A plain bar over a share of a cell's width, 0 to 1."""
     return Markup(
         '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect width="{max(0.4, 100 * part):.1f}" height="8"/></svg>'
@@ -69,9 +67,10 @@ def bar(part: float) -> Markup:
 
 
 def way(part: float) -> Markup:
-    """How far a score has come on its way, 0..1: a small filled bar in an open one."""
+    """How far a score has come on its way, 0 to 1: a small filled bar in an open one."""
     return Markup(
-        '<svg class="way" viewBox="0 0 60 5" width="60" height="5" aria-hidden="true"><rect class="track" width="60" height="5"/>'
+        '<svg class="way" viewBox="0 0 60 5" width="60" height="5" aria-hidden="true">'
+        '<rect class="track" width="60" height="5"/>'
         f'<rect width="{60 * part:.1f}" height="5"/></svg>'
     )
 
@@ -99,23 +98,15 @@ def swatch(rgb: tuple[int, int, int]) -> Markup:
     ).format(*rgb)
 
 
-def rungs(heights: list[float], monotone: bool) -> Markup:
-    """The rungs of one ladder of damage, mildest first, as a line that falls where the metric calls more damage worse.
+def damage_curve(quality: Sequence[float], monotone: bool) -> Markup:
+    """One metric along one ladder of damage, mildest first: a line that falls where more damage scores worse.
 
-    heights     0..1, how good the metric finds each rung; the more a line moves, the darker is its box
+    quality     0 to 1, how good the metric finds each level; the more a line moves, the darker is its box
     """
     width, height = 56, 22
-    across = (width - 8) / max(1, len(heights) - 1)
-    at = [f"{4 + i * across:.0f} {3 + (1 - h) * (height - 6):.1f}" for i, h in enumerate(heights)]
+    across = (width - 8) / max(1, len(quality) - 1)
+    points = [f"{4 + i * across:.0f} {3 + (1 - q) * (height - 6):.1f}" for i, q in enumerate(quality)]
     return Markup(
-        '<svg class="rungs{0}" viewBox="0 0 {1} {2}" width="{1}" height="{2}" aria-hidden="true"><rect width="{1}" height="{2}" '
-        'fill-opacity="{3:.2f}"/><path d="M{4}"/></svg>'
-    ).format("" if monotone else " odd", width, height, 0.34 * (max(heights) - min(heights)), "L".join(at))
-
-
-def codes(text: str) -> Markup:
-    """Text whose `quoted parts` are code."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:
-        return Markup("{}").format(text)
-    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
+        '<svg class="damage{0}" viewBox="0 0 {1} {2}" width="{1}" height="{2}" aria-hidden="true">'
+        '<rect width="{1}" height="{2}" fill-opacity="{3:.2f}"/><path d="M{4}"/></svg>'
+    ).format("" if monotone else " odd", width, height, 0.34 * (max(quality) - min(quality)), "L".join(points))

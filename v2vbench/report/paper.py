@@ -1,75 +1,128 @@
-"""The paper's tables beside this suite's numbers: what was published, what was found here, and how the two measurements differ."""
+"""The paper's tables beside this suite's numbers: what was published, what was measured here, and how these differ."""
 
-from v2vbench.report import marks
-from v2vbench.report.tables import Results, digits
+from dataclasses import dataclass, field, replace
 
-PARTS = (
-    (False, "The paper's measure"),
-    (True, "another measure, laid beside: no test of the paper's claim, whoever leads"),
-)
-BESIDE = "beside it; tests nothing"
+from v2vbench.report.format import decimals
+from v2vbench.report.inputs import Inputs
+from v2vbench.results.comparison import PublishedEntry
+from v2vbench.results.metric import Interval
+
+PARTS = {
+    False: "The same kind of measure as the paper's",
+    True: "Another kind of measure, for orientation: it cannot confirm or refute the paper",
+}
 WITHIN = {
-    True: "the published one lies in our interval",
-    False: "the published one lies outside our interval",
-    None: None,
+    True: "the published ratio lies in our interval",
+    False: "the published ratio lies outside our interval",
+    None: "",
 }
 
 
-def ledger(results: Results) -> dict | None:
-    """compare.json's `ledger`, ready to print; None where it is empty.
+@dataclass(frozen=True)
+class PaperMethod:
+    """One method of a comparison."""
 
-    returns    {"parts": [{"title", "stand_in", "entries"}]: the paper's own kind of measure, then stand-ins, "nothing": entries that have
-               nothing of ours beside them, as (what, published, why), "notes": how measurements differ, to which entries refer by number}
-    """
-    entries, notes = {}, {}
-    for raw in results.compare.get("ledger") or ():
-        entry = _entry(results, raw)
-        entry["note"] = notes.setdefault(raw["difference"], len(notes) + 1)
-        same = (entry["head"], tuple(raw["methods"]), entry["absent"], entry["found"] and entry["where"])
-        if same in entries:  # nothing is here of several groups: one line for all
-            entries[same]["where"] += f"; {entry['where']}"
-        entries.setdefault(same, entry)
-    shown = [entry for entry in entries.values() if entry["found"] or entry["fetched"]]
-    parts = [
-        {"title": title, "stand_in": stand_in, "entries": [entry for entry in shown if entry["stand_in"] is stand_in]}
-        for stand_in, title in PARTS
-    ]
-    nothing = {
-        (entry["head"], entry["told"], entry["absent"] or "not measured"): None
-        for entry in entries.values()
-        if entry not in shown
-    }
-    used = {number: i for i, number in enumerate(sorted({entry["note"] for entry in shown}), 1)}
-    for entry in shown:
-        entry["note"] = used[entry["note"]]
-    told = {
-        "parts": [part for part in parts if part["entries"]],
-        "nothing": list(nothing),
-        "notes": [text for text, number in notes.items() if number in used],
-    }
-    return told if entries else None
+    title: str
+    published: float | None
+    ours: Interval | None
 
 
-def _entry(results: Results, entry: dict) -> dict:
-    """One line of the ledger: of each method what was published and what was found; `fetched`: only weights are missing."""
-    dataset = results.compare["datasets"][entry["dataset"]]
-    group = dataset["groups"][entry["group"]]
-    metric, nothing = group["metrics"].get(entry["label"]), {"value": None, "low": None, "high": None}
-    protocol = results.protocols.get(metric["protocol"]) if metric else None
-    own = {method: (entry["ours"] or {}).get(method) or nothing for method in entry["methods"]}
-    known = [f"{method} {entry['published'][method]:g}" for method in entry["methods"] if method in entry["published"]]
-    verdict = "; ".join(filter(None, (entry["agrees"], WITHIN[entry.get("within")])))
-    return {key: entry[key] for key in ("table", "what", "published_ratio", "absent", "ratio", "stand_in")} | {
-        "head": f"{entry['table']}: {entry['what']}",
-        "told": ", ".join(known),
-        "agrees": BESIDE if entry["stand_in"] else verdict,
-        "where": ", ".join(filter(None, (dataset["title"], group["title"]))),
-        "measured": metric and metric["title"],
-        "footnote": protocol and protocol["number"],
-        "digits": digits(list(own.values())),
-        "found": any(marks.finite(row["value"]) for row in own.values()),
-        "fetched": bool(metric and metric.get("absent") and metric["absent"] == entry["absent"]),
-        "methods": [
-            {"title": method, "published": entry["published"].get(method), "ours": row} for method, row in own.items()
+@dataclass(frozen=True)
+class PaperEntry:
+    """Two methods that the paper compares."""
+
+    entry: PublishedEntry
+    where: str  # the test group of ours
+    metric: str | None  # ours
+    footnote: int | None  # of its protocol
+    needs_weights: bool  # nothing but weights is missing
+    methods: list[PaperMethod]
+    note: int = 0  # the number of the note on how the measurements differ
+
+    @property
+    def head(self) -> str:
+        return f"{self.entry.table}: {self.entry.what}"
+
+    @property
+    def published(self) -> str:
+        """ "vid2vid 4.66, pix2pixHD 5.57"."""
+        return ", ".join(f"{own.title} {own.published:g}" for own in self.methods if own.published is not None)
+
+    @property
+    def measured(self) -> bool:
+        return any(own.ours for own in self.methods)
+
+    @property
+    def decimals(self) -> int:
+        return decimals([own.ours for own in self.methods if own.ours])
+
+    @property
+    def agreement(self) -> str:
+        """Whether our measurement agrees with the paper's, in words."""
+        if self.entry.stand_in:
+            return "not comparable"
+        return "; ".join(filter(None, (self.entry.agrees, WITHIN[self.entry.within])))
+
+
+@dataclass(frozen=True)
+class PaperPart:
+    """Entries with the paper's kind of measure, or with a stand-in for it."""
+
+    title: str
+    stand_in: bool
+    entries: list[PaperEntry]
+
+
+@dataclass
+class PaperTables:
+    """The paper's comparisons beside ours."""
+
+    parts: list[PaperPart] = field(default_factory=list)
+    unmeasured: list[tuple[str, str, str]] = field(default_factory=list)  # (what, published, why), without repetitions
+    notes: list[str] = field(default_factory=list)  # how measurements differ; entries refer to them by number, from 1
+
+
+def paper_tables(inputs: Inputs) -> PaperTables | None:
+    """The paper's comparisons, those with something of ours beside them and those without; None without any."""
+    entries: dict[tuple, PaperEntry] = {}
+    for entry in (_entry(inputs, published) for published in inputs.comparison.published):
+        own = entry.entry
+        same = (entry.head, *own.methods, own.absent, entry.where if entry.measured else "")
+        if same in entries:  # nothing of ours on several groups, for one reason: one line for all
+            entries[same] = replace(entries[same], where=f"{entries[same].where}; {entry.where}")
+        else:
+            entries[same] = entry
+    if not entries:
+        return None
+    tables, beside = PaperTables(), []
+    for entry in entries.values():
+        if entry.measured or entry.needs_weights:
+            difference = entry.entry.difference
+            if difference not in tables.notes:
+                tables.notes.append(difference)
+            beside.append(replace(entry, note=tables.notes.index(difference) + 1))
+        else:
+            line = entry.head, entry.published, entry.entry.absent or "not measured"
+            if line not in tables.unmeasured:
+                tables.unmeasured.append(line)
+    for stand_in, title in PARTS.items():
+        if own := [entry for entry in beside if entry.entry.stand_in is stand_in]:
+            tables.parts.append(PaperPart(title, stand_in, own))
+    return tables
+
+
+def _entry(inputs: Inputs, entry: PublishedEntry) -> PaperEntry:
+    dataset = inputs.comparison.datasets[entry.dataset]
+    group = dataset.groups[entry.group]
+    metric = group.metrics.get(entry.label) if entry.label else None
+    footnote = inputs.footnotes.get(metric.protocol) if metric else None
+    return PaperEntry(
+        entry=entry,
+        where=", ".join(filter(None, (dataset.title, group.title))),
+        metric=metric.title if metric else None,
+        footnote=footnote.number if footnote else None,
+        needs_weights=bool(metric and metric.absent and metric.absent == entry.absent),
+        methods=[
+            PaperMethod(method, entry.published.get(method), (entry.ours or {}).get(method)) for method in entry.methods
         ],
-    }
+    )

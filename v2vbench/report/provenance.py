@@ -1,99 +1,127 @@
-"""How the numbers came about: what ran, for how long and on what, and how the losses went."""
+"""How the numbers were made: which stages ran, for how long, and on what machine."""
 
-import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from v2vbench.params import Fault, Params
-from v2vbench.report import charts, marks
-from v2vbench.report.tables import Results
+from v2vbench.report import marks
 
 STAGES = ("sources", "data", "train", "synthesize", "evaluate", "future", "styles", "calibrate", "compare")
-MACHINE = {
-    "revision": "git revision",
-    "lock_sha256": "requirements.lock, sha256",
-    "python": "Python",
-    "torch": "PyTorch",
-    "device": "device",
-    "host_cpu": "processor",
-}
+UNKNOWN = "unknown"
 
 
-def current(params: Params, stem: str) -> bool:
-    """Whether a log or notebook, named <stage>-<key>, is of a line that params.yaml still has."""
-    lines = {
-        "all",
-        *params.datasets,
-        *params.judges,
-        *params.runs,
-        *params.forecasts,
-        *params.predictions,
-        *params.styles,
-    }
-    return stem.partition("-")[2] in lines
+@dataclass(frozen=True)
+class Log:
+    """logs/<stage>-<key>.json: one execution of a stage, as the runner describes it."""
+
+    stage: str
+    key: str
+    started: str  # ISO 8601, UTC
+    seconds: float
+    peak_memory_mb: float
+    device: str
+    host_cpu: str
+    python: str
+    torch: str
+    revision: str | None  # of git
+    lock_sha256: str | None  # of requirements.lock
+
+    @property
+    def stem(self) -> str:
+        return f"{self.stage}-{self.key}"
 
 
-def provenance(logs: list[dict], ran: list[str]) -> dict:
-    """A row for each stage that left a log or an executed notebook, the totals, and the machine."""
-    by_stage = {f"{log['stage']}-{log['key']}": log for log in logs}
-    longest = max((log["seconds"] for log in logs), default=0) or 1
+@dataclass(frozen=True)
+class StageRow:
+    """A stage that left a log or an executed notebook."""
 
-    def turn(stem):
+    stage: str
+    key: str
+    page: str | None  # address of its notebook
+    log: Log | None
+    bar: Markup
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """All stages."""
+
+    logs: list[Log]
+    rows: list[StageRow]
+
+    @property
+    def seconds(self) -> float:
+        return sum(log.seconds for log in self.logs)
+
+    @property
+    def peak_memory_mb(self) -> float:
+        return max(log.peak_memory_mb for log in self.logs)
+
+    @property
+    def started(self) -> str:
+        return min(log.started for log in self.logs)
+
+    @property
+    def revisions(self) -> list[str]:
+        return sorted({log.revision or UNKNOWN for log in self.logs})
+
+    @property
+    def machine(self) -> dict[str, list[str]]:
+        """{what: its values over the stages}."""
+        values = {
+            "git revision": self.revisions,
+            "requirements.lock, sha256": [log.lock_sha256 or UNKNOWN for log in self.logs],
+            "Python": [log.python for log in self.logs],
+            "PyTorch": [log.torch for log in self.logs],
+            "device": [log.device for log in self.logs],
+            "processor": [log.host_cpu for log in self.logs],
+        }
+        return {what: sorted(set(own)) for what, own in values.items()} if self.logs else {}
+
+    @property
+    def checkout(self) -> str | None:
+        """The revision that makes these numbers again; None where it is not known or there are several."""
+        return self.revisions[0] if len(self.revisions) == 1 and self.revisions[0] != UNKNOWN else None
+
+
+def provenance(params: Params, root: Path, notebooks: list[str]) -> Provenance:
+    """The stages of the lines in params.yaml, in the order of the pipeline.
+
+    notebooks    stems of the executed notebooks that have a page
+    raises       Fault where a log is broken
+    """
+    logs = {log.stem: log for log in _logs(params, root)}
+    longest = max((log.seconds for log in logs.values()), default=0) or 1
+
+    def position(stem: str) -> tuple[int, str]:
         stage = stem.partition("-")[0]
         return STAGES.index(stage) if stage in STAGES else len(STAGES), stem
 
     rows = []
-    for stem in sorted({*by_stage, *ran}, key=turn):
+    for stem in sorted({*logs, *notebooks}, key=position):
         stage, _, key = stem.partition("-")
-        log = by_stage.get(stem)
-        rows.append(
-            {
-                "stage": stage,
-                "key": key,
-                "page": f"notebooks/{stem}.html" if stem in ran else None,
-                "seconds": log and log["seconds"],
-                "memory": log and log["peak_memory_mb"],
-                "bar": marks.bar(log["seconds"] / longest) if log else "",
-            }
-        )
-    machine = [(title, sorted({str(log.get(key) or "unknown") for log in logs})) for key, title in MACHINE.items()]
-    return {
-        "rows": rows,
-        "n": len(logs),
-        "logged": bool(logs),
-        "machine": machine if logs else [],
-        "seconds": sum(log["seconds"] for log in logs),
-        "memory": max((log["peak_memory_mb"] for log in logs), default=0),
-        "started": min((log["started"] for log in logs), default=None),
-    }
+        log = logs.get(stem)
+        page = f"notebooks/{stem}.html" if stem in notebooks else None
+        rows.append(StageRow(stage, key, page, log, marks.bar(log.seconds / longest) if log else Markup("")))
+    return Provenance(list(logs.values()), rows)
 
 
-def training(results: Results, root: Path) -> dict[str, list[dict]]:
-    """Learning curves of every run, forecast and judge by data set: one small chart a loss.
-
-    raises    Fault where those of a compared run are missing, or are no table of numbers
-    """
-    params, compare, told = results.params, results.compare, {}
-    for key, run in (params.runs | params.forecasts | params.judges).items():
-        path = root / params.folder(key) / "curves.csv"
-        if not path.is_file():
-            if key in compare["runs"]:
-                raise Fault(f"{path}: missing; `dvc repro` makes it")
+def _logs(params: Params, root: Path) -> Iterator[Log]:
+    for path in sorted((root / "logs").glob("*.json")):
+        if not is_current(params, path.stem):
             continue
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
         try:
-            columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
-        except (TypeError, ValueError):
-            raise Fault(f"{path}: not a whole table of numbers; delete it and run `dvc repro`") from None
-        steps, method = columns.pop("step", []), results.methods[run.title]
-        title = compare["datasets"].get(run.dataset, {"title": run.dataset})["title"]
-        told.setdefault(title, []).append(
-            {
-                "title": run.title,
-                "method": method,
-                "schedule": params.schedules[run.schedule],
-                "steps": int(steps[-1]) if steps else 0,
-                "sparks": [charts.sparkline(name, steps, ys, method) for name, ys in columns.items()],
-            }
-        )
-    return told
+            content = json.loads(path.read_text())
+            yield Log(**{name: content[name] for name in Log.__dataclass_fields__})
+        except (ValueError, KeyError, TypeError) as error:
+            raise Fault(f"{path}: not a whole log ({error!r}); delete it") from None
+
+
+def is_current(params: Params, stem: str) -> bool:
+    """Whether a log or notebook, named <stage>-<key>, is of a line that params.yaml has."""
+    sections = (params.datasets, params.judges, params.runs, params.forecasts, params.predictions, params.styles)
+    return stem.partition("-")[2] in {"all", *(key for section in sections for key in section)}

@@ -1,169 +1,247 @@
-"""The score table of a group: a row a metric under one of two headings; columns are methods, what they are read against, and controls."""
+"""The score table of a test group: a row a metric, a column for each method, the real video and each control."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from v2vbench.report import marks
-from v2vbench.report.tables import Results, digits, two_digits
+from v2vbench.report.format import decimals, two_digits
+from v2vbench.report.inputs import Inputs, ordered
+from v2vbench.report.missing import Missing, Without, by_reason, missing_metrics
+from v2vbench.results.calibration import ControlInfo
+from v2vbench.results.comparison import ComparedGroup, ComparedMetric, Equivalent, FamilyName, Row, Seeds, Verdict
+from v2vbench.results.metric import Interval
+from v2vbench.statistics.sentences import likeness, likeness_in_words
 
 HEADINGS = {"fidelity": "Fidelity to the source", "realism": "Realism in space and time"}
-SEES = {"space": "sees frames", "time": "sees time", "both": "sees frames and time", "neither": "sees little of either"}
-SCOPES = {"clip": "", "set": "of whole sets", "pooled": "all clips pooled"}
+SEES = {
+    "space": "responds to frames",
+    "time": "responds to time",
+    "both": "responds to frames and time",
+    "neither": "hardly responds to damage",
+}
+SCOPES = {"clip": "", "set": "distance between sets", "pooled": "all clips pooled"}
 SIGNS = {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
 CORRECTIONS = {"holm": "Holm", "max-t": "max-t"}
-FAMILIES = {"primary": "primary metrics", "exploratory": "exploratory metrics", "controls": "controls"}
+FAMILIES: dict[FamilyName, str] = {
+    "primary": "primary metrics",
+    "exploratory": "exploratory metrics",
+    "controls": "controls",
+}
 BANDS = {True: "controls that never saw the target", False: "controls made from the real video"}
-AS_BAD = "as bad as "
 
 
-def scores(results: Results, about: dict, group: str, labels: list, runs: dict, marked: bool) -> dict:
-    """What the template prints of one group's `metrics` and `controls`.
+@dataclass(frozen=True)
+class VerdictMark:
+    """A verdict as its sign, and in words."""
 
-    labels    metrics in the order of params.yaml
+    kind: str  # its CSS class: better, worse or not
+    sign: str
+    words: str
+    detectable: str | None  # the smallest difference that could be shown, where none was
+    over_seeds: bool  # of the method, trained several times, and not of one set of weights
+
+
+@dataclass(frozen=True)
+class EquivalentMark:
+    """The damage to the real video that scores the same."""
+
+    kind: str  # "as bad as"
+    damage: str  # "blur σ 1.8 px"
+    title: str | None  # all words, and the levels of damage at the ends of the interval
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method's, or one control's, value of one metric."""
+
+    row: Row
+    best: bool
+    verdict: VerdictMark | None
+    equivalent: EquivalentMark | None
+    bar: Markup | None
+    bar_percent: int | None
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric."""
+
+    metric: ComparedMetric
+    detail: str  # its unit, what it responds to, what it is a score of
+    decimals: int
+    footnote: int
+    no_verdict: bool
+    fooled_by: str
+    cells: list[Cell | None]  # a method each; None: no value
+    controls: list[Cell | None]
+
+
+@dataclass(frozen=True)
+class Section:
+    """The metrics under one heading, those on which conclusions rest first."""
+
+    title: str
+    rows: list[MetricRow]
+
+
+@dataclass(frozen=True)
+class Band:
+    """Controls of one kind, side by side."""
+
+    title: str
+    controls: list[ControlInfo]
+
+
+@dataclass(frozen=True)
+class FamilyNote:
+    """How many tests are corrected together, and how."""
+
+    title: str
+    correction: str
+    n_tests: int
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """One group's scores."""
+
+    sections: list[Section]
+    bands: list[Band]
+    reference: str  # title of the method that verdicts are against
+    alpha: float
+    clusters_needed: int | None  # clusters of clips from which verdicts are possible, where there are fewer
+    families: list[FamilyNote]
+    no_verdicts: list[Without]
+    missing: Missing
+
+    @property
+    def rows(self) -> list[MetricRow]:
+        return [row for section in self.sections for row in section.rows]
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [cell for row in self.rows for cell in (*row.cells, *row.controls) if cell]
+
+    @property
+    def verdicts(self) -> list[VerdictMark]:
+        return [cell.verdict for cell in self.cells if cell.verdict]
+
+    @property
+    def seeds(self) -> list[Seeds]:
+        return [cell.row.seeds for cell in self.cells if cell.row.seeds]
+
+    @property
+    def real(self) -> list[Interval]:
+        """Scores of the real video, and of answers that know nothing: what the column for them has."""
+        return [value for row in self.rows for value in (row.metric.real, row.metric.floor) if value]
+
+    @property
+    def first_controls(self) -> list[int]:
+        """The first column of each band, counted from the first control."""
+        return [sum(len(band.controls) for band in self.bands[:i]) for i in range(len(self.bands))]
+
+
+def score_table(inputs: Inputs, group: ComparedGroup, name: str, runs: dict[str, str], ranked: bool) -> ScoreTable:
+    """The table of group `name`.
+
     runs      {run: title}, a column each
-    marked    whether best and verdicts are told; a sanity check only has values
+    ranked    whether the best and verdicts are marked; a sanity check only has values
     """
-    metrics, controls = about["metrics"], about["controls"]
-    kept, order = shown(about, labels), sorted(controls, key=lambda key: not controls[key]["feasible"])
-    sections = {heading: [] for heading in HEADINGS}
-    for label in sorted(kept, key=lambda label: not metrics[label]["primary"]):
-        sections[metrics[label]["heading"]].append(_row(results, metrics[label], runs, controls, order, marked))
-    rows = [row for section in sections.values() for row in section]
-    bands = [
-        (BANDS[feasible], [controls[key] for key in order if controls[key]["feasible"] is feasible])
-        for feasible in BANDS
+    labels = shown(group, inputs.params.metrics)
+    order = sorted(group.controls, key=lambda key: not group.controls[key].feasible)
+    rows = {label: _metric_row(inputs, group, group.metrics[label], runs, order, ranked) for label in labels}
+    primaries_first = sorted(rows.values(), key=lambda row: not row.metric.primary)
+    sections = [
+        Section(title, [row for row in primaries_first if row.metric.heading == heading])
+        for heading, title in HEADINGS.items()
     ]
-    return {
-        "sections": [(HEADINGS[heading], own) for heading, own in sections.items() if own],
-        "bands": [band for band in bands if band[1]],
-        "begins": [0, len(bands[0][1])],
-        "reference": runs.get(about["reference"]),
-        "alpha": about["alpha"],
-        "needed": about["clusters_needed"] if marked else None,
-        "families": [
-            (FAMILIES[name], CORRECTIONS[own["correction"]], own["n_tests"])
-            for name, own in about["families"].items()
-            if own["n_tests"]
+    bands = [
+        Band(title, [group.controls[key] for key in order if group.controls[key].feasible is feasible])
+        for feasible, title in BANDS.items()
+    ]
+    metrics = [group.metrics[label] for label in labels]
+    return ScoreTable(
+        sections=[section for section in sections if section.rows],
+        bands=[band for band in bands if band.controls],
+        reference=runs[group.reference],
+        alpha=group.alpha,
+        clusters_needed=group.clusters_needed if ranked else None,
+        families=[
+            FamilyNote(title, CORRECTIONS[family.correction], family.n_tests)
+            for key, title in FAMILIES.items()
+            if (family := group.families[key]).n_tests
         ],
-        "mute": _alike(
-            [(metrics[label]["no_verdict"], metrics[label]["title"]) for label in kept if metrics[label]["no_verdict"]]
-        ),
-        "missing": _missing(
-            results.scores[next(iter(runs))]["groups"][group]["metrics"],
-            {label: metrics[label] for label in labels if label not in kept},
-        ),
-    } | _present(rows)
-
-
-def _present(rows: list[dict]) -> dict[str, bool]:
-    """What the table has anywhere, so that a note below it is due."""
-    cells = [cell for row in rows for cell in row["cells"] + row["controls"]]
-    verdicts = [cell["verdict"] for cell in cells if cell["verdict"]]
-    return (
-        {"verdicts": bool(verdicts)}
-        | {name: any(verdict[name] for verdict in verdicts) for name in ("detects", "of_method")}
-        | {name: any(cell[name] for cell in cells) for name in ("equivalent", "bar", "seeds")}
-        | {name: any(row[name] for row in rows) for name in ("primary", "fooled", "real", "floor")}
+        no_verdicts=by_reason((metric.no_verdict, metric.title) for metric in metrics if metric.no_verdict),
+        missing=missing_metrics(inputs, group, name, [label for label in group.metrics if label not in rows]),
     )
 
 
-def has_value(metric: dict) -> bool:
-    return not metric.get("absent") and any(marks.finite(row["value"]) for row in metric["rows"].values())
+def shown(group: ComparedGroup, like: Iterable[str]) -> list[str]:
+    """The metrics of a group that have a value, and say something on its clips, in the order of `like`."""
+    return [label for label in ordered(group.metrics, like) if _is_shown(group.metrics[label])]
 
 
-def shown(about: dict, labels: list) -> list[str]:
-    """The metrics of a group that have a value, and tell something on its clips."""
-    return [label for label in labels if has_value(about["metrics"][label]) and not about["metrics"][label]["hidden"]]
+def _is_shown(metric: ComparedMetric) -> bool:
+    return bool(metric.rows) and not metric.hidden
 
 
-def _row(results: Results, metric: dict, runs: dict, controls: dict, order: list, marked: bool) -> dict:
-    own = [metric["rows"][run] for run in runs if run in metric["rows"]]
-    detail = [metric["unit"], SEES.get(metric["sees"]), SCOPES[metric["kind"]]]
-    return {key: metric[key] for key in ("title", "better", "heading", "primary", "real", "floor")} | {
-        "detail": ", ".join(filter(None, detail)),
-        "digits": digits(own + ([metric["real"]] if metric["real"] else [])),
-        "footnote": results.protocols[metric["protocol"]]["number"],
-        "mute": marked and bool(metric["no_verdict"]),
-        "fooled": "; ".join(controls[key]["title"] for key in metric["fooled_by"]),
-        "cells": [_cell(metric["rows"].get(run), runs, marked) for run in runs],
-        "controls": [_cell(metric["controls"].get(key), runs, marked) for key in order],
-    }
+def _metric_row(
+    inputs: Inputs, group: ComparedGroup, metric: ComparedMetric, runs: dict[str, str], order: list[str], ranked: bool
+) -> MetricRow:
+    values: list[Interval] = [metric.rows[run] for run in runs if run in metric.rows]
+    detail = [metric.unit, SEES[metric.sees] if metric.sees else "", SCOPES[metric.kind]]
+    return MetricRow(
+        metric=metric,
+        detail=", ".join(filter(None, detail)),
+        decimals=decimals([*values, metric.real] if metric.real else values),
+        footnote=inputs.footnotes[metric.protocol].number,
+        no_verdict=ranked and bool(metric.no_verdict),
+        fooled_by="; ".join(group.controls[key].title for key in metric.fooled_by),
+        cells=[_cell(metric.rows.get(run), runs, ranked) for run in runs],
+        controls=[_cell(metric.controls.get(key), runs, ranked) for key in order],
+    )
 
 
-def _cell(row: dict | None, runs: dict, marked: bool) -> dict:
-    """A method's or a control's value of one metric: interval, verdict against the reference, what it is as bad as, spread over seeds."""
-    row = row or {
-        "value": None,
-        "low": None,
-        "high": None,
-        "best": False,
-        "verdict": None,
-        "equivalent": None,
-        "bar": None,
-        "seeds": None,
-    }
-    return {key: row[key] for key in ("value", "low", "high", "seeds")} | {
-        "best": marked and row["best"],
-        "verdict": _verdict(row["verdict"], runs) if marked and row["verdict"] else None,
-        "equivalent": _equivalent(row["equivalent"]) if row["equivalent"] else None,
-        "bar": marks.way(row["bar"]) if marks.finite(row["bar"]) else None,
-        "percent": marks.finite(row["bar"]) and round(100 * row["bar"]),
-    }
+def _cell(row: Row | None, runs: dict[str, str], ranked: bool) -> Cell | None:
+    if row is None:
+        return None
+    return Cell(
+        row=row,
+        best=ranked and row.best,
+        verdict=_verdict_mark(row.verdict, runs) if ranked and row.verdict else None,
+        equivalent=_equivalent_mark(row.equivalent) if row.equivalent else None,
+        bar=marks.way(row.way) if row.way is not None else None,
+        bar_percent=round(100 * row.way) if row.way is not None else None,
+    )
 
 
-def _verdict(verdict: dict, runs: dict) -> dict:
-    """A sign, the words that it stands for, and what could be detected where these do not decide."""
-    word, p = verdict["word"], verdict["p"]
-    words = f"{word} {'from' if word == 'not distinguishable' else 'than'} {runs.get(verdict['against'], verdict['against'])}"
-    told = [words, *([p_value(p)] if marks.finite(p) else []), FAMILIES[verdict["family"]]]
-    of_method = verdict["of"] == "method"
-    detects = None
-    if word == "not distinguishable":
-        least = verdict["detectable"]
-        detects = f"could detect Δ ≥ {two_digits(least)}" if marks.finite(least) else "could detect no Δ, however large"
-    return {
-        "kind": word.partition(" ")[0],
-        "sign": SIGNS[word],
-        "words": ", ".join(told + ["over seeds too"] * of_method),
-        "detects": detects,
-        "of_method": of_method,
-    }
+def _equivalent_mark(equivalent: Equivalent) -> EquivalentMark:
+    kind, damage = likeness(equivalent)
+    low, high = equivalent.low, equivalent.high
+    has_span = low is not None and high is not None
+    return EquivalentMark(
+        kind, damage, f"{likeness_in_words(equivalent)}, {low:.3g} to {high:.3g}" if has_span else None
+    )
+
+
+def _verdict_mark(verdict: Verdict, runs: dict[str, str]) -> VerdictMark:
+    undecided, over_seeds = verdict.word == "not distinguishable", verdict.of == "method"
+    words = [f"{verdict.word} {'from' if undecided else 'than'} {runs[verdict.against]}", p_value(verdict.p)]
+    words += [FAMILIES[verdict.family], *["over seeds too"] * over_seeds]
+    detectable = None
+    if undecided:
+        least = verdict.detectable
+        detectable = "no Δ detectable" if least is None else f"detectable: Δ ≥ {two_digits(least)}"
+    return VerdictMark(
+        kind={"better": "better", "worse": "worse", "not distinguishable": "not"}[verdict.word],
+        sign=SIGNS[verdict.word],
+        words=", ".join(words),
+        detectable=detectable,
+        over_seeds=over_seeds,
+    )
 
 
 def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
-
-
-def _equivalent(equivalent: dict) -> dict:
-    """The words without "as bad as", which the table says once for all; how far the interval's ends lie on the ladder."""
-    text, low, high = equivalent["text"], equivalent["low"], equivalent["high"]
-    span = f"{low:.3g} to {high:.3g}" if marks.finite(low) and marks.finite(high) else None
-    before, as_bad, after = text.partition(AS_BAD)
-    return {
-        "whole": text,
-        "before": before if as_bad else "",
-        "as_bad": as_bad,
-        "text": after if as_bad else before,
-        "span": span,
-    }
-
-
-def _missing(scored: dict, metrics: dict) -> dict:
-    """Metrics that are not in the table, alike ones together: {"absent", "hidden", "other": [(titles, why)]}.
-
-    absent    their weights are
-    hidden    they tell nothing on these clips
-    other     no value
-    scored    what metrics/runs/ holds of them for one run, which may say why
-    """
-    found = {"absent": [], "hidden": [], "other": []}
-    for label, metric in metrics.items():
-        kind = "absent" if metric["absent"] else "hidden" if metric["hidden"] else "other"
-        why = metric["absent"] or metric["hidden"] or scored.get(label, {}).get("note") or "no value"
-        found[kind].append((why, metric["title"]))
-    return {kind: _alike(pairs) for kind, pairs in found.items()}
-
-
-def _alike(pairs: list[tuple[str, str]]) -> list[tuple[list[str], str]]:
-    """[(titles, why)] of [(why, title)]."""
-    found = {}
-    for why, title in pairs:
-        found.setdefault(why, []).append(title)
-    return [(titles, why) for why, titles in found.items()]

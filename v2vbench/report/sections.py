@@ -1,143 +1,196 @@
-"""What the page says of one data set and of one of its test groups: everything in metrics/ that is about it, ready to print."""
+"""What the page says of one data set and of each of its test groups, ready to print."""
 
 import hashlib
+from dataclasses import dataclass
 
-from v2vbench.report import calibration, charts, marks
-from v2vbench.report import votes as preference
-from v2vbench.report.drift import drift
-from v2vbench.report.scores import scores, shown
-from v2vbench.report.tables import Results, clusters, legend, ordered
+from markupsafe import Markup
 
-FEW = 30  # clusters of clips: fewer are worth a word of caution
-SEEN = 9  # panels of a figure that are seen at once; the others unfold
+from v2vbench.clips.store import Facts
+from v2vbench.display.palette import legend
+from v2vbench.report import charts
+from v2vbench.report.calibration import CalibrationTable, calibration_table
+from v2vbench.report.charts import Curve, Method
+from v2vbench.report.drift import DriftTable, drift_table
+from v2vbench.report.format import counted
+from v2vbench.report.inputs import Inputs, ordered
+from v2vbench.report.players import Player
+from v2vbench.report.scores import MetricRow, ScoreTable, score_table, shown
+from v2vbench.report.votes import VotesPart, votes_part
+from v2vbench.results.comparison import ComparedDataset, ComparedGroup
 
-
-def dataset(results: Results, name: str) -> dict:
-    """One data set's section."""
-    about, store = results.compare["datasets"][name], results.stores[name]
-    facts, train = store.facts, store.split("train")
-    prints = "\n".join(f"{key} {clip['sha256']}" for key, clip in store.clips.items())
-    return {
-        "name": name,
-        "title": about["title"],
-        "about": about["about"],
-        "sanity": about["standing"] == "sanity",
-        "fps": facts.fps,
-        "size": facts.size,
-        "origin": facts.origin,
-        "licence": facts.licence,
-        "legend": legend(facts),
-        "n_train": len(train),
-        "n_test": len(store.clips) - len(train),
-        "n_train_frames": sum(store.clips[clip]["n_frames"] for clip in train),
-        "sha256": hashlib.sha256(prints.encode()).hexdigest(),
-        "groups": [group(results, name, key) for key in ordered(about["groups"], facts.groups)],
-    }
+FEW = 30  # clusters of clips: with fewer, intervals are rough
+N_OPEN = 9  # panels of a figure that are always visible; the others unfold
 
 
-def group(results: Results, dataset: str, name: str) -> dict:
-    """One test group of a data set: its table, charts, calibration, preferences and caveats; `players` is filled later."""
-    compare, methods = results.compare, results.methods
-    about, marked = compare["datasets"][dataset]["groups"][name], compare["datasets"][dataset]["standing"] != "sanity"
-    labels = ordered(about["metrics"], results.params.metrics)
-    present = {run for metric in about["metrics"].values() for run in metric["rows"]}
-    runs = {run: compare["runs"][run]["title"] for run in ordered(present, results.params.runs)}
-    lengths = [results.stores[dataset].clips[clip]["n_frames"] for clip in about["clips"]]
-    table = scores(results, about, name, labels, runs, marked)
-    titles = {label: about["metrics"][label]["title"] for label in labels}
-    return {
-        "name": name,
-        "title": about["title"],
-        "clips": about["clips"],
-        "n_clips": about["n_clips"],
-        "n_clusters": about["n_clusters"],
-        "cluster": about["cluster"],
-        "clusters": clusters(about),
-        "n_frames": sum(lengths),
-        "runs": runs,
-        "players": [],
-        "marks": marked,
-        "titles": titles,
-        "scores": table,
-        "methods": [
-            {"title": title, "method": methods[title], "first_frames": compare["runs"][run]["first_frames"]}
-            for run, title in runs.items()
+@dataclass(frozen=True)
+class MethodHead:
+    """A method above its column."""
+
+    title: str
+    number: int
+    first_frames: str
+
+
+@dataclass(frozen=True)
+class Panels:
+    """The charts of a figure."""
+
+    visible: list[Markup]
+    folded: list[Markup]
+
+    @property
+    def n(self) -> int:
+        return len(self.visible) + len(self.folded)
+
+
+@dataclass(frozen=True)
+class GroupSection:
+    """One test group."""
+
+    name: str
+    group: ComparedGroup
+    clusters: str  # what intervals and verdicts are over: "12 maps"
+    n_frames: int
+    ranked: bool  # whether the best and verdicts are marked
+    methods: list[MethodHead]
+    scores: ScoreTable
+    players: list[Player]
+    intervals: Panels
+    curves: Panels
+    drift: DriftTable | None
+    calibration: CalibrationTable | None
+    votes: VotesPart | None
+    caveats: list[str]
+
+    @property
+    def titles(self) -> list[str]:
+        return [method.title for method in self.methods]
+
+    @property
+    def conclusions(self) -> list[str]:
+        return [sentence.text for sentence in self.group.sentences if not sentence.detail]
+
+    @property
+    def details(self) -> list[str]:
+        return [sentence.text for sentence in self.group.sentences if sentence.detail]
+
+
+@dataclass(frozen=True)
+class DatasetSection:
+    """One data set."""
+
+    name: str
+    dataset: ComparedDataset
+    facts: Facts
+    legend: list[tuple[str, tuple]]
+    n_train: int  # clips
+    n_train_frames: int
+    n_test: int
+    sha256: str  # of the clips' checksums
+    groups: list[GroupSection]
+
+    @property
+    def is_sanity_check(self) -> bool:
+        return self.dataset.standing == "sanity"
+
+
+def dataset_section(inputs: Inputs, name: str, players: dict[tuple[str, str], list[Player]]) -> DatasetSection:
+    """The section of data set `name`; `players` by (data set, group)."""
+    dataset, store = inputs.comparison.datasets[name], inputs.stores[name]
+    train = store.split("train")
+    checksums = "\n".join(f"{key} {clip['sha256']}" for key, clip in store.clips.items())
+    return DatasetSection(
+        name=name,
+        dataset=dataset,
+        facts=store.facts,
+        legend=legend(store.facts),
+        n_train=len(train),
+        n_train_frames=sum(store.clips[clip]["n_frames"] for clip in train),
+        n_test=len(store.clips) - len(train),
+        sha256=hashlib.sha256(checksums.encode()).hexdigest(),
+        groups=[
+            _group_section(inputs, name, group, players[name, group])
+            for group in ordered(dataset.groups, store.facts.groups)
         ],
-        "legend": [(title, methods[title]) for title in runs.values()],
-        "panels": _fold([(row["heading"], _dots(row, runs, methods)) for _, rows in table["sections"] for row in rows]),
-        "curves": _fold(_curves(results, name, shown(about, labels), runs, max(lengths))),
-        "drift": drift(about, shown(about, labels), runs, marked),
-        "calibration": calibration.board(about, labels, titles),
-        "preference": preference.preference(results, about, runs),
-        "caveats": _caveats(results, about, name, labels, next(iter(runs))),
-    } | _sentences(results, dataset, name)
+    )
 
 
-def _dots(row: dict, runs: dict, methods: dict):
-    """One row of the score table as a chart."""
-    shown = [
-        (title, methods[title], {key: cell[key] for key in ("value", "low", "high")})
-        for title, cell in zip(runs.values(), row["cells"])
+def _group_section(inputs: Inputs, dataset: str, name: str, players: list[Player]) -> GroupSection:
+    compared, clips = inputs.comparison.datasets[dataset], inputs.stores[dataset].clips
+    group, ranked, runs = compared.groups[name], compared.standing != "sanity", inputs.runs_of(dataset)
+    lengths = [clips[clip]["n_frames"] for clip in group.clips]
+    table, labels = score_table(inputs, group, name, runs, ranked), shown(group, inputs.params.metrics)
+    methods = [
+        MethodHead(title, inputs.method_numbers[title], inputs.comparison.runs[run].first_frames)
+        for run, title in runs.items()
     ]
-    return charts.intervals(row["title"], shown, row["real"], row["better"], row["digits"])
+    return GroupSection(
+        name=name,
+        group=group,
+        clusters=counted(group.n_clusters, group.cluster),
+        n_frames=sum(lengths),
+        ranked=ranked,
+        methods=methods,
+        scores=table,
+        players=players,
+        intervals=_interval_panels(table, methods),
+        curves=_curve_panels(inputs, name, labels, runs, max(lengths)),
+        drift=drift_table(group, labels, runs, ranked),
+        calibration=calibration_table(group, ordered(group.metrics, inputs.params.metrics)),
+        votes=votes_part(inputs, group),
+        caveats=_caveats(inputs, group, name, labels),
+    )
 
 
-def _fold(panels: list[tuple]) -> dict:
-    """{"seen", "more"} of [(kind, panel)]: where there are too many, some of each kind are seen, the first of it."""
-    kinds = {kind: [panel for own, panel in panels if own == kind] for kind, _ in panels}
-    room = len(panels) if len(panels) <= SEEN else SEEN // len(kinds)
-    return {
-        "seen": [panel for own in kinds.values() for panel in own[:room]],
-        "more": [panel for own in kinds.values() for panel in own[room:]],
-    }
+def _interval_panels(table: ScoreTable, methods: list[MethodHead]) -> Panels:
+    """A chart a row of the score table; where there are too many, the first of each heading are visible."""
+    panels = {section.title: [_interval_panel(row, methods) for row in section.rows] for section in table.sections}
+    n_open = N_OPEN if len(table.rows) <= N_OPEN else N_OPEN // len(panels)
+    return Panels(
+        visible=[panel for own in panels.values() for panel in own[:n_open]],
+        folded=[panel for own in panels.values() for panel in own[n_open:]],
+    )
 
 
-def _sentences(results: Results, dataset: str, name: str) -> dict[str, list[str]]:
-    """A group's sentences: those that stand at the top, and the details, which unfold."""
-    own = [
-        sentence
-        for sentence in results.compare["sentences"]
-        if (sentence["dataset"], sentence["group"]) == (dataset, name)
-    ]
-    return {
-        key: [sentence["text"] for sentence in own if sentence["detail"] is detail]
-        for key, detail in (("sentences", False), ("more", True))
-    }
+def _interval_panel(row: MetricRow, methods: list[MethodHead]) -> Markup:
+    metric = row.metric
+    values = [(Method(head.title, head.number), cell and cell.row) for head, cell in zip(methods, row.cells)]
+    return charts.intervals(metric.title, values, metric.real, metric.better, row.decimals)
 
 
-def _curves(results: Results, name: str, labels: list, runs: dict, n_frames: int) -> list[tuple]:
-    """[(kind, panel)] of the per-clip metrics over the frames of a clip. Those of pairs have one value less, and the same last."""
+def _curve_panels(inputs: Inputs, name: str, labels: list[str], runs: dict[str, str], n_frames: int) -> Panels:
+    """The per-clip metrics over the frames of a clip; metrics of frame pairs have their value at the second frame."""
     panels = []
     for label in labels:
-        series, metric = [], None
+        lines, metric = [], None
         for run, title in runs.items():
-            scored = results.scores[run]["groups"][name]["metrics"].get(label)
-            if scored and scored["kind"] == "clip" and scored["curve"]:
-                series.append((title, results.methods[title], scored["curve"], None, None))
-                metric = scored
+            score = inputs.scores[run].groups[name].scores[label]
+            if inputs.scores[run].metrics[label].kind == "clip" and score.curve:
+                lines.append(Curve(Method(title, inputs.method_numbers[title]), score.curve))
+                metric = inputs.scores[run].metrics[label]
         if metric:
-            x = list(range(n_frames - len(metric["curve"]) + 1, n_frames + 1))
-            panels.append(("clip", charts.lines(metric["title"], series, x=x, x_label="frame", y_label=metric["unit"])))
-    return panels
+            x = list(range(n_frames - len(lines[-1].values) + 1, n_frames + 1))
+            panels.append(charts.curves(metric.title, lines, x=x, x_label="frame", y_label=metric.unit))
+    return Panels(panels[:N_OPEN], panels[N_OPEN:])
 
 
-def _caveats(results: Results, about: dict, name: str, labels: list, run: str) -> list[str]:
-    """What the data themselves say against reading too much into them."""
-    told = []
-    if about["n_clusters"] == 1:
-        told.append(f"There is one {about['cluster']} only, so no interval can be given and nothing can be told apart.")
-    elif about["n_clusters"] < FEW:
-        told.append(f"There are only {clusters(about)}: the intervals are themselves rough.")
-    scored = results.scores[run]["groups"][name]["metrics"]
-    sets = [scored[label] for label in labels if label in scored and scored[label]["kind"] == "set"]
-    short = [
-        f"{metric['title']} {metric['n']}"
-        for metric in sets
-        if marks.finite(metric["value"]) and metric["rank"] == metric["n"] - 1
-    ]
-    if short:
-        told.append(
-            f"The feature sets have fewer rows than features ({', '.join(short)}), so their covariances "
-            "have no full rank: compare these distances along their row only, never with another set's."
+def _caveats(inputs: Inputs, group: ComparedGroup, name: str, labels: list[str]) -> list[str]:
+    """Why the numbers of a group are to be read with care."""
+    caveats = []
+    if group.n_clusters == 1:
+        caveats.append(f"There is only one {group.cluster}, so there are no intervals and no verdicts.")
+    elif group.n_clusters < FEW:
+        caveats.append(
+            f"There are only {counted(group.n_clusters, group.cluster)}, so the intervals themselves are rough."
         )
-    return told
+    scores, rank_deficient = inputs.scores[group.reference].groups[name].scores, []
+    for label in labels:
+        size = scores[label].size
+        if size and scores[label].fake and size.rank == size.n_rows - 1:
+            rank_deficient.append(f"{group.metrics[label].title} {size.n_rows}")
+    if rank_deficient:
+        caveats.append(
+            f"Some feature sets have fewer rows than features ({', '.join(rank_deficient)}), so their covariance "
+            "matrices are not of full rank: compare these distances within their row only, not with other sets."
+        )
+    return caveats

@@ -1,123 +1,191 @@
-"""Which of two methods is preferred: votes of metrics, the ranking that follows from them, and chances learned from what is known."""
+"""Which of two methods is preferred: votes of metrics, the ranking by them, and predicted chances of winning."""
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from v2vbench.report import charts, marks
-from v2vbench.report.tables import Results
+from v2vbench.report.charts import Method
+from v2vbench.report.inputs import Inputs
+from v2vbench.results.comparison import ComparedGroup, Preference, Ranking, Win
+from v2vbench.results.metric import Interval
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Where a model of chances learned which video is better."""
+
+    title: str
+    about: str
+    outcome: str  # what was observed
+    human: bool
+
 
 TEACHERS = {
-    "people": ("Learned from people.", "People's votes on pairs of videos taught it."),
-    "simulated raters": (
-        "Simulated raters taught it, no person did.",
+    "people": Teacher("Learned from people.", "People voted on pairs of videos.", "preferred", True),
+    "simulated raters": Teacher(
+        "Learned from simulated raters, not from people.",
         "It shows that the arithmetic works, and nothing about what people prefer.",
+        "preferred",
+        False,
     ),
-    "damages of known order": (
+    "damages of known order": Teacher(
         "Learned from damage, not from people.",
-        "It was taught on real clips with more and with less damage, where the better one is known without asking "
-        "anyone. Whether people would choose alike is not known.",
+        "Of a real clip damaged more and damaged less, the less damaged one is better; the model learned from such "
+        "pairs. Whether people would choose the same one is not known.",
+        "less damaged",
+        False,
     ),
 }
-OBSERVED = {"damages of known order": "less damaged", "people": "preferred", "simulated raters": "preferred"}
 
 
-def preference(results: Results, about: dict, runs: dict) -> dict | None:
-    """The preference part of one group: {"cluster", "reason", "headings", "voters", "pairs", "ranking", "win"}; None where it is empty.
+@dataclass(frozen=True)
+class HeadingVoter:
+    """The metric that votes for one heading."""
 
-    cluster    the word for clips that are alike
-    reason     why there are no votes, as a sentence, or ""
-    headings   [{"name", "voter": title or None, "passed_over": [(title, why)]}]
-    """
-    held = about.get("preference") or {}
-    title = {label: metric["title"] for label, metric in about["metrics"].items()}
-    told = {
-        "cluster": about.get("cluster", "cluster"),
-        "reason": sentence(held.get("reason")),
-        "voters": [title[label] for label in held.get("metrics", ())],
-        "headings": [
-            {
-                "name": heading,
-                "voter": title.get(own["label"]),
-                "passed_over": [(title.get(label, label), why) for label, why in own["passed_over"].items()],
-            }
-            for heading, own in (held.get("voters") or {}).items()
-        ],
-        "pairs": [_pair(results, pair, runs) for pair in held.get("pairs") or ()],
-        "ranking": _ranking(results, held.get("ranking"), runs),
-        "win": _win(results, held.get("win"), runs),
-    }
-    return told if told["reason"] or told["pairs"] or told["ranking"] or told["win"] else None
+    heading: str
+    title: str | None  # None: no metric may vote
+    passed_over: list[tuple[str, str]]  # (metric, why it may not vote)
 
 
-def _turned(pair: dict, share: str) -> tuple:
-    """a, b, share of a, low, high, with the preferred run first, as the paper prints it."""
-    a, b, value, low, high = (pair[key] for key in ("a", "b", share, "low", "high"))
-    if marks.finite(value) and value < 0.5:
-        a, b, value = b, a, 1 - value
-        low, high = (None if v is None else 1 - v for v in (high, low))
-    return a, b, value, low, high
+@dataclass(frozen=True)
+class PairRow:
+    """Two methods, the preferred one first."""
+
+    a: str
+    b: str
+    share: Interval | None  # of a
+    bar: Markup
+    n_clips: int
+    n_clusters: int | None
+    n_no_evidence: int
+    first_frames: str
+
+    @property
+    def decided(self) -> bool:
+        return self.share is not None and self.share.low is not None and self.share.low > 0.5
 
 
-def _pair(results: Results, pair: dict, runs: dict, share: str = "share") -> dict:
-    """One row of a table of pairs."""
-    a, b, value, low, high = _turned(pair, share)
-    bar = (
-        marks.share(results.methods[runs[a]], results.methods[runs[b]], value, low, high) if marks.finite(value) else ""
-    )
-    return {
-        "a": runs[a],
-        "b": runs[b],
-        "share": value,
-        "low": low,
-        "high": high,
-        "n_clips": pair["n_clips"],
-        "n_clusters": pair.get("n_clusters"),
-        "bar": bar,
-        "first_frames": " / ".join(results.compare["runs"][run]["first_frames"] for run in (a, b)),
-        "decided": marks.finite(low) and low > 0.5,
-    }
+@dataclass(frozen=True)
+class RankingChart:
+    """Methods ranked by the votes."""
+
+    ranking: Ranking
+    chart: Markup
 
 
-def sentence(text: str | None) -> str:
-    """A note as a sentence of its own."""
-    return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else ""
+@dataclass(frozen=True)
+class WinPart:
+    """Predicted chances of winning."""
+
+    win: Win
+    teacher: Teacher
+    curve: Markup | None
+    n_comparisons: int
+    pairs: list[PairRow]
+
+    @property
+    def has_no_evidence(self) -> bool:
+        return any(pair.n_no_evidence for pair in self.pairs)
 
 
-def _ranking(results: Results, ranking: dict | None, runs: dict) -> dict | None:
-    """Strengths best first as a chart; runs without votes stand last."""
-    if not ranking or not ranking["runs"]:
+@dataclass(frozen=True)
+class VotesPart:
+    """One group's votes and what follows from them."""
+
+    preference: Preference
+    cluster: str  # the word for clips that are alike
+    voters: list[HeadingVoter]
+    pairs: list[PairRow]
+    ranking: RankingChart | None
+    win: WinPart | None
+
+    @property
+    def titles(self) -> list[str]:
+        """The metrics that vote."""
+        return [voter.title for voter in self.voters if voter.title]
+
+
+def votes_part(inputs: Inputs, group: ComparedGroup) -> VotesPart | None:
+    """The votes of one group; None where there is nothing to say."""
+    preference = group.preference
+    if not (preference.reason or preference.pairs or preference.ranking or preference.win):
         return None
-    held = sorted(ranking["runs"], key=lambda row: -row["strength"] if marks.finite(row["strength"]) else float("inf"))
-    rows = [
-        (
-            runs[row["run"]],
-            results.methods[runs[row["run"]]],
-            {"value": row["strength"], "low": row["low"], "high": row["high"]},
+    titles = {label: metric.title for label, metric in group.metrics.items()}
+    voters = [
+        HeadingVoter(
+            heading,
+            titles[voter.label] if voter.label else None,
+            [(titles.get(label, label), why) for label, why in voter.passed_over.items()],
         )
-        for row in held
+        for heading, voter in preference.voters.items()
     ]
-    return {key: ranking[key] for key in ("model", "votes", "connected")} | {
-        "note": sentence(ranking["note"]),
-        "chart": charts.intervals("strength, Elo points", rows, None, "higher", 0),
-    }
-
-
-def _win(results: Results, win: dict | None, runs: dict) -> dict | None:
-    """Chances of winning, how good they were where the answer is known, and loudly who taught them."""
-    if not win:
-        return None
-    teacher = win["learned_from"]
-    loud, told = TEACHERS.get(teacher, (f"Learned from {teacher}.", ""))
-    curve = (
-        charts.reliability("foretold and found", win["curve"], OBSERVED.get(teacher, "won")) if win["curve"] else None
+    pairs = [
+        _pair_row(inputs, pair.a, pair.b, pair.share, pair.share.n_clips, n_clusters=pair.share.n_clusters)
+        for pair in preference.pairs
+    ]
+    return VotesPart(
+        preference=preference,
+        cluster=group.cluster,
+        voters=voters,
+        pairs=pairs,
+        ranking=_ranking_chart(inputs, preference.ranking) if preference.ranking else None,
+        win=_win_part(inputs, preference.win) if preference.win else None,
     )
-    pairs = [_pair(results, pair, runs, "p") | {"n_no_evidence": pair["n_no_evidence"]} for pair in win["pairs"]]
-    return {
-        "loud": loud,
-        "told": told,
-        "human": teacher == "people",
-        "accuracy": win["accuracy"],
-        "log_loss": win["log_loss"],
-        "note": sentence(win["note"]),
-        "curve": curve,
-        "n": sum(point["n"] or 0 for point in win["curve"]),
-        "pairs": pairs,
-        "no_evidence": any(pair["n_no_evidence"] for pair in win["pairs"]),
-    }
+
+
+def _pair_row(
+    inputs: Inputs,
+    a: str,
+    b: str,
+    share: Interval | None,
+    n_clips: int,
+    n_clusters: int | None = None,
+    n_no_evidence: int = 0,
+) -> PairRow:
+    """A row of runs a and b, turned round where b is preferred, as the paper prints it."""
+    if share and share.value < 0.5:
+        a, b, share = b, a, _complement(share)
+    runs = [inputs.comparison.runs[run] for run in (a, b)]
+    bar = Markup("")
+    if share:
+        first, second = (inputs.method_numbers[run.title] for run in runs)
+        bar = marks.share(first, second, share.value, share.low, share.high)
+    return PairRow(
+        a=runs[0].title,
+        b=runs[1].title,
+        share=share,
+        bar=bar,
+        n_clips=n_clips,
+        n_clusters=n_clusters,
+        n_no_evidence=n_no_evidence,
+        first_frames=" / ".join(run.first_frames for run in runs),
+    )
+
+
+def _complement(share: Interval) -> Interval:
+    low, high = (None if end is None else 1 - end for end in (share.high, share.low))
+    return Interval(value=1 - share.value, low=low, high=high)
+
+
+def _ranking_chart(inputs: Inputs, ranking: Ranking) -> RankingChart:
+    """Strengths, the best first; methods without votes stand last."""
+    order = sorted(ranking.strengths, key=lambda own: -own.elo.value if own.elo else float("inf"))
+    titles = [inputs.comparison.runs[own.run].title for own in order]
+    rows = [(Method(title, inputs.method_numbers[title]), own.elo) for title, own in zip(titles, order)]
+    return RankingChart(ranking, charts.intervals("strength, Elo points", rows, None, "higher", 0))
+
+
+def _win_part(inputs: Inputs, win: Win) -> WinPart:
+    teacher = TEACHERS[win.model.learned_from]
+    bins = [own for own in win.model.curve if own.observed]
+    return WinPart(
+        win=win,
+        teacher=teacher,
+        curve=charts.reliability("predicted and observed", bins, teacher.outcome) if bins else None,
+        n_comparisons=sum(own.observed.n_votes for own in bins if own.observed),
+        pairs=[
+            _pair_row(inputs, pair.a, pair.b, pair.chance, pair.n_clips, n_no_evidence=pair.n_no_evidence)
+            for pair in win.pairs
+        ],
+    )

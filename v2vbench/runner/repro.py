@@ -1,7 +1,8 @@
-"""`dvc repro` with independent stages side by side: trainings take one thread each, so that two of them fill two cores.
+"""`dvc repro` with independent stages side by side, and for each stage the edit that made it stale.
 
-Threads of one training that wait for each other lose a factor of four to a busy neighbour, and part of the second core even alone;
-two stages that share nothing lose neither (docs/performance.md). Each stage is run by a `dvc repro --single-item` of its own.
+Trainings take one thread each, so that two of them fill two cores: the threads of one training, which wait for each
+other, lose a factor of four to a busy neighbour, and part of the second core even alone (docs/performance.md). Each
+stage is run by its own `dvc repro --single-item`.
 """
 
 import json
@@ -14,11 +15,15 @@ import threading
 from pathlib import Path
 
 import psutil
+from ruamel.yaml import YAML
 
 from v2vbench.params import Fault
 
+N_REASONS = 4  # shown of a stale stage
 STAGE_GIB = 4  # of memory that a stage may take: fewer run side by side where there is less
 EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
+# Stages that take a second and seldom change their outputs: they run first, then DVC is asked again what is stale.
+QUICK = re.compile("sources|inputs_.*")
 
 
 def dvc(root: Path, *words: str) -> str:
@@ -40,29 +45,64 @@ def upstream(dot: str) -> dict[str, set[str]]:
 
 def pending(stages: dict[str, set[str]], changed: set[str]) -> dict[str, set[str]]:
     """The changed stages and all that follow them, {stage: those among them that it waits for}."""
-    found = set(changed) & stages.keys()
-    while more := {name for name, before in stages.items() if before & found} - found:
-        found |= more
-    return {name: before & found for name, before in stages.items() if name in found}
+    selected = set(changed) & stages.keys()
+    while more := {name for name, before in stages.items() if before & selected} - selected:
+        selected |= more
+    return {name: before & selected for name, before in stages.items() if name in selected}
 
 
 def n_jobs() -> int:
-    """Stages that this machine runs side by side: one a core, as memory allows; one alone where there is a GPU, which it fills."""
+    """Stages to run side by side: one a core, as far as memory allows; one alone where there is a GPU."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = psutil.virtual_memory().available // (STAGE_GIB << 30)
     return 1 if shutil.which("nvidia-smi") else max(1, min(cores, memory))
 
 
-def repro(root: Path, jobs: int) -> int:
+def repro(root: Path, jobs: int, dry: bool = False) -> int:
     """Bring every stage of dvc.yaml up to date, `jobs` side by side; returns how many were run or looked at.
 
+    dry       run `sources` alone, where it is stale, and only say which stages are stale and why
     raises    Fault naming the stages that failed; those that ran beside them are finished first
     """
-    changed = set(json.loads(dvc(root, "status", "--json") or "{}"))
-    waiting = pending(upstream(dvc(root, "dag", "--dot")), changed)
-    total, failed, running, lock = len(waiting), [], set(), threading.Condition()
-    if not total:
+    changed = _changed(root)
+    if not changed:
         print("Everything is up to date.")
+        return 0
+    stages, n_quick = upstream(dvc(root, "dag", "--dot")), 0
+    while ready := _quick(stages, changed, dry):
+        n_quick += _run(root, {name: set() for name in ready}, 1)
+        changed = _changed(root)
+    waiting = pending(stages, changed.keys())
+    if not waiting:
+        print("Everything is up to date: the edit changes no result.")
+    reasons = why(root, changed)
+    for name, names in reasons.items():
+        more = f" and {len(names) - N_REASONS} more" if len(names) > N_REASONS else ""
+        print(f"{name} is stale: {', '.join(names[:N_REASONS])}{more}", file=sys.stderr)
+    for what, names in (
+        ("not run here yet", [name for name in changed if name not in reasons]),
+        ("run after these, where what they read changes", [name for name in waiting if name not in changed]),
+    ):
+        if names and (dry or reasons):  # in a fresh clone it is all of them, and they are named as they start
+            print(f"{what}: {', '.join(names)}", file=sys.stderr)
+    return n_quick if dry else n_quick + _run(root, waiting, jobs)
+
+
+def _changed(root: Path) -> dict[str, list]:
+    """{stage: what `dvc status` says of it} of those that are stale."""
+    return json.loads(dvc(root, "status", "--json") or "{}")
+
+
+def _quick(stages: dict[str, set[str]], changed: dict[str, list], dry: bool) -> list[str]:
+    """The stale quick stages that wait for no stale stage; of a dry run `sources` alone."""
+    behind = pending(stages, changed.keys())
+    names = re.compile("sources") if dry else QUICK
+    return [name for name, before in behind.items() if name in changed and not before and names.fullmatch(name)]
+
+
+def _run(root: Path, waiting: dict[str, set[str]], jobs: int) -> int:
+    """Run the stages, {stage: those among them that it waits for}; returns how many there are."""
+    total, failed, running, lock = len(waiting), [], set(), threading.Condition()
 
     def run(stage: str) -> None:
         print(f"Running stage {stage}", file=sys.stderr, flush=True)
@@ -87,6 +127,53 @@ def repro(root: Path, jobs: int) -> int:
             lock.wait()
     if failed:
         raise Fault(
-            f"{' and '.join(sorted(failed))} failed, for the reason above; mend it and run again, what is finished is kept"
+            f"{' and '.join(sorted(failed))} failed, for the reason above; mend it and run again, "
+            "what is finished is kept"
         )
     return total
+
+
+def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
+    """{stage: the files, values and results whose change made it stale}, of what `dvc status --json` says.
+
+    For digests in build/code and lists in build/inputs the changed lines are named, where DVC's cache still has the
+    file that the stage ran with. Stages that never ran are left out.
+    """
+    lock = root / "dvc.lock"
+    ran_with = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
+    again = {
+        stage: entries for stage, entries in changed.items() if stage in ran_with and not _results_missing(entries)
+    }
+    cache = Path(dvc(root, "cache", "dir").strip()) if again else None
+
+    def named(stage: str, path: str, state: str | dict) -> list[str]:
+        if isinstance(state, dict):  # parameters
+            return list(state)
+        if path.startswith(("build/code/", "build/inputs/")) and state == "modified":
+            md5 = next((dep["md5"] for dep in ran_with[stage]["deps"] if dep["path"] == path), "")
+            before = cache / "files/md5" / md5[:2] / md5[2:]
+            if before.is_file():
+                return _changed_lines(before, root / path)
+        return [path if state == "modified" else f"{path} ({state})"]
+
+    reasons = {stage: [] for stage in again}
+    for stage, entry in ((stage, entry) for stage, entries in again.items() for entry in entries):
+        if isinstance(entry, str):  # "changed command"
+            reasons[stage].append(entry)
+            continue
+        for paths in entry.values():
+            for path, state in paths.items():
+                reasons[stage] += named(stage, path, state)
+    return reasons
+
+
+def _results_missing(entries: list) -> bool:
+    """Whether `dvc status` says of a stage that an output is not here."""
+    outs = [state for entry in entries if isinstance(entry, dict) for state in entry.get("changed outs", {}).values()]
+    return any(state in ("deleted", "not in cache") for state in outs)
+
+
+def _changed_lines(before: Path, after: Path) -> list[str]:
+    """Names, the first words, of the lines that are in one of two lists and not in the other."""
+    old, new = (set(path.read_text(encoding="utf-8").splitlines()) for path in (before, after))
+    return sorted({line.partition(" ")[0] for line in old ^ new}) or [after.name]

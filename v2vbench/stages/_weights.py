@@ -8,12 +8,13 @@ from safetensors.torch import load_file
 
 from v2vbench import params as parameters
 from v2vbench.clips.store import Facts
+from v2vbench.models import Trainable
 from v2vbench.params import Fault, Params
 
 FURTHER = re.compile(r"seed\d+/")  # before the names of the weights of a run's further seeds
 
 
-def build_model(params: Params, key: str, facts: Facts) -> torch.nn.Module:
+def build_model(params: Params, key: str, facts: Facts) -> Trainable:
     """The untrained model of run `key` for data with these facts; raises Fault with the path to a wrong line."""
     run = params.run(key)
     kind = parameters.member("models", run.model, f"runs.{key}.model").Model
@@ -28,7 +29,7 @@ def of_seed(weights: dict[str, torch.Tensor], seed: int | None = None) -> dict[s
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 
 
-def trained_model(params: Params, key: str, root: Path, facts: Facts, seed: int | None = None) -> torch.nn.Module:
+def trained_model(params: Params, key: str, root: Path, facts: Facts, seed: int | None = None) -> Trainable:
     """The model of run, forecast or judge `key` with the weights that `train` left in its folder.
 
     seed      one of the run's `seeds`; None: the first

@@ -190,7 +190,7 @@ def _group(scorer: Scorer, settings: CalibrationSettings, group: str, scores: Sc
     preferred = {}
     for metric in scorer.metrics:
         if metric.label in labels:
-            names = dict.fromkeys((*getattr(metric.module, "LADDERS", ()), *settings.equivalents))
+            names = dict.fromkeys((*metric.get("LADDERS"), *settings.equivalents))
             preferred[metric.label] = [name for name in names if name in ladders]
     return CalibratedGroup(
         clips=store.split(group),

@@ -66,7 +66,7 @@ def restyle(params: Params, key: str, root: Path) -> Path:
     )
     if line.swap and not n_changed:
         raise Fault(f"styles.{key}.swap: clip {clip} shows nothing of {', '.join(line.swap)} that would change")
-    if getattr(model, "from_nothing", False):
+    if model.from_nothing:
         params = replace(params, runs={line.video: replace(params.runs[line.video], first_frames="self")})
     first, given = starter(params, line.video, root, store, model)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

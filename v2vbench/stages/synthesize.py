@@ -29,7 +29,7 @@ def stream(
     yields        (3, H, W) in [-1, 1]; each frame is rounded to 8 bits before the model sees it again, so that what is scored
                   is what was shown
     """
-    memory, needs = {} if style_seed is None else {"style_seed": style_seed}, getattr(model, "NEEDS", ())
+    memory, needs = {} if style_seed is None else {"style_seed": style_seed}, model.NEEDS
     past = first[max(0, len(first) - model.n_past) :]
     yield from first[:n_frames]
     for t in range(len(first), n_frames):
@@ -40,8 +40,8 @@ def stream(
             before = read(t - 1, t + 1)
             if missing := [name for name in needs if name not in before]:
                 raise Fault(
-                    f"{type(model).__module__.rsplit('.', 1)[-1]} is carried by the data's own {' and '.join(missing)}, "
-                    "which are not to be had here"
+                    f"{type(model).__module__.rsplit('.', 1)[-1]} needs the data set's {' and '.join(missing)}, "
+                    "and this one has none"
                 )
             seen |= {name: before[name] for name in needs}
         frame = model.generate(seen, past[None], memory)[0]
@@ -62,9 +62,7 @@ def rollout(model, clip: dict, n_frames: int, first: torch.Tensor, style_seed: i
 
 def reader(store: Store, clip: str, model, device: torch.device) -> Callable[[int, int], dict]:
     """What `stream` reads a clip of a store by; a few frames are in memory, however long it is."""
-    wanted = [
-        a for a in store.clips[clip]["arrays"] if a in ("label", "maps", "instance", *getattr(model, "NEEDS", ()))
-    ]
+    wanted = [a for a in store.clips[clip]["arrays"] if a in ("label", "maps", "instance", *model.NEEDS)]
     begins, ends, held = 0, 0, {}
 
     def read(start: int, stop: int) -> dict:
@@ -86,7 +84,7 @@ def starter(params: Params, key: str, root: Path, store: Store, model) -> tuple[
     raises    Fault where first_frames is not what the model needs
     """
     run, n = params.run(key), model.n_past
-    where, alone = f"runs.{key}.first_frames", not n or getattr(model, "from_nothing", False)
+    where, alone = f"runs.{key}.first_frames", not n or model.from_nothing
     if run.first_frames == "real" and n:
         return lambda clip, read, seed=None: to_image(store.read(clip, 0, n, ["real"])["real"]), n
     if run.first_frames == ("self" if n else "none") and alone:
@@ -95,7 +93,7 @@ def starter(params: Params, key: str, root: Path, store: Store, model) -> tuple[
         wants = "none" if not n else "self" if alone else "real, or a run whose model needs no past"
         raise Fault(f"{where}: {run.model} starts from {n} frames, so it must be {wants}")
     other = trained_model(params, run.first_frames, root, store.facts)
-    if other.n_past or getattr(other, "NEEDS", ()):
+    if other.n_past or other.NEEDS:
         raise Fault(f"{where}: {run.first_frames} needs a past itself; name a run that makes each frame alone")
 
     def painted(clip: str, read: Callable, seed: int | None = None) -> torch.Tensor:

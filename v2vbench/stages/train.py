@@ -2,28 +2,24 @@
 
 import csv
 import hashlib
-import inspect
 import io
 import json
 import math
-import shutil
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
+from safetensors import safe_open
 from safetensors.torch import load, save
 
 from v2vbench import params as parameters
-from v2vbench.clips import flow, tensors, windows
-from v2vbench.clips import store as clip_store
 from v2vbench.clips.store import Store
 from v2vbench.clips.windows import Windows
+from v2vbench.closure import digests
 from v2vbench.files import write_whole
-from v2vbench.models import _blocks, _composite, _image, _source, _unet
-from v2vbench.models import _losses as losses
-from v2vbench.models import _styles as styles
+from v2vbench.models import Trainable
 from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault, Params
 from v2vbench.progress import progress, say
@@ -33,7 +29,7 @@ from v2vbench.stages._weights import build_model, of_seed
 WAIT_S = 60  # for another process that trains the same run to end
 
 
-def begin(model: torch.nn.Module, base: str, root: Path) -> str:
+def begin(model: Trainable, base: str, root: Path) -> str:
     """Give a model the weights in runs/<base>/model.safetensors to start from; returns their sha256.
 
     raises    Fault where they are missing or do not fit, or the model starts from nothing else
@@ -45,18 +41,15 @@ def begin(model: torch.nn.Module, base: str, root: Path) -> str:
         )
     content = path.read_bytes()
     try:
-        getattr(model, "begin", model.load_state_dict)(of_seed(load(content)))
+        model.begin(of_seed(load(content)))
     except Exception as error:  # safetensors and torch each raise kinds of their own
         raise Fault(f"{path}: does not fit: {' '.join(str(error).split())[:300]}") from None
     return hashlib.sha256(content).hexdigest()
 
 
-def fingerprint(
-    params: Params, key: str, store: Store, model: torch.nn.Module, base_sha256: str | None, seed: int = 0
-) -> str:
-    """Names the resumable state of a training: a hash of everything that determines its weights, `seed` of the run's `seeds` among them."""
-    run, own = params.run(key), [inspect.getmodule(type(model)), inspect.getmodule(fingerprint)]
-    code = [clip_store, tensors, windows, flow, losses, styles, _blocks, _composite, _image, _source, _unet, *own]
+def fingerprint(params: Params, key: str, store: Store, base_sha256: str | None, seed: int = 0) -> str:
+    """Names the resumable state of a training: a hash of all that determines its weights, `seed` of the run's `seeds` among it."""
+    run = params.run(key)
     content = [
         run.dataset,
         run.model,
@@ -67,7 +60,7 @@ def fingerprint(
         seed,
         torch.__version__,
         [clip["sha256"] for clip in store.clips.values()],
-        [Path(module.__file__).read_text() for module in code],
+        digests(["stages/train.py", f"models/{run.model}.py"]),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -81,7 +74,7 @@ def lr_share(step: int, steps: int, constant_share: float) -> float:
 class Trainer:
     """A model, its optimisers and how far they are: all that a checkpoint must carry."""
 
-    def __init__(self, model: torch.nn.Module, schedule: parameters.Schedule):
+    def __init__(self, model: Trainable, schedule: parameters.Schedule):
         import lightning_fabric  # 3 s, which a stage that trains nothing is spared
 
         self.fabric = lightning_fabric.Fabric(accelerator="auto", devices=1, precision=schedule.precision)
@@ -149,10 +142,12 @@ def train(params: Params, key: str, root: Path) -> Path:
     """Train run, forecast or judge `key` and write model.safetensors and curves.csv in its folder, runs/<key> or judges/<key>.
 
     It starts from the weights of `base`, where the run has one. A checkpoint is left in .cache/runs/<fingerprint>/ every
-    `checkpoint_every` steps and at the end, and taken up again by the next call. A run with several seeds is trained with each in turn.
+    `checkpoint_every` steps and taken up again by the next call. A run with several seeds is trained with each in turn.
+    Finished weights stay in that folder: what determines them has not changed, so an edited notebook or one more seed does
+    not train them again. The folder may be deleted at any time.
     raises    Fault: a base that does not fit, a loss that is not finite, another process that trains the same run
     """
-    run, weights, rows, states = params.run(key), {}, {}, []
+    run, weights, rows = params.run(key), {}, {}
     store = Store(root / "data" / f"{run.dataset}.zip")
     with ExitStack() as locks:
         for number, seed in enumerate(getattr(run, "seeds", [0])):
@@ -160,7 +155,7 @@ def train(params: Params, key: str, root: Path) -> Path:
             torch.manual_seed(schedule.seed)
             model = build_model(params, key, store.facts)
             base_sha256 = None if run.base == "none" else begin(model, run.base, root)
-            states.append(state := root / ".cache" / "runs" / fingerprint(params, key, store, model, base_sha256, seed))
+            state = root / ".cache" / "runs" / fingerprint(params, key, store, base_sha256, seed)
             state.mkdir(parents=True, exist_ok=True)
             try:
                 locks.enter_context(FileLock(state / "lock", timeout=WAIT_S))
@@ -168,7 +163,8 @@ def train(params: Params, key: str, root: Path) -> Path:
                 raise Fault(
                     f"runs.{key}: another process is training it (it holds {state / 'lock'}); wait for it or end it"
                 ) from None
-            trained_weights, curves = fit(model, schedule, store, key, state / "checkpoint.pt")
+            trained_weights, curves = finished(state) or fit(model, schedule, store, key, state / "checkpoint.pt")
+            keep(state, trained_weights, curves)
             weights |= {
                 f"seed{seed}/{name}" if number else name: value.contiguous() for name, value in trained_weights.items()
             }
@@ -182,9 +178,29 @@ def train(params: Params, key: str, root: Path) -> Path:
         out = root / params.folder(key)
         write_whole(out / "curves.csv", table(list(rows.values())))
         write_whole(out / "model.safetensors", save(weights))
-    for state in states:
-        shutil.rmtree(state)
     return out
+
+
+def finished(state: Path) -> tuple[dict[str, torch.Tensor], list[dict]] | None:
+    """The weights and the rows of the learning curves that `keep` left in `state`; None where it left none.
+
+    raises    Fault where the file is not what was written
+    """
+    path = state / "weights.safetensors"
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["curves"])
+    except Exception as error:  # safetensors raises kinds of its own
+        raise Fault(f"{path}: not whole ({error}); delete it, and it is trained again") from None
+
+
+def keep(state: Path, weights: dict[str, torch.Tensor], curves: list[dict]) -> None:
+    """Leave finished weights in `state`, in place of the checkpoint."""
+    contiguous = {name: value.contiguous() for name, value in weights.items()}
+    write_whole(state / "weights.safetensors", save(contiguous, {"curves": json.dumps(curves)}))
+    (state / "checkpoint.pt").unlink(missing_ok=True)
 
 
 @fixed_threads()
@@ -206,7 +222,7 @@ def fit(model, schedule: parameters.Schedule, store: Store, key: str, checkpoint
         seed=schedule.seed,
         double_every=schedule.double_every,
         drop_parts=schedule.drop_parts,
-        arrays=getattr(model, "READS", None),
+        arrays=model.READS,
     )
     sums, n = {}, 0
     for step in progress(
@@ -230,8 +246,7 @@ def fit(model, schedule: parameters.Schedule, store: Store, key: str, checkpoint
             buffer = io.BytesIO()
             torch.save(trainer.state(), buffer)
             write_whole(checkpoint, buffer.getvalue())
-    if hasattr(model, "finish"):
-        model.finish(store)
+    model.finish(store)
     return model.state_dict(), trainer.rows
 
 

@@ -1,0 +1,82 @@
+"""What the page is made from: parameters, results and videos, and how the page numbers methods and protocols."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from v2vbench.clips.store import Store
+from v2vbench.params import Params
+from v2vbench.results.comparison import Comparison
+from v2vbench.results.future import FutureScores
+from v2vbench.results.runs import RunScores
+
+
+@dataclass(frozen=True)
+class Footnote:
+    """One protocol id among the page's footnotes."""
+
+    number: int
+    title: str  # of the metric
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that the page is made from."""
+
+    params: Params
+    comparison: Comparison
+    scores: dict[str, RunScores]  # by run
+    futures: list[FutureScores]  # of the lines of `predictions` that have run
+    stores: dict[str, Store]  # by data set
+    fakes: dict[str, Store]  # by run
+    restyled: dict[str, Store]  # by line of `styles`
+
+    @classmethod
+    def load(cls, params: Params, root: Path) -> "Inputs":
+        """The results of a project; raises Fault where a file is missing or broken."""
+        comparison = Comparison.load(Comparison.path(root))
+        predicted = [path for key in params.predictions if (path := FutureScores.path(root, key)).is_file()]
+        return cls(
+            params=params,
+            comparison=comparison,
+            scores={run: RunScores.load(RunScores.path(root, run)) for run in comparison.runs},
+            futures=[FutureScores.load(path) for path in predicted],
+            stores={name: Store(root / "data" / f"{name}.zip") for name in comparison.datasets},
+            fakes={run: Store(root / "runs" / run / "clips.zip") for run in comparison.runs},
+            restyled={key: Store(root / "runs" / key / "clips.zip") for key in params.styles},
+        )
+
+    @cached_property
+    def method_numbers(self) -> dict[str, int]:
+        """The number of each method, by title: one colour, marker and dash, the same on every data set."""
+        titles = [self.comparison.runs[run].title for run in ordered(self.comparison.runs, self.params.runs)]
+        for future in self.futures:
+            for group in future.groups.values():
+                titles += [title for curves in group.curves.values() for title in curves]
+        titles += [line.title for line in (self.params.runs | self.params.forecasts | self.params.judges).values()]
+        return {title: i for i, title in enumerate(dict.fromkeys(titles))}
+
+    @cached_property
+    def footnotes(self) -> dict[str, Footnote]:
+        """By protocol id, in the order of params.yaml; metrics without weights have none."""
+        groups = [group.metrics for dataset in self.comparison.datasets.values() for group in dataset.groups.values()]
+        groups += [future.metrics for future in self.futures]
+        labels = ordered({label for metrics in groups for label in metrics}, self.params.metrics)
+        titles = {}
+        for label in labels:
+            for metrics in groups:
+                if label in metrics and not metrics[label].absent:
+                    titles.setdefault(metrics[label].protocol, metrics[label].title)
+        return {protocol: Footnote(number, title) for number, (protocol, title) in enumerate(titles.items(), 1)}
+
+    def runs_of(self, dataset: str) -> dict[str, str]:
+        """{run: title of its method} of a data set, in the order of params.yaml."""
+        runs = {run: info.title for run, info in self.comparison.runs.items() if info.dataset == dataset}
+        return {run: runs[run] for run in ordered(runs, self.params.runs)}
+
+
+def ordered(keys: Collection[str], like: Iterable[str]) -> list[str]:
+    """The keys in the order of `like`, then the others by name."""
+    like = list(like)
+    return [key for key in like if key in keys] + sorted(key for key in keys if key not in like)

@@ -1,0 +1,103 @@
+"""The page as text: templates filled with sections."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+import jinja2
+
+from v2vbench import __version__
+from v2vbench.params import Params
+from v2vbench.report import format, marks
+from v2vbench.report.inputs import Inputs, ordered
+from v2vbench.report.paper import paper_tables
+from v2vbench.report.players import all_players
+from v2vbench.report.prediction import prediction_section
+from v2vbench.report.provenance import provenance
+from v2vbench.report.sections import dataset_section
+from v2vbench.report.settings import Settings
+from v2vbench.report.styles import styles_section
+from v2vbench.report.training import learning_curves
+from v2vbench.report.videos import keep
+from v2vbench.results.comparison import Comparison
+
+HERE = Path(__file__).parent
+FILTERS = ("number", "signed", "brief", "percent", "duration", "memory", "counted", "code_spans")
+CSP = (
+    "default-src 'none'; img-src 'self' file: data:; media-src 'self' file:; style-src 'sha256-{style}'; "
+    "script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'"
+)
+
+
+class Captions:
+    """Numbers tables and figures as they come: {{ caption("Table") }}."""
+
+    def __init__(self):
+        self.last = {}
+
+    def __call__(self, kind: str) -> str:
+        self.last[kind] = self.last.get(kind, 0) + 1
+        return f"{kind} {self.last[kind]}"
+
+
+def render(params: Params, settings: Settings, root: Path, media: Path, style: str, notebooks: list[str]) -> str:
+    """index.html as text; its videos are written to `media`.
+
+    style        the style sheet
+    notebooks    stems of the executed notebooks that have a page
+    raises       Fault where something that the report is about is missing or broken
+    """
+    inputs = Inputs.load(params, root)
+    comparison, training = inputs.comparison, learning_curves(inputs, root)
+    made = provenance(params, root, notebooks)
+    players = all_players(inputs, settings, media)
+    datasets = [dataset_section(inputs, name, players) for name in ordered(comparison.datasets, params.datasets)]
+    script = (HERE / "script.js").read_text()
+    return (
+        environment()
+        .get_template("index.html.j2")
+        .render(
+            params=params,
+            settings=settings,
+            comparison=comparison,
+            confidence=format.percent(comparison.confidence),
+            datasets=datasets,
+            paper=paper_tables(inputs),
+            predictions=[prediction_section(inputs, future) for future in inputs.futures],
+            styles=[styles_section(inputs, settings, key, media) for key in params.styles],
+            training=training,
+            provenance=made,
+            footnotes=inputs.footnotes,
+            numbers=keep(media, "compare.json", Comparison.path(root).read_bytes()),
+            n_methods=len({run.title for run in comparison.runs.values()}),
+            version=__version__,
+            caption=Captions(),
+            style=style,
+            script=script,
+            csp=CSP.format(style=_digest(style), script=_digest(script)),
+        )
+    )
+
+
+def environment() -> jinja2.Environment:
+    """The page's templates, in which what is not defined is an error."""
+    jinja = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    jinja.filters |= {name: getattr(format, name) for name in FILTERS}
+    jinja.globals["marks"] = marks
+    return jinja
+
+
+def style_sheet() -> str:
+    """The style of the report and of the notebooks' pages."""
+    return marks.css_colours() + (HERE / "style.css").read_text()
+
+
+def _digest(text: str) -> str:
+    """As a content security policy names an inline style or script."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

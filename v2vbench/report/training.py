@@ -1,0 +1,59 @@
+"""Learning curves of everything that was trained: one small chart a loss."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from v2vbench.params import Fault, Schedule
+from v2vbench.report.inputs import Inputs
+from v2vbench.report.sparklines import sparkline
+
+
+@dataclass(frozen=True)
+class LearningCurves:
+    """One training."""
+
+    title: str
+    method_number: int
+    schedule: Schedule
+    steps: int
+    sparks: list[Markup]  # empty where nothing is trained
+
+
+def learning_curves(inputs: Inputs, root: Path) -> dict[str, list[LearningCurves]]:
+    """Those of every run, forecast and judge, by title of the data set.
+
+    raises    Fault where those of a compared run are missing, or are no table of numbers
+    """
+    params, comparison, curves = inputs.params, inputs.comparison, {}
+    for key, line in (params.runs | params.forecasts | params.judges).items():
+        path = root / params.folder(key) / "curves.csv"
+        if not path.is_file():
+            if key in comparison.runs:
+                raise Fault(f"{path}: missing; `dvc repro` makes it")
+            continue
+        losses, number = _columns(path), inputs.method_numbers[line.title]
+        steps = losses.pop("step", [])
+        dataset = comparison.datasets.get(line.dataset)
+        curves.setdefault(dataset.title if dataset else line.dataset, []).append(
+            LearningCurves(
+                title=line.title,
+                method_number=number,
+                schedule=params.schedules[line.schedule],
+                steps=int(steps[-1]) if steps else 0,
+                sparks=[sparkline(name, steps, values, number) for name, values in losses.items()],
+            )
+        )
+    return curves
+
+
+def _columns(path: Path) -> dict[str, list[float]]:
+    """The columns of a table of numbers."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+    except (TypeError, ValueError):
+        raise Fault(f"{path}: not a whole table of numbers; delete it and run `dvc repro`") from None

@@ -1,0 +1,189 @@
+"""A video with everything side by side, frame for frame: the source, the real frames and every method's."""
+
+import hashlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from v2vbench.clips.store import Facts
+from v2vbench.display.palette import COLOURS, legend
+from v2vbench.report.settings import Settings
+
+GROUND, WORDS, SOFT = (22, 23, 26), (236, 234, 229), (168, 166, 160)  # of the video, in light and dark pages alike
+BAND, GAP, EDGE = 38, 8, 14  # px: the band with a tile's name above it; between tiles; around them all
+SMALL, NORMAL = ImageFont.load_default(18), ImageFont.load_default(24)
+GIVEN = "real frame, given", "given", ""  # what stands above a frame that a method was given: the first that fits
+LINE = 24  # px, of the legend
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of the composite."""
+
+    title: str
+    method: int | None  # its number; None for what no method made
+    frames: np.ndarray  # uint8 (T, H, W, 3)
+    n_given: int  # first frames that are real ones
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video as the page shows it."""
+
+    clip: str
+    address: str
+    poster: str  # address of its middle frame
+    height: int
+    width: int
+    n_frames: int
+    fps: float
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the tiles of a composite are."""
+
+    factor: int  # by which frames are enlarged
+    height: int  # of the composite, even
+    width: int  # even
+    corners: list[tuple[int, int]]  # top left (y, x) of each tile
+
+
+def layout(n_methods: int, size: tuple[int, int], tile_px: int) -> Layout:
+    """Rows of two tiles, or of three: source and real first, then the methods.
+
+    Where the last row would stay open, the methods begin a row of their own instead.
+    """
+    factor = max(1, round(tile_px / size[1]))
+    height, width = size[0] * factor, size[1] * factor
+    columns = 2 if n_methods == 2 else 3
+    skipped = 1 if columns == 3 and n_methods % 3 == 0 else 0
+    cells = [0, 1, *range(2 + skipped, 2 + skipped + n_methods)]
+    rows = cells[-1] // columns + 1
+    down, across = height + BAND + GAP, width + GAP
+    corners = [(cell // columns * down + BAND + 4, EDGE + cell % columns * across) for cell in cells]
+    total = rows * down + BAND, columns * across - GAP + 2 * EDGE
+    return Layout(factor, total[0] + total[0] % 2, total[1] + total[1] % 2, corners)
+
+
+def compose(tiles: list[Tile], caption: str, labels: list[tuple[str, tuple]], tile_px: int) -> Iterator[np.ndarray]:
+    """The frames of the composite, uint8 (H', W', 3), one at a time.
+
+    caption    stands at the foot, with the frame's number
+    labels     [(name, RGB)] of the source, in the cell beside `real` where the layout leaves it free
+    """
+    n_frames, size = len(tiles[0].frames), tiles[0].frames.shape[1:3]
+    where = layout(len(tiles) - 2, size, tile_px)
+    tile_width = size[1] * where.factor
+    background = Image.new("RGB", (where.width, where.height), GROUND)
+    draw = ImageDraw.Draw(background)
+    for tile, corner in zip(tiles, where.corners):
+        _name_tile(draw, tile, corner, tile_width)
+    if len(tiles) % 3 == 2 and len(tiles) > 3:
+        y, x = where.corners[1]
+        _draw_legend(draw, labels, (y, x + tile_width + GAP + 16), (size[0] * where.factor, tile_width))
+    numbering = f"frame {n_frames} of {n_frames}"
+    room = where.width - 3 * EDGE - SMALL.getlength(numbering)
+    draw.text((EDGE, where.height - 11), _fitting(caption, SMALL, room), SOFT, SMALL, anchor="ls")
+    for t in range(n_frames):
+        frame = background.copy()
+        draw = ImageDraw.Draw(frame)
+        for tile, (y, x) in zip(tiles, where.corners):
+            if t < tile.n_given:
+                room = tile_width - _title_width(tile)
+                words = next(words for words in GIVEN if SMALL.getlength(words) < room or not words)
+                draw.text((x + tile_width, y - 9), words, SOFT, SMALL, anchor="rs")
+        draw.text((where.width - EDGE, where.height - 11), f"frame {t + 1} of {n_frames}", SOFT, SMALL, anchor="rs")
+        pixels = np.array(frame)
+        for tile, (y, x) in zip(tiles, where.corners):
+            enlarged = tile.frames[t].repeat(where.factor, 0).repeat(where.factor, 1)
+            pixels[y : y + enlarged.shape[0], x : x + enlarged.shape[1]] = enlarged
+        yield pixels
+
+
+def _name_tile(draw: ImageDraw.ImageDraw, tile: Tile, corner: tuple[int, int], width: int) -> None:
+    """A tile's title above it, after a square in its method's colour."""
+    (y, x), indent = corner, _indent(tile)
+    if tile.method is not None:
+        draw.rectangle((x, y - 25, x + 15, y - 10), fill=COLOURS[tile.method % len(COLOURS)][1])
+    draw.text((x + indent, y - 9), _fitting(tile.title, NORMAL, width - indent), WORDS, NORMAL, anchor="ls")
+
+
+def _indent(tile: Tile) -> int:
+    return 0 if tile.method is None else 24
+
+
+def _title_width(tile: Tile) -> float:
+    """How wide a tile's whole title is, with a gap behind it."""
+    return _indent(tile) + NORMAL.getlength(tile.title) + GAP
+
+
+def _draw_legend(
+    draw: ImageDraw.ImageDraw, labels: list[tuple[str, tuple]], corner: tuple[int, int], size: tuple[int, int]
+) -> None:
+    """The source's labels, in one column or in two, as many as fit."""
+    (y, x), rows = corner, size[0] // LINE
+    column = size[1] // (1 if len(labels) <= rows else 2)
+    for i, (name, rgb) in enumerate(labels[: 2 * rows]):
+        left, top = x + i // rows * column, y + i % rows * LINE
+        draw.rectangle((left, top + 3, left + 13, top + 16), fill=rgb)
+        draw.text((left + 22, top + 16), _fitting(name, SMALL, column - 44), SOFT, SMALL, anchor="ls")
+
+
+def _fitting(words: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+    """The words, cut where they are wider than `width` px."""
+    if font.getlength(words) < width:
+        return words
+    n = next((n for n in range(len(words) - 1, 1, -1) if font.getlength(f"{words[:n]}…") < width), 1)
+    return f"{words[:n]}…"
+
+
+def encode(path: Path, frames: Iterator[np.ndarray], fps: float, crf: int, poster: int) -> tuple[int, int]:
+    """Write an H.264 file that every browser plays, and its frame `poster` as .jpg beside it; returns (height, width).
+
+    The index stands at the front. No B-frames and a key frame every 8, so that stepping to a frame is quick and exact.
+    One thread: equal input, equal bytes.
+    """
+    first = next(frames)
+    height, width = first.shape[:2]
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as file:
+        options = {"crf": str(crf), "preset": "medium", "bf": "0", "g": "8"}
+        stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.color_range = 1  # 16..235
+        for name in ("colorspace", "color_primaries", "color_trc"):
+            setattr(stream.codec_context, name, 1)  # BT.709
+        for t, pixels in enumerate(itertools.chain((first,), frames)):
+            if t == poster:
+                Image.fromarray(pixels).save(path.with_suffix(".jpg"), quality=88)
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            file.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")))
+        file.mux(stream.encode())
+    return height, width
+
+
+def keep(media: Path, name: str, content: bytes) -> str:
+    """Write a file of the page under its name and hash; returns its address seen from the page."""
+    stem, _, suffix = name.rpartition(".")
+    name = f"{stem}-{hashlib.sha256(content).hexdigest()[:8]}.{suffix}"
+    (media / name).write_bytes(content)
+    return f"media/{name}"
+
+
+def make_video(tiles: list[Tile], clip: str, facts: Facts, settings: Settings, media: Path, name: str) -> Video:
+    """Write one composite and its poster to `media`."""
+    n_frames, raw = len(tiles[0].frames), media / "raw.mp4"
+    frames = compose(tiles, f"{facts.title}, clip {clip}", legend(facts), settings.tile_px)
+    height, width = encode(raw, frames, facts.fps, settings.crf, n_frames // 2)
+    address = keep(media, f"{name}.mp4", raw.read_bytes())
+    poster = f"{address.removesuffix('.mp4')}.jpg"
+    raw.with_suffix(".jpg").rename(media.parent / poster)
+    raw.unlink()
+    return Video(clip, address, poster, height, width, n_frames, facts.fps)

@@ -1,0 +1,98 @@
+"""Does everything exist that a line of params.yaml refers to?"""
+
+import re
+from collections.abc import Collection
+
+from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, brief, choose, shorten
+
+LONGEST_KEY = 100  # characters; a file name has 255, and other words in it
+TRAINED = ("runs", "forecasts", "judges")
+WITH_WEIGHTS = (*TRAINED, "predictions", "styles")  # sections whose lines write to runs/<key> or judges/<key>
+
+
+def check_references(params: Params, file: str, imported: Collection[str] = ()) -> None:
+    """Every line that a line refers to exists. Raises Fault with the path to the first that does not.
+
+    imported    names of the checkpoints that `v2vbench import-checkpoint` has put into runs/
+    """
+    _check_keys(params, file, imported)
+    for section in TRAINED:
+        for key in getattr(params, section):
+            _check_trained(params, section, key, f"{file}: {section}.{key}", imported)
+    for key, line in params.predictions.items():
+        where = f"{file}: predictions.{key}"
+        choose(params.datasets, line.dataset, f"{where}.dataset")
+        for role, section in (("labels", params.forecasts), ("video", params.runs)):
+            model = choose(section, getattr(line, role), f"{where}.{role}")
+            _check_same_data(getattr(line, role), model.dataset, line.dataset, f"{where}.{role}")
+    for key, line in params.styles.items():
+        where = f"{file}: styles.{key}"
+        choose(params.datasets, line.dataset, f"{where}.dataset")
+        run = choose(params.runs, line.video, f"{where}.video")
+        _check_same_data(line.video, run.dataset, line.dataset, f"{where}.video")
+        if run.kwargs.get("styles", "none") == "none":
+            raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
+        _check_seeds(line.seeds, f"{where}.seeds")
+    primary = params.protocol.primary if params.metrics else []  # a file that scores nothing concludes nothing
+    for i, label in enumerate(primary):
+        choose(params.metrics, label, f"{file}: protocol.primary[{i}]")
+    if params.metrics and not 3 <= len(primary) <= 5 or len(set(primary)) < len(primary):
+        raise Fault(f"{file}: protocol.primary: {brief(primary)} is not three to five metrics, each once")
+
+
+def _check_keys(params: Params, file: str, imported: Collection[str]) -> None:
+    """Keys can be parts of file names, and a name stands for one thing."""
+    for section in ("datasets", "schedules", "features", "metrics", *WITH_WEIGHTS):
+        for key in getattr(params, section):
+            if not isinstance(key, str) or not re.fullmatch(SLUG, key):
+                rule = "is not made of a-z, 0-9, _ and - (not as the first)"
+                raise Fault(f"{file}: {section}: the key {brief(key)} {rule}")
+            if len(key) > LONGEST_KEY:
+                rule = f"it becomes part of file names, so {LONGEST_KEY} at most"
+                raise Fault(f"{file}: {section}: the key {brief(key)} has {len(key)} characters; {rule}")
+    keys = [key for section in WITH_WEIGHTS for key in getattr(params, section)]
+    if reserved := [key for key in [*keys, *imported] if key in NO_RUN]:
+        raise Fault(f"{file}: a run cannot be called {reserved[0]}; base and first_frames use the word")
+    if twice := [key for i, key in enumerate(keys) if key in keys[:i]]:
+        sections = "judges, runs, forecasts, predictions and styles"
+        raise Fault(f"{file}: {twice[0]} names two lines of {sections}; a name stands for one")
+    if overwritten := [key for key in keys if key in imported]:
+        cause = f"runs/{overwritten[0]} holds an imported checkpoint, which it would overwrite"
+        raise Fault(f"{file}: {overwritten[0]}: {cause}; choose another name")
+
+
+def _check_trained(params: Params, section: str, key: str, where: str, imported: Collection[str]) -> None:
+    """A line of runs, forecasts or judges: its data set, its schedule, and what it starts from."""
+    lines = getattr(params, section)
+    line = lines[key]
+    choose(params.datasets, line.dataset, f"{where}.dataset")
+    choose(params.schedules, line.schedule, f"{where}.schedule")
+    if section == "judges" and line.base != "none":
+        raise Fault(f"{where}.base: a judge is trained from the beginning, so it must be none, not {brief(line.base)}")
+    if line.base != "none":
+        base = choose(lines | (dict.fromkeys(imported) if section == "runs" else {}), line.base, f"{where}.base")
+        if base:
+            _check_same_data(line.base, base.dataset, line.dataset, f"{where}.base")
+    chain = [key]
+    while chain[-1] in lines:
+        chain.append(lines[chain[-1]].base)
+        if chain[-1] in chain[:-1]:
+            raise Fault(f"{where}.base: {shorten(' starts from '.join(chain), 200)}, in a circle")
+    if isinstance(line, Run):
+        if line.first_frames not in NO_RUN:
+            painter = choose(lines, line.first_frames, f"{where}.first_frames")
+            _check_same_data(line.first_frames, painter.dataset, line.dataset, f"{where}.first_frames")
+            if painter.first_frames != "none":
+                cause = "needs first frames itself; name a run that makes each frame alone"
+                raise Fault(f"{where}.first_frames: {line.first_frames} {cause}")
+        _check_seeds(line.seeds, f"{where}.seeds")
+
+
+def _check_same_data(key: str, trained_on: str, dataset: str, where: str) -> None:
+    if trained_on != dataset:
+        raise Fault(f"{where}: {key} is trained on {trained_on}, not on {dataset}")
+
+
+def _check_seeds(seeds: list[int], where: str) -> None:
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise Fault(f"{where}: {brief(seeds)} is not one seed or more, each once")

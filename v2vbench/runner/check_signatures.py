@@ -1,0 +1,187 @@
+"""Does every line of params.yaml fit the code that it is for, and the lines that it works with?"""
+
+from pathlib import Path
+
+from v2vbench.params import NO_RUN, Fault, Params, Run, bind, brief, check, choose, member
+from v2vbench.runner.check_references import TRAINED
+
+
+def check_signatures(params: Params, file: str) -> None:
+    """Every line binds to the signature that it is for, and lines that work together fit; imports all that is named.
+
+    raises    Fault with the path to the first value that does not fit
+    """
+    from v2vbench import metrics
+    from v2vbench.extractors import resolve_all
+    from v2vbench.report.settings import Settings
+    from v2vbench.stages import calibrate
+    from v2vbench.statistics.preference import PreferenceSettings, check_candidates
+
+    report = bind(Settings, params.report, f"{file}: report")
+    preference = bind(PreferenceSettings, params.preference, f"{file}: preference")
+    calibrate.resolve(params.calibration, f"{file}: calibration")
+    for key, line in params.datasets.items():
+        where = f"{file}: datasets.{key}"
+        if not isinstance(line, dict) or "loader" not in line:
+            raise Fault(f"{where}: missing loader, the name of a file in v2vbench/datasets")
+        loader = member("datasets", line["loader"], f"{where}.loader")
+        settings = {name: value for name, value in line.items() if name != "loader"}
+        check(loader.prepare, settings, where, given=("out", "name", "cache"))
+    kinds = resolve_all(params, f"{file}: ")
+    lines = metrics.resolve(params.metrics, params.judges, f"{file}: metrics")
+    for metric in lines:
+        where = f"{file}: metrics.{metric.label}"
+        for dataset in metric.on or ():
+            choose(params.datasets, dataset, f"{where}.on")
+        if metric.kind == "set":
+            choose(kinds, metric.settings["features"], f"{where}.features")
+    _check_headings(params, lines, f"{file}: protocol.primary")
+    headings = {metric.label: (metric.kind, metric.module.HEADING) for metric in lines}
+    check_candidates(preference, headings, f"{file}: preference")
+    if lines:
+        _check_players(params, lines, report.players_by, f"{file}: report.players_by")
+    for section in TRAINED:
+        for key in getattr(params, section):
+            _check_model(params, section, key, f"{file}: {section}.{key}")
+    _check_judges(params, lines, file)
+    for key, run in params.runs.items():
+        _check_run(params, run, f"{file}: runs.{key}")
+    for key in params.predictions:
+        _check_prediction(params, key, f"{file}: predictions.{key}")
+    _check_titles(params, file)
+
+
+def _model(line):
+    """The class of the model of a line of runs, forecasts or judges."""
+    return member("models", line.model, "model").Model
+
+
+def setting(line, name: str):
+    """A property of a line's model that is one of its kwargs, or else of its class: `n_past`, `from_nothing`."""
+    return line.kwargs.get(name, getattr(_model(line), name))
+
+
+def _check_model(params: Params, section: str, key: str, where: str) -> None:
+    """The line's kwargs bind to its model, which is of a kind that its section takes."""
+    from v2vbench import models
+
+    line = getattr(params, section)[key]
+    model = member("models", line.model, f"{where}.model").Model
+    if not issubclass(model, models.SECTIONS[section]):
+        fitting = [name for name, contract in models.SECTIONS.items() if issubclass(model, contract)]
+        raise Fault(f"{where}.model: {line.model} belongs in {' or '.join(fitting)}")
+    check(model, line.kwargs, f"{where}.kwargs", given=("facts",))
+
+
+def _check_run(params: Params, run: Run, where: str) -> None:
+    """The run's base, first frames and schedule are what its model needs."""
+    model, n_past, alone = _model(run), setting(run, "n_past"), setting(run, "from_nothing")
+    needs = model.NEEDS_BASE
+    if needs and run.base == "none":
+        raise Fault(f"{where}.base: {run.model} starts from a run of {needs} whose generator has the same kwargs")
+    if run.base in params.runs and params.runs[run.base].model != (needs or run.model):
+        kind = params.runs[run.base].model
+        raise Fault(
+            f"{where}.base: {run.model} starts from a run of {needs or run.model}, and {run.base} is one of {kind}"
+        )
+    first = run.first_frames
+    right = first == "none" if not n_past else first == "real" or (first == "self" and alone) or first not in NO_RUN
+    if not right:
+        wants = (
+            "none" if not n_past else "self, real, or a run" if alone else "real, or a run whose model needs no past"
+        )
+        raise Fault(
+            f"{where}.first_frames: {run.model} starts from {n_past} frames, so it must be {wants}, not {first}"
+        )
+    if first not in NO_RUN and (given := _model(params.runs[first]).NEEDS):
+        cause = f"is shown {' and '.join(given)} of the real video; name a run that needs the source alone"
+        raise Fault(f"{where}.first_frames: {first} {cause}")
+    if first == "real" and n_past > params.protocol.skip_frames:
+        cause = f"metrics see all but {params.protocol.skip_frames} (protocol.skip_frames)"
+        raise Fault(f"{where}.first_frames: {n_past} real frames are given, and {cause}")
+    schedule = params.schedules[run.schedule]
+    if schedule.steps and schedule.n_frames <= n_past and not alone:
+        cause = f"of {schedule.n_frames} frames leave none to learn from after {n_past} of the past"
+        raise Fault(f"{where}.schedule: windows of {run.schedule} {cause}")
+
+
+def _check_prediction(params: Params, key: str, where: str) -> None:
+    """The run that paints the forecast needs no more than there will be."""
+    from v2vbench.stages.future import CEILING, FLOOR
+
+    line = params.predictions[key]
+    run = params.runs[line.video]
+    if (n_past := setting(run, "n_past")) > line.n_past:
+        raise Fault(f"{where}.n_past: {line.video} needs {n_past} frames, not {line.n_past}")
+    if needs := _model(run).NEEDS:
+        cause = f"is shown {' and '.join(needs)} of the real video, which the future has not"
+        raise Fault(f"{where}.video: {line.video} {cause}")
+    if line.title in (CEILING, FLOOR):
+        raise Fault(f"{where}.title: {brief(line.title)} is the name of what it is compared with; choose another")
+
+
+def _check_judges(params: Params, lines: list, file: str) -> None:
+    """A metric asks its judge for what that learns to read."""
+    from v2vbench.stages._scorer import ARRAYS
+
+    for metric in lines:
+        where, line = f"{file}: metrics.{metric.label}", params.metrics[metric.label]
+        if metric.judge is None:
+            continue
+        if line.get("on") not in (None, metric.on):
+            raise Fault(f"{where}.on: the data set of its judge, {metric.on[0]}, decides; leave it out")
+        learns = set(_model(params.judges[metric.judge]).READS or ()) - {"real"}
+        compares = {array for name in metric.inputs for array in ARRAYS.get(name, ())}
+        if learns and not learns & compares:
+            wants = f"the metric compares {' or '.join(sorted(compares))}"
+            raise Fault(f"{where}.judge: {metric.judge} learns to read {' and '.join(sorted(learns))}, and {wants}")
+
+
+def _check_players(params: Params, lines: list, label: str, where: str) -> None:
+    """The metric that orders players has a value for every clip of every run, without a judge."""
+    metric = choose({metric.label: metric for metric in lines}, label, where)
+    if metric.kind != "clip":
+        raise Fault(f"{where}: {label} has no value of a single clip; name a metric of single clips")
+    if metric.judge is not None:
+        raise Fault(f"{where}: {label} needs its judge; name a metric that needs none")
+    datasets = dict.fromkeys(run.dataset for run in params.runs.values())
+    if lacking := [dataset for dataset in datasets if metric.on is not None and dataset not in metric.on]:
+        raise Fault(f"{where}: {label} is not defined on {lacking[0]}; name a metric that is defined on every data set")
+
+
+def check_players_weights(params: Params, where: str, root: Path) -> None:
+    """The metric that orders the players can be computed here: its pretrained weights are there and listed."""
+    from v2vbench import metrics
+    from v2vbench.download.weights import why_unusable
+
+    label = params.report["players_by"]
+    for metric in metrics.resolve(params.metrics, params.judges):
+        if metric.label == label and (weights := metric.get("weights")):
+            if reason := why_unusable(weights(**metric.settings), root):
+                raise Fault(f"{where}: {label}: {reason}")
+
+
+def _check_headings(params: Params, lines: list, where: str) -> None:
+    """On some data set, primary metrics of both headings are defined and have verdicts: else there is no conclusion."""
+    primary = [line for line in lines if line.label in params.protocol.primary]
+    if mute := [line.label for line in primary if not line.get("VERDICTS")]:
+        raise Fault(f"{where}: {mute[0]} has no verdicts; take the kernel distance of its features")
+    on = {
+        dataset: {line.module.HEADING for line in primary if line.on is None or dataset in line.on}
+        for dataset in params.datasets
+    }
+    if on and lines and not any({"fidelity", "realism"} <= headings for headings in on.values()):
+        headings = " and ".join(sorted(set().union(*on.values()))) or "none"
+        cause = "on no data set are there metrics of both headings, fidelity and realism"
+        raise Fault(f"{where}: {cause}; there are of {headings} only")
+
+
+def _check_titles(params: Params, file: str) -> None:
+    """Tables, charts and players name a run by its title."""
+    names: dict[tuple[str, str], str] = {}
+    for key, run in params.runs.items():
+        other = names.setdefault((run.dataset, run.title), key)
+        if other != key:
+            raise Fault(
+                f"{file}: runs.{key}.title: {brief(run.title)} is the title of {other} as well, on the same data set"
+            )

@@ -1,0 +1,145 @@
+"""Suites: ready experiments in suites/, written whole or as what differs from another."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from v2vbench.files import write_whole
+from v2vbench.params import Fault, Params, brief, parse, read, shorten, typed
+
+HEADING = re.compile(r"(\s*#.*\n|\s*\n)*\S.*\n")  # of a section: comments and blank lines, then its key
+
+
+def load_suite(path: Path) -> Params:
+    """The parameters that `use` would make of a suite; raises Fault with the path to the line."""
+    return typed(parse(whole_text(path), path.name), path.name)
+
+
+def use(suite: str, force: bool, root: Path) -> None:
+    """Make a suite the params.yaml; raises Fault where that would lose changes, or the suite is not sound.
+
+    force    even if params.yaml holds changes that git does not have
+    """
+    path, target = root / "suites" / f"{suite}.yaml", root / "params.yaml"
+    if not path.is_file():
+        raise Fault(f"use: no suite {suite!r} in suites; there are {_names(path.parent)}")
+    text = whole_text(path)
+    typed(parse(text, path.name), path.name)
+    if not force and _differs_from_git(target) and not _is_suite(target.read_text(), path.parent):
+        raise Fault(
+            "use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them"
+        )
+    write_whole(target, text.encode())
+    print(f"params.yaml is now the suite {suite}; `make repro` runs it")
+
+
+def whole_text(path: Path) -> str:
+    """The text of a suite with every section written out, comments and named blocks (&name) kept.
+
+    With `extends: mini` a suite has mini's sections but for those that it writes. A section that itself says `extends: mini`
+    has mini's lines: one written here replaces mini's, a new one stands after the line before it, null removes one.
+
+    raises    Fault naming the suite and the section
+    """
+    return _whole(path, (), {})[0]
+
+
+def _whole(path: Path, heirs: tuple[str, ...], read_before: dict[str, tuple[str, dict]]) -> tuple[str, dict]:
+    """The whole text and its parsed content.
+
+    heirs          suites that extend this one
+    read_before    results for other suites, which several sections may extend
+    """
+    text = read(path)
+    own = parse(text, path.name)
+    if not isinstance(own, dict) or "extends" not in own:
+        return text, own
+    if path.stem in heirs:
+        raise Fault(f"{path.name}: extends: {' extends '.join((*heirs, path.stem))}, in a circle")
+
+    def extended(name: object, where: str) -> tuple[dict[str, str], dict]:
+        """The sections of the suite `name`, as text and parsed."""
+        if not isinstance(name, str) or not (other := path.with_name(f"{name}.yaml")).is_file():
+            raise Fault(f"{where}: no suite {brief(name)}; there are {_names(path.parent)}")
+        if name not in read_before:
+            read_before[name] = _whole(other, (*heirs, path.stem), read_before)
+        whole, values = read_before[name]
+        if not isinstance(values, dict):
+            raise Fault(f"{other.name}: expected a mapping of sections, got {type(values).__name__}")
+        return blocks(whole), values
+
+    about = text[: re.match(r"(#.*\n)*", text).end()]
+    sections, content = extended(own.pop("extends"), f"{path.name}: extends")
+    content = dict(content)
+    written = blocks(text[len(about) :])
+    for section, lines in own.items():
+        where = f"{path.name}: {shorten(section)}"
+        if section not in written:
+            raise Fault(f"{where}: in a suite that extends another, a section starts at the beginning of a line")
+        block = written[section]
+        if isinstance(lines, dict) and "extends" in lines:
+            name = lines.pop("extends")
+            others, values = extended(name, f"{where}.extends")
+            if not isinstance(values.get(section), dict) or section not in others:
+                raise Fault(f"{where}.extends: {name} has no lines in such a section")
+            block = _merged(others[section], block, lines, where)
+            removed = {key for key, line in lines.items() if line is None and key in values[section]}
+            lines = {key: line for key, line in (values[section] | lines).items() if key not in removed}
+        sections[section], content[section] = block, lines
+    whole = about + "".join(sections.values())
+    if parse(whole, f"{path.name}, written whole") != content:
+        raise Fault(f"{path.name}: a named block (&name) has the name of one in a suite that it extends; rename it")
+    return whole, content
+
+
+def blocks(text: str, indent: str = "") -> dict[str, str]:
+    """Text in block style, cut at the keys of one indentation: {key: its rows, those of comments above it included}."""
+    cut, above, key = {}, "", None
+    for row in text.splitlines(keepends=True):
+        if match := re.match(rf"{indent}([\w-]+):(\s|$)", row):
+            key = match[1]
+            cut[key], above = above + row, ""
+        elif key is None or re.match(rf"{indent}#|\s*$", row):
+            above += row
+        else:
+            cut[key], above = cut[key] + above + row, ""
+    if key is not None:
+        cut[key] += above
+    return cut
+
+
+def _merged(base: str, own: str, values: dict, where: str) -> str:
+    """The block of a section that extends another suite's: the base's lines with those of `own` in the place of some.
+
+    values    the lines of `own`, parsed, without `extends`
+    """
+    lines, changes = (blocks(block[HEADING.match(block).end() :], "  ") for block in (base, own))
+    if changes.keys() != values.keys() | {"extends"} or not lines:
+        raise Fault(f"{where}: a section that extends another is written as lines that are indented by two spaces")
+    order, place = list(lines), len(lines)
+    for key in values:
+        if key not in order:
+            order.insert(place, key)
+        place = order.index(key) + 1
+    removed = {key for key, value in values.items() if value is None and key in lines}
+    return HEADING.match(base)[0] + "".join((lines | changes)[key] for key in order if key not in removed)
+
+
+def _names(folder: Path) -> str:
+    return ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
+
+
+def _is_suite(text: str, folder: Path) -> bool:
+    """Whether a text is that of a suite, and so not lost where it is replaced; a suite that is not sound is none."""
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            if whole_text(path) == text:
+                return True
+        except Fault:
+            continue
+    return False
+
+
+def _differs_from_git(file: Path) -> bool:
+    command = ["git", "diff", "--quiet", "HEAD", "--", file.name]
+    return subprocess.run(command, check=False, cwd=file.parent, capture_output=True).returncode != 0
