@@ -119,10 +119,10 @@ def study_power(
     """How often a study of two runs would tell them apart, if raters and clips differ as said: by simulation.
 
     share         of a typical rater's votes that are not ties, on a typical clip
-    returns       {"simulated": True, "power", "power_error", "n_votes", "alone", "share"}: the share of the studies in which
-                  the interval of `share_of` leaves out a half, on the side where the better run is; its standard error;
-                  votes of one study; the power of the sign test if these were independent; and the mean share, which
-                  lapses and effects draw to a half
+    returns       {"simulated": True, "power", "power_error", "n_votes", "alone", "share"}: the share of the studies in
+                  which the interval of `share_of` leaves out a half, on the side where the better run is; its standard
+                  error; votes of one study; the power of the sign test if these were independent; and the mean share,
+                  which lapses and effects draw to a half
     """
     log_odds = float(np.log(share / (1 - share)))
     decided, shares, votes = 0, [], []

@@ -1,7 +1,7 @@
 """Made-up clips, clusters and methods whose true differences are known: how often intervals cover, and how often verdicts err.
 
-Clusters are independent. Clips of one cluster may be alike, and the frames of one clip are alike by a correlation of 0 or 0.5.
-All is seeded by the generator that a function is given.
+Clusters are independent. Clips of one cluster may be alike, and the frames of one clip are alike by a correlation of 0
+or 0.5. All is seeded by the generator that a function is given.
 """
 
 from collections.abc import Callable
@@ -186,7 +186,8 @@ def by_clip_and_cluster(rng, name: str, of: Population, n_clusters: int, draws: 
     """What it costs to take the clips of a cluster as independent: {"clip" and "cluster": {"covered", "called": share of tests at
     1 - CONFIDENCE that tell two equal methods apart}}.
 
-    name    mean: of clips whose values correlate by ALIKE within a cluster; or kernel, of rows of which `of` is the distribution
+    name    mean: of clips whose values correlate by ALIKE within a cluster; or kernel, of rows of which `of` is the
+            distribution
     """
     cluster, found = clustered(n_clusters, True), {"clip": ([], []), "cluster": ([], [])}
     for _ in range(draws):
@@ -243,7 +244,8 @@ def decisions(
 ) -> dict:
     """How often tables of n_metrics x n_runs tests err, and find what is there.
 
-    effect     of the first n_worse runs, in standard deviations of a delta over clips; metrics of a run correlate by 0.5
+    effect     of the first n_worse runs, in standard deviations of a delta over clips; metrics of a run correlate by
+               0.5
     tail       of TAILS: what deltas are drawn from
     returns    "error": share of the tables that call any of the equal runs better or worse, or a worse one better;
                "power": share of the tests of the worse runs that are called worse
