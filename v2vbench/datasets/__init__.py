@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Protocol
 
 
+CLIP_FIELDS = ("id", "split", "origin", "licence")  # that a loader says of every clip; `cluster` where clips are alike
+
+
 class Contract(Protocol):
     """What a loader's file has: a docstring and this function."""
 
     def prepare(self, out: Path, *, name: str, cache: Path) -> None:
-        """Fetch or render, verify, and write a clip store with `clips.store.write_store`.
+        """Fetch or render, verify, and write a clip store with `clips.store.write_store`; each clip has CLIP_FIELDS.
 
         out      the store's path
         name     the line's key, which becomes Facts.name
