@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from v2vbench.clips.store import Facts, Store, write_store
+from v2vbench.clips.store import Facts, Frames, Store, write_store
 
 N_CLIPS, N_FRAMES = 8, 40
 
 
-def surrogate(size: tuple[int, int], n_frames: int, seed: int) -> dict[str, np.ndarray]:
+def surrogate(size: tuple[int, int], n_frames: int, seed: int) -> dict[str, np.ndarray | Frames]:
     """A made-up clip: flat regions with noise of 3 bits, smooth flow. It takes about half the bytes of game frames."""
     rng = np.random.default_rng(seed)
     height, width = size
@@ -43,6 +43,7 @@ def stored(folder: Path, size: tuple[int, int]) -> tuple[Store, dict]:
         licence="",
         size=size,
     )
-    held, path = {f"c{i}": surrogate(size, N_FRAMES, i) for i in range(N_CLIPS)}, folder / f"{size[1]}x{size[0]}.zip"
-    write_store(path, facts, ((dict(id=key, split="train"), arrays) for key, arrays in held.items()))
-    return Store(path), held
+    clips = {f"c{i}": surrogate(size, N_FRAMES, i) for i in range(N_CLIPS)}
+    path = folder / f"{size[1]}x{size[0]}.zip"
+    write_store(path, facts, ((dict(id=key, split="train"), arrays) for key, arrays in clips.items()))
+    return Store(path), clips
