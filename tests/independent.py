@@ -23,23 +23,24 @@ def check_run(report, project, run):
     result = project.json("runs", f"{run}.json")
     dataset, fakes = result["dataset"], Store(project.root / "runs" / run / "clips.zip")
     store = project.stores[dataset]
-    for group, own in result["groups"].items():
-        _, members = clusters_of(own)
-        report.word(f"{run} {group} clips", own["clips"], store.split(group))
-        report.word(f"{run} {group} clusters", own["clusters"], [store.clips[clip]["cluster"] for clip in own["clips"]])
-        videos = [project.scored(dataset, clip, fakes.read(clip)["fake"]) for clip in own["clips"]]
-        reals = [project.scored(dataset, clip) for clip in own["clips"]]
-        for label, score in own["metrics"].items():
-            if score["value"] is None:
+    for name, group in result["groups"].items():
+        clips, (_, members) = group["clips"], clusters_of(group)
+        report.word(f"{run} {name} clips", clips, store.split(name))
+        report.word(f"{run} {name} clusters", group["clusters"], [store.clips[clip]["cluster"] for clip in clips])
+        videos = [project.scored(dataset, clip, fakes.read(clip)["fake"]) for clip in clips]
+        reals = [project.scored(dataset, clip) for clip in clips]
+        report.word(f"{run} {name} frames", group["n_frames"], max(len(clip["real"]) for clip in reals))
+        for label, score in group["scores"].items():
+            if score["fake"] is None:
                 continue
-            name, where = project.line(label)[0], f"{run} {group} {label}"
-            check_score(report, where, name, score, measure(project, label, videos, reals, members))
-            if "real" in score:
-                check_score(
-                    report, f"{where} real", name, score["real"], measure(project, label, reals, reals, members)
-                )
-            if "floor" in score:
-                check_score(report, f"{where} floor", name, score["floor"], guess(store, reals, members))
+            metric, where = project.line(label)[0], f"{run} {name} {label}"
+            theirs = score["fake"] | {"drift": score["drift"]}
+            check_score(report, where, metric, theirs, measure(project, label, videos, reals, members))
+            if score["real"]:
+                ours = measure(project, label, reals, reals, members)
+                check_score(report, f"{where} real", metric, score["real"], ours)
+            if score["floor"]:
+                check_score(report, f"{where} floor", metric, score["floor"], guess(store, reals, members))
 
 
 def guess(store, reals, members):

@@ -18,11 +18,10 @@ HALF_LEVELS = (
 def check(report, project, part):
     for dataset in project.params["datasets"]:
         result = project.json("calibrate", f"{dataset}.json")
+        better_of = {label: metric["better"] for label, metric in result["metrics"].items()}
         for group, own in result["groups"].items():
             check_group(report, project, dataset, group, own)
-            check_fooled(
-                report, project, group, own, {label: about["better"] for label, about in result["metrics"].items()}
-            )
+            check_fooled(report, project, group, own, better_of)
 
 
 def check_group(report, project, dataset, group, own):
@@ -38,7 +37,7 @@ def check_group(report, project, dataset, group, own):
             for clip in own["clips"]
         ]
         videos = [project.scored(dataset, clip, video) for clip, video in zip(own["clips"], videos)]
-        for label, score in control["metrics"].items():
+        for label, score in control["scores"].items():
             check_score(
                 report,
                 f"calibrate {group} {key} {label}",
@@ -79,9 +78,9 @@ def check_fooled(report, project, group, own, better_of):
         )
         told = {row["control"]: row for row in told}
         for key, control in own["controls"].items():
-            if label not in control["metrics"]:
+            if label not in control["scores"]:
                 continue
-            value, without = better(control["metrics"][label])
+            value, without = better(control["scores"][label])
             apart = interval(
                 value - mild[worst][0], [a - b for a, b in zip(without, mild[worst][1])], sizes, project.confidence
             )
@@ -90,10 +89,10 @@ def check_fooled(report, project, group, own, better_of):
             report.word(where, key in told, bool(apart[0] <= nothing))
             if key in told:
                 report.word(f"{where} against", told[key]["against"], worst)
-                for end, number in zip(("difference", "low", "high"), apart):
+                for end, number in zip(("value", "low", "high"), apart):
                     report.number(
-                        f"{where} {end}",
-                        told[key][end],
+                        f"{where} difference {end}",
+                        told[key]["difference"][end],
                         number,
                         (1e-7 * max(abs(value), abs(mild[worst][0])) + 1e-12, 1e-6),
                     )
@@ -121,7 +120,7 @@ def scores(project, own, reals, damage, sizes, members):
 
 def check_rung(report, project, where, ladder, place, ours, half_levels):
     for label, own in ladder["metrics"].items():
-        theirs = {key: own[key][place] for key in ("per_clip", "leave_one_out") if key in own}
+        theirs = {key: own[key][place] for key in ("per_clip", "leave_one_out") if own[key] is not None}
         check_score(
             report,
             f"{where} {label}",

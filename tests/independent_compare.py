@@ -24,7 +24,7 @@ def check(report, project, part):
             )
             tables[dataset, group].check()
     titles = {run: line["title"] for run, line in project.params["runs"].items()}
-    for row in result["ledger"]:
+    for row in result["published"]:
         if row["ratio"] and row["label"]:
             tables[row["dataset"], row["group"]].check_ratio(row, titles)
 
@@ -47,29 +47,27 @@ class Table:
         }
         self.held = {
             label: {
-                key: estimate(control["metrics"][label], self.members)
+                key: estimate(control["scores"][label], self.members)
                 for key, control in calibration["controls"].items()
-                if label in control["metrics"]
+                if label in control["scores"]
             }
             for label in table["metrics"]
         }
 
     def by_run(self, label):
         """{run: (value, replicates) with each training seed} of the runs that have a value."""
-        found = {}
+        result = {}
         for run, group in self.runs.items():
-            scores = [
-                metrics[label] for metrics in (group["metrics"], *group.get("seeds", {}).values()) if label in metrics
-            ]
-            if scores[0]["value"] is not None:
-                found[run] = [estimate(score, self.members) for score in scores if score["value"] is not None]
-        return found
+            if (first := group["scores"][label]["fake"]) is not None:
+                further = [scores[label] for scores in group["seeds"].values() if label in scores]
+                result[run] = [estimate(score, self.members) for score in (first, *further)]
+        return result
 
     def check(self):
         report, table = self.report, self.told
         report.word(
             f"{self.where} clips and clusters",
-            [table["n_clips"], table["n_clusters"]],
+            [len(table["clips"]), len(set(table["clusters"]))],
             [sum(self.sizes), len(self.sizes)],
         )
         for label, metric in table["metrics"].items():
@@ -78,11 +76,9 @@ class Table:
                 if metric[name]:
                     self.check_interval(f"{label} {name}", metric[name], self.reference(label, name))
             for run, drift in (metric["drift"] or {}).items():
-                per_clip = self.runs[run]["metrics"][label]["drift"]
-                if per_clip:
-                    self.check_interval(
-                        f"{label} {run} drift", drift, (float(np.mean(per_clip)), replicates(per_clip, self.members))
-                    )
+                per_clip = self.runs[run]["scores"][label]["drift"]
+                pair = float(np.mean(per_clip)), replicates(per_clip, self.members)
+                self.check_interval(f"{label} {run} drift", drift, pair)
             report.word(f"{self.where} {label} hidden", metric["hidden"] is not None, self.hidden(label, metric))
         for family, correction in CORRECTIONS.items():
             report.word(f"{self.where} {family} correction", table["families"][family]["correction"], correction)
@@ -90,14 +86,13 @@ class Table:
         self.check_votes()
 
     def reference(self, label, name):
-        return estimate(next(iter(self.runs.values()))["metrics"][label][name], self.members)
+        return estimate(next(iter(self.runs.values()))["scores"][label][name], self.members)
 
     def check_rows(self, label, metric):
         """Intervals, the best run, and the way from floor to ceiling."""
-        costs = {
-            run: COST[metric["better"]](row["value"]) for run, row in metric["rows"].items() if row["value"] is not None
-        }
+        costs = {run: COST[metric["better"]](row["value"]) for run, row in metric["rows"].items()}
         best = {run for run, cost in costs.items() if cost <= min(costs.values()) + 1e-9 * abs(cost)}
+        self.report.word(f"{self.where} {label} runs", sorted(metric["rows"]), sorted(self.estimates[label]))
         self.report.word(
             f"{self.where} {label} best",
             sorted(run for run, row in metric["rows"].items() if row["best"]),
@@ -108,14 +103,11 @@ class Table:
             ("control ", metric["controls"], self.held[label]),
         ):
             for key, row in rows.items():
-                if row["value"] is None:
-                    self.report.word(f"{self.where} {label} {kind}{key} value", key in ours, False)
-                    continue
                 self.check_interval(f"{label} {kind}{key}", row, ours[key])
                 self.report.number(
-                    f"{self.where} {label} {kind}{key} bar",
-                    row["bar"],
-                    self.bar(label, metric, row["value"]),
+                    f"{self.where} {label} {kind}{key} way",
+                    row["way"],
+                    self.way(label, metric, row["value"]),
                     (1e-6, 1e-6),
                 )
 
@@ -145,7 +137,7 @@ class Table:
         value, low, _ = self.difference(floor, real)
         return bool((value if low is None else low) <= 0)
 
-    def bar(self, label, metric, value):
+    def way(self, label, metric, value):
         """Share of the way, in cost, from the best feasible control to the worst mild damage; None if not apart."""
         feasible = [
             self.cost(pair, metric["better"])
@@ -159,10 +151,10 @@ class Table:
         if not feasible or not mild:
             return None
         floor, ceiling = min(feasible, key=self.mean_cost), max(mild, key=self.mean_cost)
-        way, low, _ = self.difference(floor, ceiling)
+        whole, low, _ = self.difference(floor, ceiling)
         if low is None or low <= 0:
             return None
-        return float(np.clip((self.mean_cost(floor) - COST[metric["better"]](value)) / way, 0, 1))
+        return float(np.clip((self.mean_cost(floor) - COST[metric["better"]](value)) / whole, 0, 1))
 
     def check_votes(self):
         """Who votes for each heading, and the share of clips on which the voters together prefer a run."""
@@ -170,31 +162,32 @@ class Table:
         for candidates in self.project.params["preference"]["metrics"].values():
             voter = next((label for label in candidates if self.may_vote(label)), None)
             voters += [voter] if voter else []
-        self.report.word(f"{self.where} voters", preference["metrics"], voters)
+        labels = [voter["label"] for voter in preference["voters"].values() if voter["label"]]
+        self.report.word(f"{self.where} voters", labels, voters)
         for pair in preference["pairs"]:
-            votes = [self.vote(pair, voters, clip) for clip in range(self.told["n_clips"])]
-            for end, value in zip(("share", "low", "high"), share(votes, self.members, self.project.confidence)):
+            votes = [self.vote(pair, voters, clip) for clip in range(len(self.told["clips"]))]
+            for end, value in zip(("value", "low", "high"), share(votes, self.members, self.project.confidence)):
                 name = f"{self.where} votes {pair['a']} {pair['b']} {end}"
-                self.report.number(name, pair[end], float(value), (1e-8, 1e-8))
+                self.report.number(name, pair["share"][end], float(value), (1e-8, 1e-8))
 
     def may_vote(self, label):
         """Whether all runs have a value of each clip, and no feasible control fools the metric."""
-        scores = [group["metrics"].get(label, {"value": None}) for group in self.runs.values()]
+        scores = [group["scores"].get(label, {"fake": None})["fake"] for group in self.runs.values()]
         fooled = [row["control"] for row in self.calibration["fooled"].get(label, ())]
         feasible = [key for key in fooled if self.calibration["controls"][key]["feasible"]]
-        return not feasible and all(score["value"] is not None and "per_clip" in score for score in scores)
+        return not feasible and all(score is not None and score["per_clip"] is not None for score in scores)
 
     def vote(self, pair, voters, clip):
         """1 for the pair's first run, 0 for its second; 0.5 where the voters disagree or see no difference."""
         lead = 0
         for label in voters:
             cost = COST[self.told["metrics"][label]["better"]]
-            a, b = (cost(self.runs[pair[side]]["metrics"][label]["per_clip"][clip]) for side in ("a", "b"))
+            a, b = (cost(self.runs[pair[side]]["scores"][label]["fake"]["per_clip"][clip]) for side in ("a", "b"))
             lead += int(b > a) - int(b < a)
         return 0.5 if lead == 0 else float(lead > 0)
 
     def check_ratio(self, row, titles):
-        """Fieller's interval of a ratio in the ledger."""
+        """Fieller's interval of a ratio beside the paper's."""
         named = {titles[run]: pair for run, pair in self.estimates[row["label"]].items()}
         ours = fieller(*(named[method] for method in row["methods"]), self.sizes, self.project.confidence)
         for end, value in zip(("value", "low", "high"), ours):

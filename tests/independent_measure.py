@@ -45,8 +45,8 @@ def measure(project, label, videos, real_videos, members):
     name, line = project.line(label)
     if name in PER_CLIP:
         values = [PER_CLIP[name](clip["fake"], clip["real"], clip, line) for clip in videos]
-        per_clip = [float(np.mean(own)) for own in values]
-        halves = [(own[-(len(own) // 2) :], own[: len(own) // 2]) for own in values]
+        per_clip = [float(np.mean(clip)) for clip in values]
+        halves = [(clip[-(len(clip) // 2) :], clip[: len(clip) // 2]) for clip in values]
         return {
             "value": float(np.mean(per_clip)),
             "per_clip": per_clip,
@@ -99,7 +99,7 @@ def check_score(report, where, name, theirs, ours, half_levels=False):
         tolerance = 10 * tolerance[0], 2e-2 if name in SETS else 5e-3
     report.number(f"{where} value", theirs["value"], ours["value"], tolerance)
     for key in ("per_clip", "leave_one_out", "drift"):
-        if key in theirs:
+        if theirs.get(key) is not None:
             report.word(f"{where} number of {key}", len(theirs[key]), len(ours.get(key, [])))
             for i, (one, other) in enumerate(zip(theirs[key], ours.get(key, []))):
                 report.number(

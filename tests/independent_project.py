@@ -112,6 +112,6 @@ def replicates(per_clip, members):
 
 def estimate(score, members):
     """(value, replicates) of a metric as a result has it."""
-    if "per_clip" in score:
+    if score.get("per_clip") is not None:
         return float(np.mean(score["per_clip"])), replicates(score["per_clip"], members)
     return score["value"], score["leave_one_out"]

@@ -1,6 +1,5 @@
-"""Calibration: scores read back as levels of damage, what metrics see, what fools them, and the whole stage on a small store."""
+"""The stage `calibrate` on a small store: its settings, what ladders and controls show, whatever the number of threads."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,16 +8,17 @@ import pytest
 import torch
 from conftest import facts
 
-from v2vbench import find, params
-from v2vbench.clips.damage import LADDERS
+from v2vbench import find, metrics, params
+from v2vbench.clips.controls import CONTROLS, Context
+from v2vbench.clips.damage import LADDERS, damaged
 from v2vbench.clips.store import Store, write_store
-from v2vbench.display import tables as tell
-from v2vbench.files import rounded
 from v2vbench.params import Fault
+from v2vbench.results.calibration import CalibrationScores
+from v2vbench.results.metric import Interval
 from v2vbench.stages import calibrate as stage
-from v2vbench.stages.calibrate import calibrate, resolve, sees
-from v2vbench.statistics.equivalents import bounds, climb, equivalent, fooled, share_of_way
-from v2vbench.statistics.intervals import Estimate
+from v2vbench.stages.calibrate import calibrate, resolve
+from v2vbench.stages.evaluate import evaluate
+from v2vbench.statistics.equivalents import equivalent
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
 SECTION = {
@@ -37,180 +37,6 @@ SECTION = {
 }
 
 
-def ladder(name, levels, values, better="lower", seen_from=0.05):
-    about = {key: getattr(LADDERS[name], key) for key in ("title", "unit", "kind", "neutral")}
-    return about | {"levels": [0, *levels], "metrics": {"m": {"values": values} | climb(values, better, seen_from)}}
-
-
-def group(order=None, **ladders):
-    return {"equivalents": {"m": order or list(ladders)}, "ladders": ladders, "other_clip": None}
-
-
-def read(value, about, better="lower", low=None, high=None):
-    return equivalent({"value": value, "low": low, "high": high}, about, "m", better)
-
-
-@pytest.mark.parametrize("level", [0, 0.3, 0.5, 1.7, 2, 4])
-@pytest.mark.parametrize("better, sign", [("lower", 1), ("higher", -1)])
-def test_a_level_is_read_back(level, better, sign):
-    about = group(blur=ladder("blur", [0.5, 1, 2, 4], [sign * (7 + 3 * x) for x in (0, 0.5, 1, 2, 4)], better))
-    ends = sorted(sign * (7 + 3 * x) for x in (level / 2, min(level + 0.1, 4)))
-    found = read(sign * (7 + 3 * level), about, better, *ends)
-    assert found["ladder"] == "blur" and found["level"] == pytest.approx(level) and found["beyond"] is None
-    assert (found["low"], found["high"]) == pytest.approx((level / 2, min(level + 0.1, 4)))
-    assert found["text"] == f"as bad as blur σ {level:g} px"
-
-
-def test_between_rungs_the_level_is_linear():
-    about = group(noise=ladder("noise", [2, 10], [0.0, 1.0, 5.0]))
-    assert read(0.5, about)["level"] == pytest.approx(1) and read(3, about)["level"] == pytest.approx(6)
-
-
-def test_beyond_the_ends():
-    about = group(blur=ladder("blur", [0.5, 4], [0.2, 1.0, 5.0]))
-    wide = read(3, about, low=-1, high=9)
-    assert wide["low"] == 0 and wide["high"] == 4 and wide["beyond"] is None
-    assert read(5.1, about, low=4.9, high=6) is None
-
-
-@pytest.mark.parametrize("better, sign", [("lower", 1), ("higher", -1)])
-def test_no_worse_than_the_real_video_is_said_of_a_whole_interval_alone(better, sign):
-    about = group(blur=ladder("blur", [0.5, 4], [sign * 0.2, sign * 1.0, sign * 5.0], better))
-    told = [read(sign * 0.1, about, better, *sorted((sign * -0.3, sign * high))) for high in (0.2, 0.6, 5.1)]
-    assert told[0]["text"] == "no worse than the real video" and told[0]["beyond"] == "better" and told[0]["level"] == 0
-    assert told[1]["text"] == "at most as bad as blur σ 0.25 px" and told[1]["high"] == pytest.approx(0.25)
-    assert told[2] is None and read(sign * 0.1, about, better) is None
-
-
-def test_the_first_ladder_that_brackets_is_taken():
-    about = group(
-        ["noise", "blur"], blur=ladder("blur", [1, 9], [0.0, 1.0, 9.0]), noise=ladder("noise", [2, 4], [0.0, 1.0, 2.0])
-    )
-    assert [read(value, about)["text"] for value in (1.5, 3)] == [
-        "as bad as noise σ 3 grey levels",
-        "as bad as blur σ 3 px",
-    ]
-    assert read(10, about) is None
-
-
-def test_what_no_ladder_brackets_stands_beside_another_clip():
-    about = group(blur=ladder("blur", [1], [0.0, 1.0])) | {
-        "other_clip": {"title": "another clip of this map", "metrics": {"m": {"value": 8.0}}}
-    }
-    told = [read(value, about, low=value - 1, high=value + 1) for value in (0.5, 5, 7.5, 10)]
-    assert [own and own["text"] for own in told] == [
-        "as bad as blur σ 0.5 px",
-        None,
-        "as bad as another clip of this map",
-        "worse than another clip of this map",
-    ]
-    assert (
-        told[3]["beyond"] == "worse"
-        and read(10, about) is None
-        and read(10, about | {"other_clip": None}, low=9, high=11) is None
-    )
-
-
-def test_a_scale_that_runs_down_has_no_level_for_the_untouched_video():
-    about = group(jpeg=ladder("jpeg", [80, 40, 10], [100.0, 34.0, 30.0, 24.0], "higher"))
-    found = read(27, about, "higher", 26, 29)
-    assert found["level"] == 25 and found["text"] == "as bad as JPEG quality 25"
-    assert (found["low"], found["high"]) == pytest.approx((35, 20))  # from mild to worse
-    assert read(50, about, "higher") is None and read(20, about, "higher") is None
-
-
-def test_the_first_ladder_that_is_climbed_is_taken():
-    flat, odd = ladder("freeze", [2, 4], [1.0, 1.0, 1.0]), ladder("blur", [1, 2, 3], [1.0, 3.0, 2.0, 4.0])
-    down, good = ladder("flicker", [1, 2], [1.0, 0.9, 0.5]), ladder("noise", [1, 2], [1.0, 2.0, 3.0])
-    assert not any(own["metrics"]["m"]["monotone"] for own in (flat, odd, down)) and flat["metrics"]["m"]["rho"] is None
-    assert odd["metrics"]["m"]["rho"] == pytest.approx(0.8) and down["metrics"]["m"]["rho"] == pytest.approx(-1)
-    assert (
-        read(2.5, group(freeze=flat, blur=odd, flicker=down, noise=good))["text"] == "as bad as noise σ 1.5 grey levels"
-    )
-    assert (
-        read(2.5, group(freeze=flat, blur=odd)) is None
-        and read(2.5, group(["noise"], noise=good | {"metrics": {}})) is None
-    )
-
-
-def test_a_metric_that_saturates_still_climbs():
-    own = ladder("blur", [1, 2, 4], [0.0, 6.0, 10.0, 9.9])
-    assert own["metrics"]["m"]["monotone"] and not climb([0.0, 6.0, 10.0, 9.0], "lower", 0.05)["monotone"]
-    assert read(8, group(blur=own))["level"] == pytest.approx(1.5) and read(9.95, group(blur=own))[
-        "level"
-    ] == pytest.approx(1.9875)
-    assert read(10.1, group(blur=own)) is None
-
-
-def test_round_off_is_no_climb():
-    assert climb([0.3, 0.3 + 1e-13, 0.3 + 2e-13], "lower", 0.05) == {"monotone": False, "rho": None}
-
-
-def test_a_ratio_has_two_sides():
-    levels = [0.5, 1, 2]
-    about = group(
-        blur=ladder("blur", levels, np.exp([0, -0.5, -1, -2]).tolist(), "one"),
-        noise=ladder("noise", levels, np.exp([0, 0.5, 1, 2]).tolist(), "one"),
-        flicker=ladder("flicker", levels, [1, 0.9, 1.4, 2.0], "one"),
-    )
-    less, more = (read(np.exp(sign * 1.5), about, "one", *np.exp(sorted((sign * 1.4, sign * 1.7)))) for sign in (-1, 1))
-    assert (less["ladder"], more["ladder"]) == ("blur", "noise") and less["level"] == pytest.approx(
-        more["level"]
-    ) == pytest.approx(1.5)
-    assert (less["low"], less["high"], more["low"], more["high"]) == pytest.approx((1.4, 1.7, 1.4, 1.7))
-    across = read(np.exp(-0.2), about, "one", np.exp(-0.6), np.exp(0.3))
-    assert across["low"] == 0 and across["high"] == pytest.approx(0.6)
-    assert read(0.0, about, "one") is None
-    assert not climb([1, 0.9, 1.4, 2.0], "one", 0.05)["monotone"] and climb([1, 1.2, 1.4], "one", 0.05)["monotone"]
-
-
-@pytest.mark.parametrize(
-    "values, word",
-    [
-        (dict(blur=9, shuffle=0, space=4, both=4), "space"),  # a set of frames
-        (
-            dict(blur=9, shuffle=9, space=4, both=4.1),
-            "space",
-        ),  # PSNR: a frame out of place is wrong, and no shaking is seen
-        (dict(blur=9, shuffle=0, space=2, both=6), "space"),  # sees a richer mixture, and no order
-        (dict(blur=0.1, shuffle=9, space=0.2, both=8), "time"),
-        (dict(blur=5, shuffle=9, space=2, both=8), "both"),
-        (dict(blur=0.1, shuffle=0.1, space=0, both=9), "neither"),
-    ],
-)
-def test_what_a_metric_sees(values, word):
-    own = {
-        name: ladder(name, [1], [1.0, 1.0 + values[key]])
-        for name, key in (
-            ("blur", "blur"),
-            ("shuffle", "shuffle"),
-            ("warp_space", "space"),
-            ("warp_space_time", "both"),
-        )
-    }
-    found = sees(own, "m", "lower", 0.05)
-    full = max(values.values())
-    assert found["word"] == word and found["space"] == pytest.approx(max(values["blur"], values["space"]) / full)
-    assert found["order"] == pytest.approx(values["shuffle"] / full)
-    assert found["shake"] == pytest.approx((values["both"] - values["space"]) / full)
-    assert found["time"] == min(found["order"], found["shake"])
-
-
-def test_what_was_not_tried_is_not_told():
-    own = {
-        name: ladder(name, levels, [1.0, 2.0])
-        for name, levels in (("blur", [1]), ("warp_space", [1]), ("warp_space_time", [2]))
-    }
-    assert sees(own, "m", "lower", 0.05) == {"space": 1, "time": None, "order": None, "shake": None, "word": None}
-    assert sees({}, "m", "lower", 0.05)["word"] is None
-    assert (
-        sees(
-            {"blur": ladder("blur", [1], [1.0, 1.0]), "shuffle": ladder("shuffle", [2], [1.0, 1.0])}, "m", "lower", 0.05
-        )["space"]
-        == 0
-    )
-
-
 @pytest.mark.parametrize(
     "change, says",
     [
@@ -227,7 +53,7 @@ def test_what_was_not_tried_is_not_told():
         ({"controls": {"frozen": {"sigma": 1}}}, "calibration.controls.frozen: unknown sigma"),
         (
             {"ladders": {"blur": [1], "noise": [1]}, "equivalents": []},
-            "calibration.ladders: no warp_space_time; controls are held against",
+            "calibration.ladders: no warp_space_time; controls are compared with",
         ),
         ({"n": 1}, "calibration: unknown n"),
     ],
@@ -247,11 +73,12 @@ def test_the_shipped_lines_and_what_they_need_are_there():
 def test_metrics_name_ladders_that_there_are():
     named = {
         path.stem: getattr(find("metrics", path.stem), "LADDERS", ())
-        for path in Path(stage.__file__).parent.glob("metrics/[!_]*.py")
+        for path in Path(metrics.__file__).parent.glob("[!_]*.py")
     }
-    assert any(named.values()) and all(set(own) <= LADDERS.keys() for own in named.values())
+    assert any(named.values())
+    assert all(set(ladders) <= LADDERS.keys() for ladders in named.values())
     shipped = resolve(PARAMS.calibration).ladders
-    assert all(set(own) & shipped.keys() for own in named.values() if own)
+    assert all(set(ladders) & shipped.keys() for ladders in named.values() if ladders)
 
 
 def project(folder, store, **changes):
@@ -281,108 +108,140 @@ def project(folder, store, **changes):
 def result(tmp_path_factory, store_path):
     """The stage on 3 + 3 clips of 12 frames, and its project."""
     folder = tmp_path_factory.mktemp("calibrate")
-    own = project(folder, Store(store_path))
-    return calibrate(own, "sliding", folder), own, folder
+    settings = project(folder, Store(store_path))
+    return calibrate(settings, "sliding", folder), settings, folder
 
 
 def values(result, name, label, group="seen"):
-    return result["groups"][group]["ladders"][name]["metrics"][label]["values"]
+    return result.groups[group].ladders[name].metrics[label].values
+
+
+def test_what_is_returned_is_what_is_written(result, tmp_path):
+    scores, _, folder = result
+    path = CalibrationScores.path(folder, "sliding")
+    scores.save(tmp_path / "again.json")
+    assert path.read_bytes() == (tmp_path / "again.json").read_bytes()
+    assert CalibrationScores.load(path).groups["seen"].ladders.keys() == scores.groups["seen"].ladders.keys()
 
 
 def test_what_is_written(result, store):
-    found, own, folder = result
-    path = folder / "metrics" / "calibrate" / "sliding.json"
-    first, n_threads = path.read_bytes(), torch.get_num_threads()
-    assert found["skip_frames"] == 2
-    assert json.loads(first) == json.loads(json.dumps(rounded(found)))
-    for name, about in found["groups"].items():
-        assert about["clips"] == store.split(name) and about["n_frames"] == 10 and "elsewhere" not in about["protocols"]
-        assert len(about["clusters"]) == 3 and about["other_clip"] is None
-        assert about["equivalents"]["motion_ratio"] == ["freeze", "blur", "noise"] and about["equivalents"]["psnr"] == [
-            "blur",
-            "noise",
-        ]
-        assert {key: own["levels"] for key, own in about["ladders"].items()} == {
-            key: [0, *levels] for key, levels in SECTION["ladders"].items()
-        }
-        for ladder in about["ladders"].values():
-            assert ladder["metrics"].keys() == own.metrics.keys() - {"elsewhere"}
-            for label, metric in ladder["metrics"].items():
-                assert len(metric["values"]) == len(ladder["levels"])
-                lists = metric["leave_one_out" if label in ("frames", "windows") else "per_clip"]
-                assert [len(row) for row in lists] == [3] * len(ladder["levels"])
+    scores, settings, folder = result
+    assert scores.skip_frames == 2
+    assert "elsewhere" not in scores.metrics
+    for name, group in scores.groups.items():
+        assert group.clips == store.split(name)
+        assert group.n_frames == 10
+        assert len(group.clusters) == 3
+        assert group.other_clip is None
+        assert group.preferred["motion_ratio"] == ["freeze", "blur", "noise"]
+        assert group.preferred["psnr"] == ["blur", "noise"]
+        levels = {key: ladder.levels for key, ladder in group.ladders.items()}
+        assert levels == {key: [0, *own] for key, own in SECTION["ladders"].items()}
+        for ladder in group.ladders.values():
+            assert ladder.metrics.keys() == settings.metrics.keys() - {"elsewhere"}
+            for label, curve in ladder.metrics.items():
+                assert len(curve.values) == len(ladder.levels)
+                rows = curve.leave_one_out if label in ("frames", "windows") else curve.per_clip
+                assert [len(row) for row in rows] == [3] * len(ladder.levels)
+
+
+def test_two_threads_and_cached_features_change_no_byte(result):
+    _, settings, folder = result
+    path, n_threads = CalibrationScores.path(folder, "sliding"), torch.get_num_threads()
+    first = path.read_bytes()
     try:
         torch.set_num_threads(2)
-        calibrate(own, "sliding", folder)  # on two threads, with features from the cache
-        assert path.read_bytes() == first and torch.get_num_threads() == 2
+        calibrate(settings, "sliding", folder)
+        assert path.read_bytes() == first
+        assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(n_threads)
 
 
+def test_one_scorer_serves_all_threads(result, monkeypatch):
+    """Its judges are built once, whatever the number of cores."""
+    _, settings, folder = result
+    built, build, n_threads = [], stage.Scorer, torch.get_num_threads()
+
+    def counted(*args):
+        built.append(args)
+        return build(*args)
+
+    monkeypatch.setattr(stage, "Scorer", counted)
+    few = {"blur": [1], "noise": [4], "warp_space_time": [1]}
+    small = SECTION | {"ladders": few, "controls": {}, "equivalents": []}
+    lines = {"psnr": settings.metrics["psnr"]}
+    try:
+        torch.set_num_threads(4)
+        calibrate(replace(settings, metrics=lines, features={}, calibration=small), "sliding", folder)
+    finally:
+        torch.set_num_threads(n_threads)
+    assert len(built) == 1
+
+
 def test_what_the_ladders_show(result):
-    found = result[0]
-    for group in found["groups"]:
-        assert values(found, "blur", "psnr", group)[0] == 100 and values(found, "blur", "frames", group)[0] == 0
-        for name, label in (
-            ("blur", "psnr"),
-            ("noise", "psnr"),
-            ("blur", "sharpness_ratio"),
-            ("noise", "sharpness_ratio"),
-            ("noise", "frames"),
-            ("noise", "warp_error"),
-        ):
-            assert found["groups"][group]["ladders"][name]["metrics"][label]["monotone"], (name, label)
-        assert values(found, "shuffle", "frames", group) == [0, 0, 0]  # the same frames, to the bit
-        assert (
-            values(found, "shuffle", "windows", group)[2] > 0
-            and values(found, "freeze", "motion_ratio", group)[1] < 0.5
-        )
-        words = {label: about["word"] for label, about in found["groups"][group]["sees"].items()}
-        assert words["psnr"] == words["frames"] == words["sharpness_ratio"] == "space" and words["warp_error"] in (
-            "time",
-            "both",
-        )
+    scores = result[0]
+    climbed = [
+        ("blur", "psnr"),
+        ("noise", "psnr"),
+        ("blur", "sharpness_ratio"),
+        ("noise", "sharpness_ratio"),
+        ("noise", "frames"),
+        ("noise", "warp_error"),
+    ]
+    for name, group in scores.groups.items():
+        assert values(scores, "blur", "psnr", name)[0] == 100
+        assert values(scores, "blur", "frames", name)[0] == 0
+        assert [pair for pair in climbed if not group.ladders[pair[0]].metrics[pair[1]].monotone] == []
+        assert values(scores, "shuffle", "frames", name) == [0, 0, 0]  # the same frames, to the bit
+        assert values(scores, "shuffle", "windows", name)[2] > 0
+        assert values(scores, "freeze", "motion_ratio", name)[1] < 0.5
+        sees = {label: reading.sees for label, reading in group.responses.items()}
+        assert sees["psnr"] == sees["frames"] == sees["sharpness_ratio"] == "space"
+        assert sees["warp_error"] in ("time", "both")
 
 
-def test_a_damage_of_known_degree_is_read_back(result):
+@pytest.mark.parametrize("label", ["psnr", "sharpness_ratio"])
+def test_a_damage_of_known_degree_is_read_back(result, label):
     """What a ladder makes of the clips, scored as a method's: the level comes out again."""
-    found = result[0]
-    for group in found["groups"].values():
-        for label in ("psnr", "sharpness_ratio"):
-            metric, better = group["ladders"]["blur"]["metrics"][label], found["metrics"][label]["better"]
-            for level, value, per_clip in zip([0, 0.5, 1, 3], metric["values"], metric["per_clip"]):
-                score = {"value": value, "low": min(per_clip), "high": max(per_clip)}
-                assert equivalent(score, group, label, better)["level"] == pytest.approx(level)
+    scores = result[0]
+    for group in scores.groups.values():
+        curve, better = group.ladders["blur"].metrics[label], scores.metrics[label].better
+        for level, value, per_clip in zip([0, 0.5, 1, 3], curve.values, curve.per_clip):
+            score = Interval(value=value, low=min(per_clip), high=max(per_clip))
+            assert equivalent(score, group, label, better).level == pytest.approx(level)
 
 
 def test_what_the_controls_show(result):
-    for group in result[0]["groups"].values():
-        metrics = {name: own["metrics"] for name, own in group["controls"].items()}
-        assert metrics["frozen"]["motion_ratio"]["value"] == 0 and len(metrics["copied"]["psnr"]["per_clip"]) == 3
-        assert metrics["copied"]["frames"]["value"] == pytest.approx(0, abs=1e-6)  # the same frames, of other clips
-        assert metrics["copied"]["psnr"]["value"] < 15 and group["controls"]["copied"]["about"].startswith(
-            "The real frames of another"
-        )
-        assert metrics["flow_carried"]["psnr"]["value"] > max(
-            metrics[name]["psnr"]["value"] for name in ("frozen", "copied")
-        )
-        assert metrics["label_colours"]["sharpness_ratio"]["value"] < 0.1
-        for label, mild in group["mild"].items():
+    for group in result[0].groups.values():
+        scores = {name: control.scores for name, control in group.controls.items()}
+        assert scores["frozen"]["motion_ratio"].value == 0
+        assert len(scores["copied"]["psnr"].per_clip) == 3
+        assert scores["copied"]["frames"].value == pytest.approx(0, abs=1e-6)  # the same frames, of other clips
+        assert scores["copied"]["psnr"].value < 15
+        assert group.controls["copied"].about.startswith("The real frames of another")
+        assert scores["flow_carried"]["psnr"].value > max(scores[name]["psnr"].value for name in ("frozen", "copied"))
+        assert scores["label_colours"]["sharpness_ratio"].value < 0.1
+        assert "psnr" in group.fooled
+        assert "copied" in [one.control for one in group.fooled["frames"]]
+
+
+def test_mild_scores_are_those_of_the_first_rung(result):
+    for group in result[0].groups.values():
+        for label, mild in group.mild.items():
             assert mild.keys() == {"blur", "noise", "warp_space_time"}
-            if label not in ("frames", "windows"):
-                assert {name: own["per_clip"] for name, own in mild.items()} == {
-                    name: group["ladders"][name]["metrics"][label]["per_clip"][1] for name in mild
-                }
-        assert "psnr" in group["fooled"] and "copied" in [own["control"] for own in group["fooled"]["frames"]]
+            rungs = {name: group.ladders[name].metrics[label] for name in mild}
+            assert {name: score.per_clip for name, score in mild.items()} == {
+                name: curve.per_clip and curve.per_clip[1] for name, curve in rungs.items()
+            }
+            assert {name: score.leave_one_out for name, score in mild.items()} == {
+                name: curve.leave_one_out and curve.leave_one_out[1] for name, curve in rungs.items()
+            }
 
 
 def test_ladders_and_controls_are_scored_as_a_run_is(result, store):
-    """A run that shows what a ladder or a control shows has its very values: same frames, same clips, same arithmetic."""
-    from v2vbench.clips.controls import CONTROLS, Context
-    from v2vbench.clips.damage import damaged
-    from v2vbench.stages.evaluate import evaluate
-
-    found, own, folder = result
+    """A run that shows what a ladder or a control shows has its values: same frames, same clips, same arithmetic."""
+    scores, settings, folder = result
     line = params.bind(
         params.Run,
         {
@@ -411,32 +270,31 @@ def test_ladders_and_controls_are_scored_as_a_run_is(result, store):
                 for clip in store.split(group)
             ),
         )
-        return evaluate(replace(own, runs={"x": line}), "x", folder)["groups"]["seen"]["metrics"]
+        return evaluate(replace(settings, runs={"x": line}), "x", folder).groups["seen"].scores
 
     noisy = run(
         lambda clip, arrays: np.concatenate([arrays["real"][:2], damaged(arrays["real"][2:], "noise", 30, clip, 0)])
     )
     carried = run(lambda clip, arrays: CONTROLS["flow_carried"].video(arrays, Context(store, clip, 2, None)))
-    group = found["groups"]["seen"]
-    for label, metric in noisy.items():
-        key = "per_clip" if metric["kind"] == "clip" else "leave_one_out"
-        assert group["ladders"]["noise"]["metrics"][label][key][2] == metric[key], label
-        assert group["controls"]["flow_carried"]["metrics"][label] == {
-            name: carried[label][name] for name in ("value", key)
-        }, label
+    group = scores.groups["seen"]
+    for label, score in noisy.items():
+        curve = group.ladders["noise"].metrics[label]
+        assert (curve.per_clip and curve.per_clip[2]) == score.fake.per_clip, label
+        assert (curve.leave_one_out and curve.leave_one_out[2]) == score.fake.leave_one_out, label
+        assert group.controls["flow_carried"].scores[label] == carried[label].fake, label
 
 
 def test_passes_over_the_clips_change_nothing(result, monkeypatch):
     """As few as one video a pass, where rows of more would not be held."""
-    found, own, folder = result
+    scores, settings, folder = result
     monkeypatch.setattr(stage, "HELD", 1)
-    assert calibrate(own, "sliding", folder) == found
+    assert calibrate(settings, "sliding", folder) == scores
 
 
 def test_another_clip_of_a_cluster(tmp_path, store_path, monkeypatch):
     """Only where every cluster has one; held against the clip that follows in its own cluster."""
     store = Store(store_path)
-    own = project(
+    settings = project(
         tmp_path,
         store,
         ladders={"blur": [1], "noise": [4], "warp_space_time": [1]},
@@ -451,12 +309,11 @@ def test_another_clip_of_a_cluster(tmp_path, store_path, monkeypatch):
             clip["cluster"] = "map" if clip["split"] == "seen" else f"map {number // 2}"
 
     monkeypatch.setattr(Store, "__init__", clustered)
-    lines = {name: line for name, line in own.metrics.items() if name == "psnr"}
-    groups = calibrate(replace(own, metrics=lines, features={}), "sliding", tmp_path)["groups"]
-    assert (
-        groups["seen"]["other_clip"]["metrics"] == groups["seen"]["controls"]["copied"]["metrics"]
-    )  # the group is one cluster
-    assert groups["seen"]["clusters"] == ["map"] * 3 and groups["unseen"]["other_clip"] is None
+    lines = {name: line for name, line in settings.metrics.items() if name == "psnr"}
+    groups = calibrate(replace(settings, metrics=lines, features={}), "sliding", tmp_path).groups
+    assert groups["seen"].other_clip.scores == groups["seen"].controls["copied"].scores  # the group is one cluster
+    assert groups["seen"].clusters == ["map"] * 3
+    assert groups["unseen"].other_clip is None
 
 
 def still(seed: int) -> dict[str, np.ndarray]:
@@ -469,128 +326,31 @@ def still(seed: int) -> dict[str, np.ndarray]:
 
 
 def test_what_is_known_to_fool(tmp_path):
-    """Flicker by a frozen video where the real brightness barely changes; not PSNR, which sees that the colours have moved."""
+    """Flicker by a frozen video where the real brightness barely changes; not PSNR, which sees that the colours moved."""
     splits = ["train"] * 2 + ["seen"] * 4 + ["unseen"] * 4
     write_store(
         tmp_path / "still.zip",
         facts(),
         (({"id": str(i), "split": split, "origin": "", "licence": ""}, still(i)) for i, split in enumerate(splits)),
     )
-    own = project(
+    settings = project(
         tmp_path,
         Store(tmp_path / "still.zip"),
         controls={"frozen": {}, "label_colours": {}},
         ladders={"blur": [0.5], "noise": [4], "warp_space_time": [1]},
         equivalents=[],
     )
-    lines = {name: line for name, line in own.metrics.items() if name in ("psnr", "flicker", "frames")}
-    group = calibrate(replace(own, metrics=lines), "sliding", tmp_path)["groups"]["seen"]
-    assert [(own["control"], own["sure"]) for own in group["fooled"]["flicker"]] == [
-        ("frozen", True),
-        ("label_colours", True),
-    ]
-    assert group["fooled"]["psnr"] == [] and "frozen" in [own["control"] for own in group["fooled"]["frames"]]
-
-
-def test_what_the_notebook_tells(result, store):
-    found = result[0]
-    assert (
-        "climbs" in tell.senses(found, "seen").data and "copied from another clip" in tell.controls(found, "seen").data
-    )
-    about = found["groups"]["seen"] | {
-        "fooled": {"psnr": [{"control": "frozen", "sure": True}, {"control": "copied", "sure": False}]}
-    }
-    assert tell.fools(about, "psnr") == "frozen, copied from another clip (?)" and tell.fools(about, "frames") is None
-    assert "blur" in tell.climbs(found, "seen", "space").alt and "shuffle" in tell.climbs(found, "seen", "time").alt
-    key = store.split("seen")[0]
-    assert (
-        "blur 0.5, 1, 3" in tell.spoiled(store, found, key).alt
-        and "freeze 4" in tell.misplaced(store, found, key, 6).alt
-    )
+    lines = {name: line for name, line in settings.metrics.items() if name in ("psnr", "flicker", "frames")}
+    group = calibrate(replace(settings, metrics=lines), "sliding", tmp_path).groups["seen"]
+    assert [(one.control, one.sure) for one in group.fooled["flicker"]] == [("frozen", True), ("label_colours", True)]
+    assert group.fooled["psnr"] == []
+    assert "frozen" in [one.control for one in group.fooled["frames"]]
 
 
 def test_faults(tmp_path, store):
-    own = project(tmp_path, store)
-    wide = own.features["windows"] | {"windows": {"n_frames": 11, "stride": 4, "change_weight": 4}}
+    settings = project(tmp_path, store)
+    wide = settings.features["windows"] | {"windows": {"n_frames": 11, "stride": 4, "change_weight": 4}}
     with pytest.raises(Fault, match="clip slide-4: 10 frames are fewer than a window of 11"):
-        calibrate(replace(own, features=own.features | {"windows": wide}), "sliding", tmp_path)
+        calibrate(replace(settings, features=settings.features | {"windows": wide}), "sliding", tmp_path)
     with pytest.raises(Fault, match="other.zip: no such clip store"):
-        calibrate(own, "other", tmp_path)
-
-
-def of_values(values):
-    return {"value": float(np.mean(values)), "per_clip": list(values)}
-
-
-@pytest.mark.parametrize("better, sign", [("lower", 1), ("higher", -1)])
-def test_a_metric_is_fooled_by_what_costs_no_more_than_the_worst_mild_damage(better, sign):
-    """With the paired interval written out: differences of clips, Student's quantile at 3 degrees of freedom."""
-    mild = {"blur": [1, 2, 3, 4], "noise": [2, 3, 4, 5.5], "warp_space_time": [0, 0, 0, 0]}
-    controls = {"less": [1, 2, 3, 4], "even": [2, 3, 4, 5.5], "perhaps": [0, 3, 6, 5], "more": [3, 4, 5, 6]}
-    mild, controls = (
-        {name: of_values(sign * np.array(own, float)) for name, own in some.items()} for some in (mild, controls)
-    )
-    found = {own["control"]: own for own in fooled(controls, mild, list("abcd"), better, 0.95)}
-    assert list(found) == ["less", "even", "perhaps"] and {own["against"] for own in found.values()} == {"noise"}
-    assert [found[name]["sure"] for name in found] == [True, True, False]
-    apart = np.array([0, 3, 6, 5]) - [2, 3, 4, 5.5]
-    half = 3.182446305 * apart.std(ddof=1) / 2
-    assert (found["perhaps"]["difference"], found["perhaps"]["low"], found["perhaps"]["high"]) == pytest.approx(
-        (apart.mean(), apart.mean() - half, apart.mean() + half)
-    )
-
-
-def test_digits_that_files_lose_fool_no_one():
-    """Equal videos count as equal, though one value came from a file of 9 digits: 3.50354682 against ...688 is another matter."""
-    real = np.array([3.50354688123, 3.2, 3.9])
-    for control, fools in (
-        (real, True),
-        (np.array(rounded(real.tolist())), True),
-        (real + 6e-8, True),
-        (real + 1e-3, False),
-    ):
-        assert bool(fooled({"x": of_values(control)}, {"blur": of_values(real)}, list("abc"), "lower", 0.95)) == fools
-
-
-def test_clips_of_one_cluster_are_one_witness():
-    mild, control = of_values([1.0] * 6), of_values([0.5] * 5 + [0.9])
-    sure = {
-        clusters: fooled({"x": control}, {"blur": mild}, list(clusters), "lower", 0.95)[0]["sure"]
-        for clusters in ("abcdef", "aaaaab")
-    }
-    assert sure == {"abcdef": True, "aaaaab": False}
-    assert fooled({"x": control}, {"blur": mild}, ["a"] * 6, "lower", 0.95)[0] == {
-        "control": "x",
-        "against": "blur",
-        "difference": pytest.approx(-0.5 + 0.4 / 6),
-        "low": None,
-        "high": None,
-        "sure": False,
-    }
-
-
-@pytest.mark.parametrize("better, to", [("lower", lambda cost: cost), ("higher", lambda cost: -cost), ("one", np.exp)])
-def test_the_share_of_the_way(better, to):
-    about = {
-        "clusters": list("abcde"),
-        "mild": {"m": {name: of_values(to(np.full(5, cost))) for name, cost in (("a", 1), ("b", 2))}},
-        "controls": {
-            str(cost): {"feasible": cost != 4, "metrics": {"m": of_values(to(np.full(5, float(cost))))}}
-            for cost in (4, 6, 9)
-        },
-    }
-    floor, ceiling = bounds(about, "m", better)
-    assert (floor.value, ceiling.value) == pytest.approx((6, 2))
-    assert [share_of_way(to(cost), floor, ceiling, better, 0.95) for cost in (6, 5, 2, 1, 8)] == pytest.approx(
-        [0, 0.25, 1, 1.25, -0.5]
-    )
-    assert share_of_way(to(3), ceiling, floor, better, 0.95) is None
-    assert bounds(about | {"controls": {}}, "m", better) is None and bounds(about | {"mild": {}}, "m", better) is None
-
-
-def test_no_share_of_a_way_that_may_be_none():
-    floor, sizes = Estimate(2.0, np.array([1.0, 3.0, 2.0]), np.ones(3, int)), np.ones(3, int)
-    assert share_of_way(1.5, floor, Estimate(1.0, np.ones(3), sizes), "lower", 0.95) is None
-    assert (
-        share_of_way(1.5, Estimate(2.0, np.empty(0), sizes), Estimate(1.0, np.empty(0), sizes), "lower", 0.95) is None
-    )
+        calibrate(settings, "other", tmp_path)

@@ -1,9 +1,10 @@
 """Metrics of single clips beyond PSNR and SSIM: other libraries, closed forms, order of damage, and what they refuse."""
 
 import types
-import warnings
+from pathlib import Path
 
 import cv2
+import lpips as package
 import numpy as np
 import pytest
 import torch
@@ -105,27 +106,50 @@ def test_ms_ssim_says_how_many_scales_fit(size, n):
         ms(frames, frames, [1 / (n + 1)] * (n + 1))
 
 
-def lpips_package(backbone, random_weights, monkeypatch):
-    """The package's network, and its own way from uint8 frames to tensors."""
-    net = types.SimpleNamespace(features=random_weights[_networks.NAMES[backbone]])
-    with warnings.catch_warnings(), monkeypatch.context() as patch:
-        warnings.simplefilter("ignore")
-        import lpips as package
+STAGES = {"alex": (2, 5, 8, 10, 12), "vgg": (4, 9, 16, 23, 30)}  # where the stages of `features` end
 
-        patch.setattr(models, _networks.NAMES[backbone], lambda pretrained: net)
-        reference = package.LPIPS(net=backbone, pnet_rand=True, verbose=False)
-    return lambda x, y: float(reference(package.im2tensor(x), package.im2tensor(y)).detach())
+
+def lpips_formula(backbone, net):
+    """Zhang et al. 2018, eq. 1, of two 8-bit frames: `net` read out after each stage, the package's heads, NumPy."""
+    file = Path(package.__file__).parent / f"weights/v0.1/{backbone}.pth"
+    heads = torch.load(file, weights_only=True, map_location="cpu")
+    mean, deviation = (
+        np.array([0.485, 0.456, 0.406]),
+        np.array([0.229, 0.224, 0.225]),
+    )  # ImageNet's
+
+    @torch.no_grad()
+    def units(frame):
+        x, stages = torch.from_numpy(((frame / 255 - mean) / deviation).transpose(2, 0, 1)[None]).float(), []
+        for number, layer in enumerate(net[: STAGES[backbone][-1]], 1):
+            x = layer(x)
+            if number in STAGES[backbone]:
+                maps = x[0].double().numpy()
+                stages.append(maps / np.sqrt((maps**2).sum(0)))
+        return stages
+
+    def distance(x, y):
+        weights = [head.double().numpy().reshape(-1, 1, 1) for head in heads.values()]
+        return sum((w * (a - b) ** 2).sum(0).mean() for w, a, b in zip(weights, units(x), units(y), strict=True))
+
+    return distance
 
 
 @pytest.mark.parametrize("backbone", ["alex", "vgg"])
-def test_lpips_is_the_lpips_packages(backbone, random_weights, raw_pair, pair, monkeypatch):
-    reference, (fake, real) = lpips_package(backbone, random_weights, monkeypatch), pair
-    want, own = np.array([reference(x, y) for x, y in zip(*raw_pair)]), lpips.compute(fake, real, backbone=backbone)
-    assert (want > 1e-3).all() and np.allclose(own, want, rtol=1e-5, atol=0)
+def test_lpips_is_its_formula(backbone, random_weights, raw_pair, pair):
+    formula, (fake, real) = lpips_formula(backbone, random_weights[_networks.NAMES[backbone]]), pair
+    expected = np.array([formula(x, y) for x, y in zip(*raw_pair)])
+    values = lpips.compute(fake, real, backbone=backbone)
+    assert (expected > 1e-3).all()
+    assert np.allclose(values, expected, rtol=1e-5, atol=0)
     assert torch.equal(lpips.compute(real, real.clone(), backbone=backbone), torch.zeros(3))
-    assert torch.equal(
-        lpips.compute(fake[[2, 0]], real[[2, 0]], backbone=backbone), own[[2, 0]]
-    )  # no frame sees another
+    assert torch.equal(lpips.compute(fake[[2, 0]], real[[2, 0]], backbone=backbone), values[[2, 0]])  # each pair alone
+
+
+def test_the_lpips_network_leaves_the_random_numbers_of_others_alone(random_weights, pair):
+    state = torch.get_rng_state()
+    lpips.compute(*pair, backbone="alex")
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_dists_is_torchmetrics(random_weights, raw_pair, pair, monkeypatch):
@@ -140,13 +164,12 @@ def test_dists_is_torchmetrics(random_weights, raw_pair, pair, monkeypatch):
     assert torch.equal(dists.compute(fake[[2, 0]], real[[2, 0]]), own[[2, 0]])
 
 
-def test_tlp_is_a_difference_of_lpips(random_weights, raw_pair, pair, monkeypatch):
-    reference, (fake, real) = lpips_package("alex", random_weights, monkeypatch), pair
-    own, wanted = (np.array([reference(x, y) for x, y in zip(frames, frames[1:])]) for frames in raw_pair)
-    assert np.allclose(tlp.compute(fake, real), 100 * np.abs(own - wanted), rtol=0, atol=1e-3 * wanted.max())
-    assert np.allclose(
-        tlp.compute(real[:1].expand_as(real), real), 100 * wanted, rtol=1e-5
-    )  # frozen: the real one's change is missing
+def test_tlp_is_a_difference_of_lpips(random_weights, raw_pair, pair):
+    formula, (fake, real) = lpips_formula("alex", random_weights["alexnet"]), pair
+    of_fake, of_real = (np.array([formula(x, y) for x, y in zip(frames, frames[1:])]) for frames in raw_pair)
+    assert np.allclose(tlp.compute(fake, real), 100 * np.abs(of_fake - of_real), rtol=0, atol=1e-3 * of_real.max())
+    frozen = real[:1].expand_as(real)  # the real video's change is missing
+    assert np.allclose(tlp.compute(frozen, real), 100 * of_real, rtol=1e-5)
     assert (tlp.compute(real, real) == 0).all()
 
 

@@ -1,9 +1,10 @@
-"""What an edit costs: after an edit of each kind DVC calls exactly those stages stale whose results it can change."""
+"""What an edit costs: DVC calls exactly those stages stale whose results the edit can change."""
 
 import ast
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -11,8 +12,10 @@ import pytest
 from nbformat.v4 import new_output
 
 from v2vbench import closure
-from v2vbench.params import load
-from v2vbench.runner import digests, notebook
+from v2vbench.metrics import applicable
+from v2vbench.params import Fault, load
+from v2vbench.runner import copies, digests
+from v2vbench.runner.suites import load_suite
 
 ROOT = Path(__file__).parents[1]
 DATA, COMPARE, REPORT = {"data@freedoom"}, {"compare"}, {"report"}
@@ -45,12 +48,12 @@ class Project:
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, root / file)
         shutil.copy(ROOT / "tests/tiny.yaml", root / "params.yaml")
-        (root / ".dvc/config.local").write_text("[core]\n    no_scm = true\n    site_cache_dir = .dvc/site\n")
+        (root / ".dvc/config.local").write_text(f"[core]\n    no_scm = true\n    site_cache_dir = {root}/.dvc/site\n")
         self.sources()
         with Repo(str(root)) as repo:
             outs = [Path(out.fs_path) for stage in repo.index.stages for out in stage.outs]
         for out in outs:
-            if out.name in ("media", "scoring"):
+            if out.name in ("media", "scoring", "summary"):
                 out.mkdir(parents=True)
                 (out / "freedoom").write_text(str(out))
             elif not out.exists():
@@ -62,8 +65,8 @@ class Project:
 
     def sources(self) -> None:
         """What `v2vbench sources` does, on the clone's package."""
-        notebook.sources(self.root, "build/notebooks")
-        notebook.write_placeholder_weights(self.root)
+        copies.write_cleaned(self.root, "build/notebooks")
+        digests.write_placeholder_weights(self.root)
         digests.write_code(load(self.root / "params.yaml"), self.root)
 
     def inputs(self) -> None:
@@ -134,13 +137,17 @@ def test_layout_costs_nothing(clean):
 
 CODE = {
     "clips/store.py": EVERY,
-    "parallel.py": EVERY - DATA - REPORT,
+    "parallel.py": EVERY - DATA - COMPARE - REPORT,
     "models/vid2vid.py": {"train@vid2vid", "synthesize@vid2vid"} | FUTURE,
-    "models/_blocks.py": TRAIN - {"train@copy_last"} | SYNTHESIZE - {"synthesize@copy_last"} | FUTURE | STYLES | SCORING,
+    "models/_blocks.py": TRAIN - {"train@copy_last"}
+    | SYNTHESIZE - {"synthesize@copy_last"}
+    | FUTURE
+    | STYLES
+    | SCORING,
     "models/segmenter.py": {"train_judge@reader"} | SCORING | FUTURE,
     "models/covst.py": set(),
-    "metrics/psnr.py": SCORING | FUTURE | COMPARE | REPORT,
-    "metrics/frechet.py": SCORING | COMPARE,
+    "metrics/psnr.py": SCORING | FUTURE | REPORT,
+    "metrics/frechet.py": SCORING,
     "metrics/vmaf.py": set(),
     "extractors/efficientnet_lite0.py": SCORING,
     "extractors/dinov2.py": set(),
@@ -169,7 +176,7 @@ def test_code_costs_the_stages_that_run_it(clean, file, stale):
 
 
 DATA_FILES = {
-    "report/index.html.j2": REPORT,
+    "report/templates/index.html.j2": REPORT,
     "report/style.css": REPORT,
     "report/notebook/conf.json": REPORT,
     "datasets/carphone_landmarks.csv": set(),
@@ -183,9 +190,9 @@ def test_data_files_cost_the_stages_that_read_them(clean, file, stale):
     assert clean.stale() == stale
 
 
-@pytest.mark.parametrize("folder", ["models", "metrics", "extractors", "datasets"])
-def test_a_new_file_costs_nothing(clean, folder):
-    (clean.root / "v2vbench" / folder / "brand_new.py").write_text("NUMBER = 1\n")
+def test_a_new_file_costs_nothing(clean):
+    for folder in ("models", "metrics", "extractors", "datasets"):
+        (clean.root / "v2vbench" / folder / "brand_new.py").write_text("NUMBER = 1\n")
     assert clean.stale() == set()
 
 
@@ -197,8 +204,9 @@ PARAMS = {
     "title of a run": ("title: vid2vid\n", "title: other\n", {"synthesize@vid2vid", "evaluate@vid2vid"} | REPORT),
     "kwarg of a judge": ("noise: 12,", "noise: 11,", {"train_judge@reader"} | SCORING | FUTURE | REPORT),
     "kwarg of a forecast": ("w_flow: 0.1", "w_flow: 0.2", {"train_forecast@forecast"} | FUTURE | REPORT),
-    "a metric": ("data_range: 2", "data_range: 1", SCORING | FUTURE | COMPARE | REPORT),
-    "a metric of sets": ("divisor: n-1", "divisor: n", SCORING | COMPARE | REPORT),
+    "a metric": ("data_range: 2", "data_range: 1", SCORING | FUTURE | REPORT),
+    "a metric of sets": ("divisor: n-1", "divisor: n", SCORING | REPORT),
+    "one metric more": ("  tof: {}\n", "  tof: {}\n  tlp: {}\n", SCORING | FUTURE | COMPARE | REPORT),
     "features that a metric compares": ("change_weight: 5", "change_weight: 4", SCORING | REPORT),
     "calibration": ("seen_from: 0.05", "seen_from: 0.1", CALIBRATE | REPORT),
     "preference": ("ridge: 1\n", "ridge: 2\n", COMPARE | REPORT),
@@ -225,18 +233,43 @@ def test_saving_a_notebook_costs_nothing_and_changing_it_its_stages(clean):
     assert clean.stale() == EVALUATE
 
 
-@pytest.mark.parametrize(
-    ("file", "lists"),
-    {
-        "judges/old/model.safetensors": {"inputs_scoring", "inputs_report"},
-        "metrics/runs/old.json": {"inputs_compare", "inputs_report"},
-        "data/old.zip": {"inputs_compare", "inputs_report"},
-        "runs/old/clips.zip": {"inputs_report"},
-    }.items(),
-)
+LEFT_OVER = {
+    "judges/old/model.safetensors": {"inputs_scoring", "inputs_report"},
+    "metrics/runs/old.json": {"inputs_compare", "inputs_report"},
+    "data/old.zip": {"inputs_compare", "inputs_report"},
+    "runs/old/clips.zip": {"inputs_report"},
+}
+
+
+@pytest.mark.parametrize(("file", "lists"), LEFT_OVER.items(), ids=LEFT_OVER)
 def test_what_another_suite_left_costs_a_list(clean, file, lists):
     (clean.root / file).parent.mkdir(parents=True, exist_ok=True)
     (clean.root / file).write_text("left over")
     assert clean.stale() == lists
     clean.inputs()
-    assert clean.stale() == lists  # the lists themselves are the same: no stage that reads one is stale
+    assert clean.stale() == lists  # what the lists hold is as it was, so no stage that reads one is stale
+
+
+def test_a_run_is_stale_with_the_model_that_paints_its_first_frames(project):
+    params = load(project.root / "params.yaml")
+    painted = replace(params, runs=params.runs | {"vid2vid": replace(params.runs["vid2vid"], first_frames="styled")})
+    assert "models/pix2pixhd.py" not in digests.code(params)["synthesize/vid2vid"][0]
+    assert "models/pix2pixhd.py" in digests.code(painted)["synthesize/vid2vid"][0]
+
+
+@pytest.mark.parametrize("suite", sorted((ROOT / "suites").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_metrics_of_a_data_set_are_those_that_score_it(suite):
+    params = load_suite(suite)
+    for dataset in params.datasets:
+        assert digests.metrics_on(params, dataset) == [metric.label for metric in applicable(params, dataset)]
+
+
+def test_a_line_that_names_no_file_is_refused_with_its_path():
+    params = load(ROOT / "tests/tiny.yaml")
+    with pytest.raises(Fault, match="metrics.psnr: no 'pnsr'; there are"):
+        digests.code(replace(params, metrics=params.metrics | {"psnr": {"metric": "pnsr"}}))
+
+
+def test_a_missing_result_is_named(tmp_path):
+    with pytest.raises(Fault, match="judges/reader/model.safetensors: missing"):
+        digests.write_inputs(load(ROOT / "tests/tiny.yaml"), "scoring", tmp_path)

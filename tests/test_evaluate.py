@@ -1,5 +1,6 @@
 """A run's results on a world with a known answer: counts in are counts out, and what has no score is refused."""
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from v2vbench.clips.tensors import to_tensors
 from v2vbench.files import rounded
 from v2vbench.metrics import score_clip
 from v2vbench.params import Fault
+from v2vbench.results.metric import Score
+from v2vbench.results.runs import RunScores
 from v2vbench.stages._scorer import Scorer
 from v2vbench.stages.evaluate import evaluate
 
@@ -38,9 +41,9 @@ FEATURES = {
 METRICS = {
     label: PARAMS.metrics[label] for label in ("psnr", "ssim", "warp_error", "sharpness_ratio", "motion_ratio")
 } | {
-    f"{name}_{rows}": {"metric": metric, "features": rows} | own
+    f"{name}_{rows}": {"metric": metric, "features": rows} | kwargs
     for rows in ("frames", "windows")
-    for name, metric, own in (("fed", "frechet", {"divisor": "n-1"}), ("ked", "kernel", {"pairs": "other-clusters"}))
+    for name, metric, kwargs in (("fed", "frechet", {"divisor": "n-1"}), ("ked", "kernel", {"pairs": "other-clusters"}))
 }
 PARAMS = replace(
     PARAMS,
@@ -72,32 +75,63 @@ def project(folder, store, change=lambda frames: frames, keep=lambda clip: True,
     return folder
 
 
-def flat(result, group, label):
-    return result["groups"][group]["metrics"][label]
+def scored(result, group, label):
+    return result.groups[group].scores[label]
 
 
 def test_real_frames_score_as_real(tmp_path, store):
     result = evaluate(PARAMS, "method", project(tmp_path, store))
-    path = tmp_path / "metrics" / "runs" / "method.json"
-    first = path.read_bytes()
-    assert json.loads(first) == json.loads(json.dumps(rounded(result)))
-    assert result["first_frames"] == "2 real frames" and result["skip_frames"] == 2
-    for group in ("seen", "unseen"):
-        assert result["groups"][group]["clips"] == store.split(group)
-        assert set(result["groups"][group]["metrics"]) == set(PARAMS.metrics)
-        for label, metric in result["groups"][group]["metrics"].items():
-            assert "{" not in metric["protocol"] + metric["title"]
-            if metric["kind"] == "clip":
-                assert len(metric["per_clip"]) == 3 and len(metric["curve"]) in (9, 10)
-                assert metric["value"] == pytest.approx(np.mean(metric["per_clip"]))
-                assert metric.get("real", metric)["per_clip"] == metric["per_clip"]
+    assert result.first_frames == "2 real frames"
+    assert result.skip_frames == 2
+    assert set(result.metrics) == set(PARAMS.metrics)
+    for name, group in result.groups.items():
+        assert group.clips == store.split(name)
+        assert group.n_frames == 10
+        assert set(group.scores) == set(PARAMS.metrics)
+        for label, score in group.scores.items():
+            info, size = result.metrics[label], score.size
+            assert "{" not in info.protocol + info.title
+            if info.kind == "clip":
+                assert len(score.fake.per_clip) == 3
+                assert len(score.curve) in (9, 10)
+                assert score.value == pytest.approx(np.mean(score.fake.per_clip))
+                assert score.real is None or score.real.per_clip == score.fake.per_clip
             else:
-                assert metric["value"] == 0 and metric["leave_one_out"] == [0, 0, 0] and metric["n_clips"] == 3
-                assert metric["n"] == (30 if label.endswith("frames") else 9) and metric["rank"] == metric["n"] - 1
-    evaluate(PARAMS, "method", tmp_path)  # the second time from cached features
-    assert (
-        path.read_bytes() == first and len(list((tmp_path / ".cache" / "features").iterdir())) == 6
-    )  # real and fake are equal
+                assert score.fake == Score(value=0, per_clip=None, leave_one_out=[0, 0, 0])
+                assert size.n_clips == 3
+                assert size.n_rows == (30 if label.endswith("frames") else 9)
+                assert size.rank == size.n_rows - 1
+
+
+def test_what_is_written_is_the_same_from_cached_features(tmp_path, store):
+    result = evaluate(PARAMS, "method", project(tmp_path, store))
+    path = RunScores.path(tmp_path, "method")
+    first = path.read_bytes()
+    result.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == first
+    assert RunScores.load(path).groups["seen"].clips == result.groups["seen"].clips
+    evaluate(PARAMS, "method", tmp_path)
+    assert path.read_bytes() == first
+    assert len(list((tmp_path / ".cache" / "features").iterdir())) == 6  # real and fake are equal
+
+
+def test_what_dvc_shows(tmp_path, store):
+    """The primary metrics in a small file, and curves by frame as a table: equal results, equal bytes."""
+    protocol = replace(PARAMS.protocol, primary=["psnr", "fed_frames", "warp_error"])
+    root = project(tmp_path, store, lambda frames: frames // 2)
+    result = evaluate(replace(PARAMS, protocol=protocol), "method", root)
+    summary, frames = root / "metrics/summary/method.json", root / "metrics/frames/method.csv"
+    expected = {
+        name: {label: group.scores[label].value for label in protocol.primary} for name, group in result.groups.items()
+    }
+    assert json.loads(summary.read_text()) == rounded(expected)
+    with open(frames, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (row["group"], row["metric"]) == ("seen", "warp_error")]
+    assert [int(row["frame"]) for row in rows] == list(range(4, 13))  # pairs: the first scored frame has none before it
+    assert [float(row["value"]) for row in rows] == rounded(scored(result, "seen", "warp_error").curve)
+    before = summary.read_bytes(), frames.read_bytes()
+    evaluate(replace(PARAMS, protocol=protocol), "method", root)
+    assert (summary.read_bytes(), frames.read_bytes()) == before
 
 
 def test_shuffled_frames_change_what_looks_at_time_and_nothing_else(tmp_path, store):
@@ -112,17 +146,18 @@ def test_shuffled_frames_change_what_looks_at_time_and_nothing_else(tmp_path, st
     )
     for group in ("seen", "unseen"):
         for label in ("fed_frames", "ked_frames"):
-            assert flat(plain, group, label) == flat(shuffled, group, label)  # to the last bit, replicates too
+            assert scored(plain, group, label) == scored(shuffled, group, label)  # to the last bit, replicates too
         for label in ("fed_windows", "warp_error", "motion_ratio"):
-            assert flat(shuffled, group, label)["value"] > 1.1 * flat(plain, group, label)["value"]
-        sharpness = [flat(result, group, "sharpness_ratio")["value"] for result in (plain, shuffled)]
+            assert scored(shuffled, group, label).value > 1.1 * scored(plain, group, label).value
+        sharpness = [scored(result, group, "sharpness_ratio").value for result in (plain, shuffled)]
         assert sharpness[0] == pytest.approx(sharpness[1], rel=1e-12)
 
 
 def test_frozen_video(tmp_path, store):
     result = evaluate(PARAMS, "method", project(tmp_path, store, lambda frames: frames[:1].repeat(10, 0)))
     for group in ("seen", "unseen"):
-        assert flat(result, group, "motion_ratio")["value"] == 0 and flat(result, group, "fed_windows")["value"] > 0
+        assert scored(result, group, "motion_ratio").value == 0
+        assert scored(result, group, "fed_windows").value > 0
 
 
 OTHER = sliding_clip(0, 12)["real"]
@@ -177,7 +212,7 @@ def test_an_altered_store_is_refused(tmp_path, store):
 
 
 def test_clips_of_one_cluster_are_left_out_together(tmp_path, store):
-    """Sets without each cluster are sets of the other clusters' clips, and no row is paired with one of its own cluster."""
+    """Sets without each cluster are sets of the other clusters' clips, and no row is paired with one of its cluster."""
     ids = store.split("seen") + store.split("unseen")
     together = replace(store.facts, groups={"all": "all"})
     clusters = ["y", "x", "y", "x", "z", "y"]
@@ -195,16 +230,12 @@ def test_clips_of_one_cluster_are_left_out_together(tmp_path, store):
         "method",
         project(tmp_path / "p", Store(tmp_path / "all.zip"), lambda frames: frames // 2 + change[next(noisy)]),
     )
-    group = result["groups"]["all"]
-    assert (
-        group["clusters"] == clusters
-        and group["metrics"]["psnr"]["per_clip"]
-        and len(group["metrics"]["psnr"]["per_clip"]) == 6
-    )
-    fed, ked = group["metrics"]["fed_frames"], group["metrics"]["ked_frames"]
-    assert (
-        len(fed["leave_one_out"]) == len(ked["leave_one_out"]) == 3 and fed["n_clusters"] == 3 and fed["n_clips"] == 6
-    )
+    group = result.groups["all"]
+    assert group.clusters == clusters
+    assert len(group.scores["psnr"].fake.per_clip) == 6
+    fed, ked = group.scores["fed_frames"], group.scores["ked_frames"]
+    assert len(fed.fake.leave_one_out) == len(ked.fake.leave_one_out) == 3
+    assert (fed.size.n_clusters, fed.size.n_clips) == (3, 6)
     rest = [key for key, cluster in zip(ids, clusters) if cluster != "y"]  # y comes first: what is left without it
     write_store(
         tmp_path / "rest.zip",
@@ -212,13 +243,17 @@ def test_clips_of_one_cluster_are_left_out_together(tmp_path, store):
         (({"id": key, "split": "all", "cluster": clusters[ids.index(key)]}, store.read(key)) for key in rest),
     )
     noisy = iter(rest)
-    without = evaluate(
-        PARAMS,
-        "method",
-        project(tmp_path / "q", Store(tmp_path / "rest.zip"), lambda frames: frames // 2 + change[next(noisy)]),
-    )["groups"]["all"]["metrics"]
-    assert fed["leave_one_out"][0] == pytest.approx(without["fed_frames"]["value"], rel=1e-9)
-    assert ked["leave_one_out"][0] == pytest.approx(without["ked_frames"]["value"], rel=1e-9)
+    without = (
+        evaluate(
+            PARAMS,
+            "method",
+            project(tmp_path / "q", Store(tmp_path / "rest.zip"), lambda frames: frames // 2 + change[next(noisy)]),
+        )
+        .groups["all"]
+        .scores
+    )
+    assert fed.fake.leave_one_out[0] == pytest.approx(without["fed_frames"].value, rel=1e-9)
+    assert ked.fake.leave_one_out[0] == pytest.approx(without["ked_frames"].value, rel=1e-9)
 
 
 def test_every_training_seed_is_scored(tmp_path, store):
@@ -242,23 +277,21 @@ def test_every_training_seed_is_scored(tmp_path, store):
     alone = evaluate(PARAMS, "method", project(tmp_path / "alone", store, lambda frames: frames // 2))
     seeds = [*of_seed(7, 2), *of_seed(11, 4)]
     result = evaluate(PARAMS, "method", project(tmp_path / "seeds", store, lambda frames: frames // 2, extra=seeds))
-    for group, own in result["groups"].items():
-        assert own["metrics"] == alone["groups"][group]["metrics"] and "seeds" not in alone["groups"][group]
-        assert list(own["seeds"]) == ["7", "11"]
-        for label, metric in own["metrics"].items():
-            assert own["seeds"]["7"][label] == {
-                key: metric[key] for key in ("value", "per_clip", "leave_one_out") if key in metric
-            }
-        assert own["seeds"]["11"]["psnr"]["value"] < own["metrics"]["psnr"]["value"]
+    for name, group in result.groups.items():
+        assert group.scores == alone.groups[name].scores
+        assert alone.groups[name].seeds == {}
+        assert list(group.seeds) == ["7", "11"]
+        assert group.seeds["7"] == {label: score.fake for label, score in group.scores.items()}
+        assert group.seeds["11"]["psnr"].value < group.scores["psnr"].value
 
 
 def test_drift_is_of_the_halves(tmp_path, store):
     def later(frames):
         return np.concatenate([frames[:5], frames[5:] // 2])
 
-    psnr = evaluate(PARAMS, "method", project(tmp_path, store, later))["groups"]["seen"]["metrics"]["psnr"]
-    assert len(psnr["drift"]) == 3
-    assert psnr["drift"][0] == pytest.approx(2 * (psnr["per_clip"][0] - 100))  # the first half is exact: 100 dB
+    psnr = scored(evaluate(PARAMS, "method", project(tmp_path, store, later)), "seen", "psnr")
+    assert len(psnr.drift) == 3
+    assert psnr.drift[0] == pytest.approx(2 * (psnr.fake.per_clip[0] - 100))  # the first half is exact: 100 dB
 
 
 def test_clips_too_short(tmp_path, store):
@@ -277,10 +310,12 @@ def lone(folder, clip):
 
 def test_one_clip(tmp_path):
     root = project(tmp_path, lone(tmp_path, sliding_clip(3, 12)), lambda frames: frames // 2)
-    metrics = evaluate(PARAMS, "method", root)["groups"]["last"]["metrics"]
-    assert metrics["ked_frames"]["value"] is None and "takes 2 rows of 2 clusters" in metrics["ked_frames"]["note"]
-    assert metrics["fed_frames"]["value"] > 0 and metrics["fed_frames"]["leave_one_out"] == []
-    assert len(metrics["psnr"]["per_clip"]) == 1
+    scores = evaluate(PARAMS, "method", root).groups["last"].scores
+    assert scores["ked_frames"].value is None
+    assert "takes 2 rows of 2 clusters" in scores["ked_frames"].note
+    assert scores["fed_frames"].value > 0
+    assert scores["fed_frames"].fake.leave_one_out == []
+    assert len(scores["psnr"].fake.per_clip) == 1
 
 
 def test_no_finite_value_names_metric_and_clip(tmp_path):
@@ -326,15 +361,11 @@ def test_absent_weights_leave_a_column_empty_and_the_others_as_they_were(tmp_pat
     alone = evaluate(PARAMS, "method", root)
     beside = evaluate(replace(PARAMS, metrics=more | METRICS), "method", root)
     for group in ("seen", "unseen"):
-        assert {label: flat(beside, group, label) for label in METRICS} == alone["groups"][group]["metrics"]
-        fid, lpips = (flat(beside, group, label) for label in more)
-        assert (
-            fid["value"] is None
-            and fid["leave_one_out"] == []
-            and fid["absent"].startswith("weights absent: inception2015 (")
-        )
-        assert lpips["value"] is None and lpips["per_clip"] == [] and "alexnet" in lpips["absent"]
-        assert fid["protocol"].startswith("fid-inception2015/1:")
+        assert {label: scored(beside, group, label) for label in METRICS} == alone.groups[group].scores
+        assert scored(beside, group, "fid").fake is scored(beside, group, "lpips").fake is None
+    assert beside.metrics["fid"].absent.startswith("weights absent: inception2015 (")
+    assert "alexnet" in beside.metrics["lpips"].absent
+    assert beside.metrics["fid"].protocol.startswith("fid-inception2015/1:")
 
 
 def test_a_metric_for_other_data_sets_is_left_out(tmp_path, store):
@@ -343,7 +374,7 @@ def test_a_metric_for_other_data_sets_is_left_out(tmp_path, store):
         "method",
         project(tmp_path, store),
     )
-    assert set(result["groups"]["seen"]["metrics"]) == METRICS.keys() - {"ssim"}
+    assert set(result.groups["seen"].scores) == METRICS.keys() - {"ssim"}
 
 
 def test_a_scorer_takes_frames_that_are_in_no_store(tmp_path, store):
@@ -351,15 +382,13 @@ def test_a_scorer_takes_frames_that_are_in_no_store(tmp_path, store):
     scorer, clip = Scorer(PARAMS, "sliding", tmp_path), store.split("seen")[0]
     arrays = scorer.read(clip, 7)
     assert {name: len(array) for name, array in arrays.items()} == {"real": 7, "flow": 6, "occluded": 6}
-    score = scorer.clip(arrays | {"fake": arrays["real"] // 2}, "half", real=False, keep=False)
-    assert (
-        len(score["fake"]["psnr"]) == 7
-        and not {label for label in score["real"] if isinstance(label, str)}
-        and not score["floor"]
-    )
+    scores = scorer.score(arrays | {"fake": arrays["real"] // 2}, "half", real=False, keep=False)
+    assert len(scores.fake["psnr"]) == 7
+    assert scores.real == scores.floor == {}
+    assert scores.fake_rows.keys() == scores.real_rows.keys() == {"frames", "windows"}
     assert len(list((tmp_path / ".cache" / "features").iterdir())) == 1  # of the real frames alone
     with pytest.raises(Fault, match="short: frames are"):
-        scorer.clip(arrays | {"fake": arrays["real"][:-1]}, "short")
+        scorer.score(arrays | {"fake": arrays["real"][:-1]}, "short")
 
 
 class ReadsRed(torch.nn.Module):
@@ -378,15 +407,16 @@ def test_a_pooled_metric_has_one_score_a_set_and_leaves_out_clusters(tmp_path, s
     judge = params.TrainedModel(
         title="reader", dataset="sliding", model="segmenter", schedule="none", base="none", kwargs={}
     )
-    own = replace(
+    settings = replace(
         PARAMS, judges={"reader": judge}, metrics={"psnr": METRICS["psnr"], "segmentation": {"judge": "reader"}}
     )
     monkeypatch.setattr("v2vbench.stages._scorer.trained_model", lambda *given: ReadsRed())
-    (root / own.folder("reader")).mkdir(parents=True)
-    (root / own.folder("reader") / "model.safetensors").write_bytes(b"red")
+    (root / settings.folder("reader")).mkdir(parents=True)
+    (root / settings.folder("reader") / "model.safetensors").write_bytes(b"red")
     ids = store.split("seen")
     monkeypatch.setattr(Scorer, "clusters", lambda self, group: ["map a", "map b", "map a"])
-    metric = flat(evaluate(own, "method", root), "seen", "segmentation")
+    result = evaluate(settings, "method", root)
+    segmentation = scored(result, "seen", "segmentation")
     arrays = {clip: store.read(clip, 2, 12, ["real", "label"]) for clip in ids}
 
     def theirs(read, kept):
@@ -398,19 +428,15 @@ def test_a_pooled_metric_has_one_score_a_set_and_leaves_out_clusters(tmp_path, s
             average="macro",
         )
 
-    assert (
-        metric["kind"] == "pooled"
-        and metric["protocol"].startswith("segmentation/2:reader@")
-        and "per_clip" not in metric
-    )
-    assert len(metric["curve"]) == 10
+    assert result.metrics["segmentation"].kind == "pooled"
+    assert result.metrics["segmentation"].protocol.startswith("segmentation/2:reader@")
+    assert len(segmentation.curve) == 10
     for score, read in (
-        (metric, lambda red: red // 2 // 85),
-        (metric["real"], lambda red: red // 85),
-        (metric["floor"], lambda red: 0 * red),
+        (segmentation.fake, lambda red: red // 2 // 85),
+        (segmentation.real, lambda red: red // 85),
+        (segmentation.floor, lambda red: 0 * red),
     ):
-        assert score["value"] == pytest.approx(theirs(read, ids), abs=1e-9)
-        assert score["leave_one_out"] == pytest.approx(
-            [theirs(read, ids[1:2]), theirs(read, [ids[0], ids[2]])], abs=1e-9
-        )
-    assert metric["real"].keys() == metric["floor"].keys() == {"value", "leave_one_out"}
+        without = [theirs(read, ids[1:2]), theirs(read, [ids[0], ids[2]])]
+        assert score.value == pytest.approx(theirs(read, ids), abs=1e-9)
+        assert score.leave_one_out == pytest.approx(without, abs=1e-9)
+        assert score.per_clip is None

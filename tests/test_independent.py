@@ -66,10 +66,8 @@ def test_the_tiny_suite_is_what_other_code_computes(tiny_project):
     assert code == 0, errors + "".join(line for line in lines.splitlines(True) if not line.startswith("ok"))
     for run in json.loads((tiny_project / "metrics/compare.json").read_text())["runs"]:
         groups = json.loads((tiny_project / f"metrics/runs/{run}.json").read_text())["groups"]
-        for label, metric in (
-            (label, metric) for group in groups.values() for label, metric in group["metrics"].items()
-        ):
-            assert metric["value"] is None or f" {label} value: " in lines
+        labels = {label for group in groups.values() for label, score in group["scores"].items() if score["fake"]}
+        assert [label for label in labels if f" {label} value: " not in lines] == []
     for kind in KINDS:
         assert re.search(rf"unseen {kind}: -?[0-9]", lines), kind  # and not None, as where all is one cluster
     assert re.search(r"exploratory \S+ copy_last p: [0-9]", lines)
@@ -90,12 +88,12 @@ def test_an_altered_number_is_found(tiny_project, tmp_path, part, capsys):
     path = tmp_path / "metrics" / files[part]
     result = json.loads(path.read_text())
     if part == "copy_last":
-        values = result["groups"]["unseen"]["metrics"]["ked_windows"]["leave_one_out"]
+        values = result["groups"]["unseen"]["scores"]["ked_windows"]["fake"]["leave_one_out"]
         at, wrong = 0, "unseen ked_windows leave_one_out 0"
     elif part == "calibrate":
         seen = result["groups"]["seen"]  # of which a part will do
         seen |= {"controls": {"frozen": seen["controls"]["frozen"]}, "ladders": {"freeze": seen["ladders"]["freeze"]}}
-        result["groups"], values = {"seen": seen}, seen["controls"]["frozen"]["metrics"]["warp_error"]["per_clip"]
+        result["groups"], values = {"seen": seen}, seen["controls"]["frozen"]["scores"]["warp_error"]["per_clip"]
         at, wrong = 1, "seen frozen warp_error per_clip 1"
     else:
         values = result["datasets"]["freedoom"]["groups"]["unseen"]["metrics"]["psnr"]["rows"]["copy_last"]

@@ -1,26 +1,16 @@
 """Every metric: the contract, closed forms, reference libraries, and order (more damage, more distance)."""
 
-import inspect
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from conftest import sliding_clip
+from test_contracts import metrics_of_suites
 
-import v2vbench
-from v2vbench import find, params
 from v2vbench.clips.tensors import to_tensors
-from v2vbench.metrics import SET_INPUTS, resolve
 
-ROOT = Path(__file__).parents[1]
-PARAMS = params.load(ROOT / "params.yaml")
-ALL = resolve(PARAMS.metrics, PARAMS.judges)
-NAMES = sorted(path.stem for path in Path(v2vbench.__file__).parent.glob("metrics/[!_]*.py"))
 SIMPLE = {"fake", "real", "source", "flow", "occluded"}
 BY_CLIP = {
-    metric.label: metric for metric in ALL if set(metric.inputs) <= SIMPLE and not hasattr(metric.module, "weights")
+    metric.label: metric for metric in metrics_of_suites() if set(metric.inputs) <= SIMPLE and not metric.weights
 }
 
 
@@ -38,20 +28,6 @@ def blurred(frames, sigma):
     from scipy.ndimage import gaussian_filter
 
     return torch.from_numpy(gaussian_filter(frames.numpy(), (0, 0, sigma, sigma)))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_contract_of_every_file(name):
-    module = find("metrics", name)
-    assert module.__doc__ and module.BETTER in ("higher", "lower", "one") and module.HEADING in ("fidelity", "realism")
-    assert isinstance(module.TITLE, str) and isinstance(module.UNIT, str)
-    assert re.match(r"[a-z0-9{}_-]+/\d+:", module.PROTOCOL)  # those of sets begin with their features' id
-    assert module.PROTOCOL.split(":")[0] in (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
-    names = {n: p.kind for n, p in inspect.signature(module.compute).parameters.items()}
-    inputs = tuple(n for n, kind in names.items() if kind is not inspect.Parameter.KEYWORD_ONLY)
-    assert inputs == SET_INPUTS or set(inputs) <= SIMPLE | {"keypoints", "judge"} and "fake" in inputs
-    assert inputs != SET_INPUTS or ("features" in names and module.MIN_CLUSTERS >= 1 and module.MIN_ROWS >= 1)
-    assert name in {metric.module.__name__.rsplit(".")[-1] for metric in ALL}, "no line of params.yaml uses it"
 
 
 @pytest.mark.parametrize("label", BY_CLIP)

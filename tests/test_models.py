@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import facts
+from test_contracts import kwargs_of_models
 from torch import nn
 from torch.nn import functional as F
 
@@ -94,6 +95,7 @@ SMALL = {
         n_points=2, n_filters=4, n_down=2, spread=2.0, shift=4.0, zoom=0.1, blur=1.0, noise=8.0, brightness=0.1
     ),
 }
+SMALL |= {name: kwargs for name, kwargs in kwargs_of_models().items() if name not in SMALL}
 NAMES = sorted(path.stem for path in (Path(v2vbench.__file__).parent / "models").glob("[!_]*.py"))
 STYLES = dict(n_features=3, n_filters=4, n_down=1, mixture="gauss", n_components=2, min_px=4, seed=0)
 SHAPE = dict(n_frames=10, n_warmup=0, batch_size=2, seed=0, double_every=0, drop_parts=0.0)
@@ -146,7 +148,7 @@ def clip(store):
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name, clip):
     model = build(name)
-    assert find("models", name).__doc__ and model.__doc__
+    assert model.__doc__
     parts = model.parts()
     held = {id(p) for part in parts.values() for p in part}
     assert held == {id(p) for p in model.parameters() if p.requires_grad} and len(held) == sum(

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from v2vbench.params import Fault
-from v2vbench.runner.notebook import clean, normal, read, sources, write
+from v2vbench.runner.copies import cleaned, normalised, read, write, write_cleaned
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -60,7 +60,7 @@ def test_is_thin(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_is_stripped(path):
     """`v2vbench sources --strip` mends it."""
-    assert path.read_text() == nbformat.writes(clean(read(path))).rstrip("\n") + "\n"
+    assert path.read_text() == nbformat.writes(cleaned(read(path))).rstrip("\n") + "\n"
 
 
 def test_there_is_a_notebook_for_every_stage():
@@ -115,16 +115,16 @@ def test_saving_a_notebook_changes_no_source(tmp_path, path):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     nbformat.write(used(read(path)), folder / path.name)
-    sources(tmp_path, "build/notebooks")
+    write_cleaned(tmp_path, "build/notebooks")
     copy = tmp_path / "build/notebooks" / path.name
     assert copy.read_bytes() == path.read_bytes() != (folder / path.name).read_bytes()
     stamp = copy.stat().st_mtime_ns
-    sources(tmp_path, "build/notebooks")
+    write_cleaned(tmp_path, "build/notebooks")
     assert copy.stat().st_mtime_ns == stamp  # not even written again
     edited = read(path)
     edited.cells[-1].source += " # changed"
     nbformat.write(edited, folder / path.name)
-    sources(tmp_path, "build/notebooks")
+    write_cleaned(tmp_path, "build/notebooks")
     assert copy.read_bytes() != path.read_bytes()
 
 
@@ -140,7 +140,7 @@ def test_an_executed_notebook_keeps_results_and_nothing_of_the_machine(tmp_path)
     cell = new_code_cell(
         "1", outputs=outputs, metadata={"papermill": {"duration": 1.2}, "tags": ["a"]}, execution_count=3
     )
-    nb = normal(new_notebook(cells=[cell], metadata={"papermill": {"output_path": str(tmp_path)}}), tmp_path)
+    nb = normalised(new_notebook(cells=[cell], metadata={"papermill": {"output_path": str(tmp_path)}}), tmp_path)
     write(nb, tmp_path / "out.ipynb")
     kept = json.loads((tmp_path / "out.ipynb").read_text())
     texts = [output.get("text") or output["data"] for output in kept["cells"][0]["outputs"]]
@@ -154,4 +154,4 @@ def test_a_broken_notebook_is_one_line(tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks/01_x.ipynb").write_text('{"cells": [')
     with pytest.raises(Fault, match="01_x.ipynb: not a notebook"):
-        sources(tmp_path, "build/notebooks")
+        write_cleaned(tmp_path, "build/notebooks")

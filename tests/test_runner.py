@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from v2vbench import params
 from v2vbench.__main__ import main
 from v2vbench.runner.check import load_checked
-from v2vbench.runner.notebook import sources
+from v2vbench.runner.copies import write_cleaned
 
 TINY = params.load(Path(__file__).parent / "tiny.yaml")
 SECTIONS = ("datasets", "schedules", "judges", "features", "metrics", "runs", "forecasts", "predictions", "styles")
@@ -33,8 +33,15 @@ EMPTY = json.dumps(
     | dict.fromkeys(SECTIONS, {})
 )
 STARTED = []
-GROW = "import os, time\nfile = open('grows', 'a', buffering=1)\nwhile True:\n    file.write(f'{os.getpid()}\\n')\n    time.sleep(0.05)"
-NATIVE = "import os\nopen('grows', 'w').write(str(os.getpid()))\nsum(range(10**13))"  # holds the GIL: no Python thread can help
+GROW = """import os, time
+file = open('grows', 'a', buffering=1)
+while True:
+    file.write(f'{os.getpid()}\\n')
+    time.sleep(0.05)"""
+# Holds the GIL: no Python thread can help.
+NATIVE = """import os
+open('grows', 'w').write(str(os.getpid()))
+sum(range(10**13))"""
 FAULTS = {
     "raise": (
         "1 / 0",
@@ -58,7 +65,7 @@ def project(folder: Path, **stages: list[str]) -> Path:
         nbformat.write(
             new_notebook(cells=[first, *map(new_code_cell, cells)]), folder / f"notebooks/{number:02d}_{stage}.ipynb"
         )
-    sources(folder, "build/notebooks")
+    write_cleaned(folder, "build/notebooks")
     load_checked(folder)  # remembered: the runner need not import every model again
     return folder
 
@@ -117,32 +124,37 @@ def test_a_stage_leaves_the_same_bytes_and_tells_of_itself(tmp_path):
     (foreign / "kernel.json").write_text('{"argv": ["/bin/false"], "display_name": "other", "language": "python"}')
     process = start(root, "v2vbench", "run", "train", "x")
     _, errors = process.communicate(timeout=600)
-    assert (
-        process.returncode == 0
-        and errors.startswith("step 1 of 2\n")
-        and "beware" in errors
-        and len(errors.splitlines()) <= 4
-    )
+    assert process.returncode == 0
+    assert errors.startswith("step 1 of 2\n")
+    assert "beware" in errors
+    assert len(errors.splitlines()) <= 4
     out = root / "reports/notebooks/train-x.ipynb"
     first = out.read_bytes()
-    assert b"'key': 'x'" in first and b"<object object at 0x\xe2\x80\xa6> . :4096:8" in first and b"image/png" in first
-    assert b"beware" not in first and str(root).encode() not in first and b"duration" not in first
+    assert b"'key': 'x'" in first
+    assert b"<object object at 0x\xe2\x80\xa6> . :4096:8" in first
+    assert b"image/png" in first
+    assert b"beware" not in first
+    assert str(root).encode() not in first
+    assert b"duration" not in first
     assert b'{\\"key\\": \\"y\\"}' not in first  # the default, which another has replaced
-    assert sys.executable in first.decode() and "beware" in (root / "logs/train-x.log").read_text()
+    assert sys.executable in first.decode()
+    assert "beware" in (root / "logs/train-x.log").read_text()
     facts = json.loads((root / "logs/train-x.json").read_text())
-    assert facts["stage"] == "train" and facts["key"] == "x" and facts["device"] == "cpu"
-    assert 30 < facts["peak_memory_mb"] < 2000 and facts["seconds"] > 0 and facts["revision"] is None
+    assert facts["stage"] == "train"
+    assert facts["key"] == "x"
+    assert facts["device"] == "cpu"
+    assert 30 < facts["peak_memory_mb"] < 2000
+    assert facts["seconds"] > 0
+    assert facts["revision"] is None
     assert not list((root / ".cache/notebooks").iterdir())
     out.unlink()
-    assert (
-        start(root, "v2vbench", "run", "train", "x", HOME="/nonexistent").wait(timeout=600) == 0
-        and out.read_bytes() == first
-    )
+    assert start(root, "v2vbench", "run", "train", "x", HOME="/nonexistent").wait(timeout=600) == 0
+    assert out.read_bytes() == first
 
 
 @pytest.fixture
 def command(monkeypatch, capsys):
-    """v2vbench in this process, inside a project: its exit code and what it says. The kernel is a process all the same."""
+    """v2vbench in this process, inside a project: its exit code and its stderr. The kernel is a process of its own."""
 
     def call(root: Path, *words: str) -> tuple[int, str]:
         monkeypatch.chdir(root)
@@ -159,10 +171,14 @@ def command(monkeypatch, capsys):
 def test_a_failure_is_one_line(tmp_path, command, cell, says):
     root = project(tmp_path / "p", train=["a = 1", cell, "b = 2"])
     code, errors = command(root, "run", "train", "x")
-    assert code == 1 and says in errors and errors.startswith("v2vbench: ") and errors.count("\n") == 1, errors
+    assert code == 1, errors
+    assert says in errors, errors
+    assert errors.startswith("v2vbench: "), errors
+    assert errors.count("\n") == 1, errors
     assert not (root / "reports/notebooks/train-x.ipynb").exists()
     partial = nbformat.read(root / ".cache/notebooks/train-x.ipynb", 4)
-    assert "b = 2" in partial.cells[-1].source and not partial.cells[-1].outputs
+    assert "b = 2" in partial.cells[-1].source
+    assert not partial.cells[-1].outputs
 
 
 def test_what_cannot_start_is_one_line(tmp_path, command):
@@ -176,11 +192,9 @@ def test_what_cannot_start_is_one_line(tmp_path, command):
     assert "03_other.ipynb: not a notebook" in command(root, "run", "other", "x")[1]
     (root / "params.yaml").write_text(EMPTY.replace('"runs"', '"runz"'))
     code, errors = command(root, "run", "good", "x")
-    assert (
-        code == 1
-        and errors.startswith("v2vbench: params.yaml: unknown runz; it takes suite, about")
-        and errors.count("\n") == 1
-    )
+    assert code == 1
+    assert errors.startswith("v2vbench: params.yaml: unknown runz; it takes suite, about")
+    assert errors.count("\n") == 1
     assert not (root / "reports").exists()
 
 
@@ -189,15 +203,16 @@ def test_a_disk_that_is_full_or_closed_is_one_line(tmp_path, command):
     (root / ".cache/notebooks").mkdir(parents=True)
     (root / ".cache/notebooks/train-x.ipynb").symlink_to("/dev/full")
     code, errors = command(root, "run", "train", "x")
-    assert (
-        code == 1 and errors.startswith("v2vbench: [Errno 28] No space left on device") and errors.count("\n") == 1
-    ), errors
+    assert code == 1, errors
+    assert errors.startswith("v2vbench: [Errno 28] No space left on device"), errors
+    assert errors.count("\n") == 1, errors
     (root / ".cache/notebooks/train-x.ipynb").unlink()
     (root / "reports").write_text("not a folder")
     code, errors = command(root, "run", "train", "x")
-    assert code == 1 and errors.startswith("v2vbench: [Errno") and "reports" in errors and errors.count("\n") == 1, (
-        errors
-    )
+    assert code == 1, errors
+    assert errors.startswith("v2vbench: [Errno"), errors
+    assert "reports" in errors, errors
+    assert errors.count("\n") == 1, errors
 
 
 def kernel_of(root: Path) -> psutil.Process:

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from conftest import facts
-from v2vbench import clips, params
-from v2vbench.evaluate import evaluate
+from v2vbench import params
+from v2vbench.clips.store import Frames, write_store
+from v2vbench.stages.evaluate import evaluate
 
 root, n_clips, n_frames, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), (int(sys.argv[4]), int(sys.argv[5]))
 base = params.load()
@@ -28,13 +29,13 @@ def made(name, damage):
             for t in range(n_frames):
                 frame = np.broadcast_to(((row + clip + t) % 11 * 20).astype(np.uint8)[:, None], (1, *size, 3))
                 yield frame + np.uint8(damage * (t % 2))
-        yield {"id": f"c{clip}", "split": "test", "given": 1}, {name: clips.Frames(n_frames, parts())}
+        yield {"id": f"c{clip}", "split": "test", "given": 1}, {name: Frames(n_frames, parts())}
 
-clips.write(root / "data/many.zip", about, made("real", 0))
-clips.write(root / "runs/x/clips.zip", about, made("fake", 9))
-result = evaluate(project, "x", root)["groups"]["test"]
-assert len(result["clips"]) == len(result["metrics"]["psnr"]["per_clip"]) == n_clips
-assert result["metrics"]["kid"]["n"] == n_clips * (n_frames - base.protocol.skip_frames)
+write_store(root / "data/many.zip", about, made("real", 0))
+write_store(root / "runs/x/clips.zip", about, made("fake", 9))
+group = evaluate(project, "x", root).groups["test"]
+assert len(group.clips) == len(group.scores["psnr"].fake.per_clip) == n_clips
+assert group.scores["kid"].size.n_rows == n_clips * (n_frames - base.protocol.skip_frames)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 

@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 after one line on stderr. Each verb imports what it needs, so that all start fast."""
+    """Returns the exit code: 0, or 1 after one line on stderr. Verbs import what they need, so each starts fast."""
     args = parser().parse_args(argv)
     try:
         folder = root()
@@ -86,12 +86,12 @@ def main(argv: list[str] | None = None) -> int:
             finally:  # those that did arrive count
                 weights.write_manifest(folder)
         elif args.verb == "sources":
-            from v2vbench.runner import digests, notebook
+            from v2vbench.runner import copies, digests
 
-            notebook.sources(folder, "notebooks" if args.strip else "build/notebooks")
+            copies.write_cleaned(folder, "notebooks" if args.strip else "build/notebooks")
             if not args.strip:
                 digests.write_code(load(folder / "params.yaml"), folder)
-                notebook.write_placeholder_weights(folder)
+                digests.write_placeholder_weights(folder)
         elif args.verb == "inputs":
             from v2vbench.runner import digests
 

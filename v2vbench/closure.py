@@ -1,8 +1,8 @@
-"""What a file of the package runs: itself, all that it imports, and the data files that these read; a digest of each.
+"""The import closure of a file of the package: the file, all that it imports, and the data that these read; digests.
 
-Stages depend on these digests and a training's resumable state is named by them, so that an edit re-runs what it can change.
-What changes no number is left out: comments, docstrings, layout, the order of imports, the text of errors, return annotations.
-A digest is the same under every version of Python; ast.dump and ast.unparse are not, both have changed since 3.11.
+Stages depend on these digests, and a training's resumable state is named by them: an edit re-runs what it can change.
+Digests leave out what changes no number: comments, docstrings, layout, the order of imports, the text of errors, return
+annotations, notes in Annotated. They are the same under every version of Python, unlike ast.dump and ast.unparse.
 """
 
 import ast
@@ -20,19 +20,21 @@ NOT_COUNTED = {
     "params.py": "hands over the values of params.yaml; each stage depends on the values that it reads",
     "progress.py": "writes progress to the log",
     "closure.py": "computes these digests",
-    "download/archives.py": "brings files whose sha256 the data sets and the table of weights state",
+    "download/archives.py": "brings and unpacks files whose sha256 the data sets state",
     "download/weights.py": "brings pretrained weights; weights.json holds their sha256, and stages depend on it",
     "stages/_precision.py": "one line of advice on slow precisions",
 }
-# Of ast nodes: they mean nothing when the code runs, or are there in some versions of Python alone. `msg` is an assert's.
+# Fields of ast nodes that mean nothing when the code runs, or that some versions of Python lack; `msg` is of assert.
 NO_FIELDS = {"ctx", "kind", "type_comment", "type_ignores", "returns", "msg"}
 
 
 def digests(files: Iterable[str]) -> dict[str, str]:
-    """{path: sha256} of the import closure of `files`, sorted; paths are relative to the package, such as "stages/train.py".
+    """{path: sha256} of the import closure of `files`, sorted.
 
-    Imports inside functions count, those for type checkers alone do not. A data file counts where a file of the closure that lies
-    in the same folder, or in one above, holds its name.
+    Imports inside functions count, those for type checkers alone do not. A data file counts where its name stands in a
+    file of the closure that is in the same folder or in one above.
+
+    files     paths relative to the package, such as "stages/train.py"
     raises    FileNotFoundError where a file is not there
     """
     waiting, closure = list(files), {}
@@ -75,9 +77,9 @@ def _for_type_checkers(node: ast.AST) -> bool:
 
 
 def _imported_files(path: str, nodes: list[ast.AST]) -> Iterator[str]:
-    """Files of the package that a module imports, and the __init__ of each folder on the way to them."""
+    """Files of the package that a module imports, and the __init__ of each folder on the way to them and to itself."""
     package = ".".join([PACKAGE.name, *Path(path).parent.parts])
-    for top, *parts in (name.split(".") for name in _imported_names(nodes, package)):
+    for top, *parts in (name.split(".") for name in [package, *_imported_names(nodes, package)]):
         for n in range(len(parts) + 1 if top == PACKAGE.name else 0):
             file, folder = Path(*parts[:n]).with_suffix(".py") if n else None, Path(*parts[:n], "__init__.py")
             yield from (found.as_posix() for found in (file, folder) if found and (PACKAGE / found).is_file())
@@ -114,6 +116,10 @@ def normal_form(node: ast.AST) -> str:
     if isinstance(node, ast.Raise):
         kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         return f"raise {normal_form(kind) if kind else ''}"
+    if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "Annotated":
+        parts = getattr(node.slice, "elts", [node.slice])
+        parts = [part for part in parts if not isinstance(getattr(part, "value", None), str)]
+        return f"Annotated[{', '.join(map(normal_form, parts))}]"
     fields = []
     for name, value in ast.iter_fields(node):
         if value is None or value == [] or name in NO_FIELDS:
@@ -135,7 +141,7 @@ def _items(values: list) -> Iterator[str]:
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[str]:
-    """Normal forms of statements: none of a docstring or another lone constant; imports that follow each other sorted."""
+    """Normal forms of statements; docstrings and other lone constants have none, neighbouring imports are sorted."""
     for is_import, group in itertools.groupby(body, lambda node: isinstance(node, ast.Import | ast.ImportFrom)):
         if is_import:
             yield from sorted({line for node in group for line in _import_lines(node)})

@@ -21,13 +21,17 @@ def side_by_side(function: Callable, items: Iterable, at_most: int | None = None
     """
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(min(n_threads, at_most or n_threads), initializer=torch.set_num_threads, initargs=(1,))
-    with _blas().limit(limits=1, user_api="blas"):
-        try:
-            yield from pool.map(function, items)
-        finally:
-            pool.shutdown(cancel_futures=True)  # where one raised, the others that wait are not begun
-            torch.set_num_threads(n_threads)
+    try:
+        with _blas().limit(limits=1, user_api="blas"):
+            pool = ThreadPoolExecutor(
+                min(n_threads, at_most or n_threads), initializer=torch.set_num_threads, initargs=(1,)
+            )
+            try:
+                yield from pool.map(function, items)
+            finally:
+                pool.shutdown(cancel_futures=True)  # where one raised, the others that wait are not begun
+    finally:
+        torch.set_num_threads(n_threads)  # last: an OpenBLAS that runs on OpenMP sets torch's threads with its own
 
 
 @cache

@@ -1,5 +1,6 @@
 """params.yaml to typed arguments. The signature of the function that a line is for is the schema of the line."""
 
+import importlib
 import inspect
 import re
 import sys
@@ -235,13 +236,19 @@ def choose(table: dict, key: str, where: str):
 
 
 def member(kind: str, name: str, where: str):
-    """The module v2vbench/<kind>/<name>.py; raises Fault, with the path to the line, where there is none."""
+    """The module v2vbench/<kind>/<name>.py, which keeps the contract of its folder.
+
+    raises    Fault, with the path to the line, where there is none or it does not
+    """
     if not isinstance(name, str) or len(name) > 100:
         raise Fault(f"{where}: {brief(name)} is not the name of a file in v2vbench/{kind}")
     try:
-        return find(kind, name)
+        module = find(kind, name)
     except KeyError as error:
         raise Fault(f"{where}: {error.args[0]}") from None
+    if problems := importlib.import_module(f"v2vbench.{kind}").problems(module):
+        raise Fault(f"{where}: v2vbench/{kind}/{name}.py {problems[0]}; v2vbench/{kind}/__init__.py has the contract")
+    return module
 
 
 def check(fn, section: dict | None, where: str, given=()) -> dict:

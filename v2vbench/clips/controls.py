@@ -1,11 +1,12 @@
 """Videos that no method made, whose scores are known to be undeserved: what a metric gives them says what it can be fooled by.
 
-A control is a function (clip, context, *, settings) -> frames, uint8 (T, H, W, 3), and a line of CONTROLS. It is feasible if it
-never saw the frames that it is held against, so that a method could do it; others are made from these very frames. Like a method,
-a feasible control may show the real frames that methods are given at the start of a clip: no metric sees those.
+A control is a function (clip, context, *, settings) -> frames, uint8 (T, H, W, 3), under the decorator `control`, which puts
+it into CONTROLS. It is feasible if it never saw the frames that it is compared with, so that a method could do it; others are
+made from these very frames. Like a method, a feasible control may show the real frames that methods are given at the start of
+a clip: no metric sees those.
 """
 
-import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -26,7 +27,7 @@ class Context:
     store: Store
     clip: str  # the name of its own
     n_given: int  # real frames that methods are given at the start of a clip
-    colours: np.ndarray | None  # as `training_colours` has them; None where no control asks
+    colours: np.ndarray | None  # as `training_colours` has them; None where no control needs them
 
     def real(self, clip: str) -> np.ndarray:
         """The real frames of a clip, (T, H, W, 3) uint8."""
@@ -39,8 +40,9 @@ def training_colours(store: Store) -> np.ndarray:
     A label that no training frame has, and IGNORE, get the mean over all pixels. Of a data set whose source is maps: the mean
     training frame, (H, W, 3).
     """
-    total, n = 0, 0
     labelled = store.facts.source == "labels"
+    total = np.zeros((256, 3) if labelled else (*store.facts.size, 3))
+    n = np.zeros((256, 1) if labelled else ())
     for clip in store.split("train"):
         for _, part in store.stream(clip, ["real", "label"] if labelled else ["real"]):
             real = part["real"].astype(np.float64)
@@ -58,11 +60,53 @@ def training_colours(store: Store) -> np.ndarray:
     return np.where((n > 0) & (np.arange(256) != IGNORE)[:, None], mean, total.sum(0) / n.sum())
 
 
+@dataclass(frozen=True)
+class Control:
+    """A video that no method made.
+
+    title       in tables; str.format'ed with its settings
+    about       one sentence for the report
+    feasible    it never saw the frames that it is compared with
+    needs       arrays of the clip store; a data set that lacks one has no such control. source: label or maps
+    video       the function
+    """
+
+    title: str
+    about: str
+    feasible: bool
+    needs: tuple[str, ...]
+    video: Callable
+
+
+CONTROLS: dict[str, Control] = {}  # by the name of the function, in the order of this file
+
+
+def control(title: str, about: str, *, feasible: bool, needs: tuple[str, ...]) -> Callable:
+    """Puts a function of this file into CONTROLS; see Control."""
+
+    def register(video: Callable) -> Callable:
+        CONTROLS[video.__name__] = Control(title, about, feasible, needs, video)
+        return video
+
+    return register
+
+
+@control("frozen", "The first real frame, held: nothing is sharper, and nothing moves.", feasible=True, needs=("real",))
 def frozen(clip: dict, context: Context) -> np.ndarray:
+    """The first real frame, in place of all others."""
     return np.repeat(clip["real"][:1], len(clip["real"]), 0)
 
 
+@control(
+    "carried along the true flow",
+    "The last real frame that methods are given, carried from frame to frame along the data set's flow (bilinear): "
+    "the right motion, and nothing new where the view opens.",
+    feasible=True,
+    needs=("real", "flow"),
+)
 def flow_carried(clip: dict, context: Context) -> np.ndarray:
+    """The real frames that methods are given, then the last of them carried from frame to frame along the data set's
+    flow: bilinear, edges repeated, rounded only to be shown."""
     n_given, flow = max(context.n_given, 1), torch.from_numpy(clip["flow"].astype(np.float32)).permute(0, 3, 1, 2)
     frame = torch.from_numpy(clip["real"][n_given - 1].astype(np.float32)).permute(2, 0, 1)[None]
     carried = []
@@ -72,30 +116,68 @@ def flow_carried(clip: dict, context: Context) -> np.ndarray:
     return np.stack([*clip["real"][:n_given], *carried])
 
 
+@control(
+    "mean training colours",
+    "Each label in its mean colour over the training clips (where the source is no labels, the mean training frame): "
+    "the layout of the source, without any texture.",
+    feasible=True,
+    needs=("real", "source"),
+)
 def label_colours(clip: dict, context: Context) -> np.ndarray:
-    if "label" in clip:
-        return to_uint8(context.colours)[clip["label"]]
-    return np.repeat(to_uint8(context.colours)[None], len(clip["real"]), 0)
+    """Each label in its mean colour over all pixels of the training clips that have it; a label that they lack, and
+    pixels without one, in the mean of all. Where the source is no labels: the mean training frame."""
+    if context.colours is None:
+        raise ValueError("label_colours needs the training colours in its context")
+    colours = to_uint8(context.colours)
+    return colours[clip["label"]] if "label" in clip else np.repeat(colours[None], len(clip["real"]), 0)
 
 
+@control(
+    "copied from training",
+    "The real frames of a training clip: what a method can learn by heart.",
+    feasible=True,
+    needs=("real",),
+)
+def memorised(clip: dict, context: Context) -> np.ndarray:
+    """The training clip of the test clip's number, counted in a circle; cut, or its last frame repeated."""
+    training = context.store.split("train")
+    at = context.store.split(context.store.clips[context.clip]["split"]).index(context.clip)
+    return cut(context.real(training[at % len(training)]), len(clip["real"]))
+
+
+@control(
+    "copied from another clip",
+    "The real frames of another test clip: a perfect look, and nothing of what was asked for.",
+    feasible=False,
+    needs=("real",),
+)
 def copied(clip: dict, context: Context) -> np.ndarray:
+    """The group's next clip, in a circle; in a group of one, what `memorised` shows."""
     ids = context.store.split(context.store.clips[context.clip]["split"])
     return (
         cut(context.real(following(ids, context.clip)), len(clip["real"])) if len(ids) > 1 else memorised(clip, context)
     )
 
 
-def memorised(clip: dict, context: Context) -> np.ndarray:
-    training = context.store.split("train")
-    at = context.store.split(context.store.clips[context.clip]["split"]).index(context.clip)
-    return cut(context.real(training[at % len(training)]), len(clip["real"]))
-
-
+@control(
+    "blurred, σ {sigma:g} px",
+    "The real video, blurred: in its place and time, without its detail.",
+    feasible=False,
+    needs=("real",),
+)
 def blurred(clip: dict, context: Context, *, sigma: Annotated[float, Range(0.1, 64)]) -> np.ndarray:
+    """Each frame under a Gaussian of `sigma` px."""
     return damage.blur(clip["real"], sigma, None)
 
 
+@control(
+    "averaged over {n_frames} frames",
+    "Each frame the mean of the real frames around it: calm, with ghosts.",
+    feasible=False,
+    needs=("real",),
+)
 def averaged(clip: dict, context: Context, *, n_frames: Several) -> np.ndarray:
+    """Each frame the mean of the `n_frames` real frames around it."""
     real, before, after = clip["real"], (n_frames - 1) // 2, n_frames // 2
     return np.stack([to_uint8(real[max(0, t - before) : t + after + 1].mean(0)) for t in range(len(real))])
 
@@ -113,70 +195,6 @@ def cut(frames: np.ndarray, n: int) -> np.ndarray:
 def another(context: Context, ids: list[str]) -> np.ndarray:
     """The real frames of the clip that follows among `ids`, those of one cluster: as right as one of its kind, and another one."""
     return cut(context.real(following(ids, context.clip)), context.store.clips[context.clip]["n_frames"])
-
-
-@dataclass(frozen=True)
-class Control:
-    """A video that no method made."""
-
-    title: str  # str.format'ed with its settings
-    about: str  # one sentence for the report
-    feasible: bool  # it never saw the frames that it is held against
-    needs: tuple[
-        str, ...
-    ]  # arrays of the clip store; a data set that lacks one has no such control. source: label or maps
-    video: typing.Callable
-
-
-CONTROLS = {
-    "frozen": Control(
-        "frozen", "The first real frame, held: nothing is sharper, and nothing moves.", True, ("real",), frozen
-    ),
-    "flow_carried": Control(
-        "carried along the true flow",
-        "The last real frame that methods are given, carried from frame to frame along the data set's "
-        "flow (bilinear): the right motion, and nothing new where the view opens.",
-        True,
-        ("real", "flow"),
-        flow_carried,
-    ),
-    "label_colours": Control(
-        "mean training colours",
-        "Each label in its mean colour over the training clips (where the source is no labels, the mean "
-        "training frame): the layout of the source, without any texture.",
-        True,
-        ("real", "source"),
-        label_colours,
-    ),
-    "memorised": Control(
-        "copied from training",
-        "The real frames of a training clip: what a method can learn by heart.",
-        True,
-        ("real",),
-        memorised,
-    ),
-    "copied": Control(
-        "copied from another clip",
-        "The real frames of another test clip: a perfect look, and nothing of what was asked for.",
-        False,
-        ("real",),
-        copied,
-    ),
-    "blurred": Control(
-        "blurred, σ {sigma:g} px",
-        "The real video, blurred: in its place and time, without its detail.",
-        False,
-        ("real",),
-        blurred,
-    ),
-    "averaged": Control(
-        "averaged over {n_frames} frames",
-        "Each frame the mean of the real frames around it: calm, with ghosts.",
-        False,
-        ("real",),
-        averaged,
-    ),
-}
 
 
 def possible(control: str, facts: Facts, arrays: list[str]) -> bool:

@@ -12,29 +12,30 @@ import numpy as np
 import torch
 
 from v2vbench.download import weights
-from v2vbench.extractors import Features
+from v2vbench.extractors import Extractor, Features
 from v2vbench.extractors import _resizes as resizes
 
 VERSION = 1  # of the arithmetic below; a change of it must make every cached feature stale
 CHUNK = 64  # frames resized at once: what a long clip may take of memory
-RECENT = 4096  # frames a thread whose rows are remembered while a stage runs: a damage or a control shows them again
+RECENT = 4096  # frames a thread whose rows stay in memory while a stage runs: a damage or a control shows them again
 
 
 class Rows:
-    """Extracts the rows of clips; equal frames are looked at once, and clips that were seen in an earlier run not again.
+    """Extracts the rows of clips. Equal frames go through a network once, and clips of an earlier run not again.
 
     kinds     lines of `features`, resolved, whose weights are there
-    cache     folder of rows kept by content; None keeps nothing on disk
+    cache     folder of rows under the hash of what they depend on; None: nothing is kept on disk
     """
 
     def __init__(self, kinds: Iterable[Features], cache: Path | None):
-        self.kinds, self.cache, self.recent, self.lock = list(kinds), cache, {}, threading.Lock()
-        self.bases = {kind.base: kind.extractor for kind in self.kinds}
-        self.n_recent = RECENT * max(1, len(self.bases)) * torch.get_num_threads()
+        self.kinds, self.cache, self.lock = list(kinds), cache, threading.Lock()
+        self.recent: dict[tuple[str, bytes], np.ndarray] = {}  # rows of single frames, the oldest first
+        self.extractors = {kind.base: kind.extractor for kind in self.kinds}
+        self.n_recent = RECENT * max(1, len(self.extractors)) * torch.get_num_threads()
         code = f"{VERSION} {resizes.VERSION} {torch.__version__}"
-        self.made_by = {
-            base: f"{code} {base} {own.VERSION} {own.resize} {own.snippet} {_sha256(own)}"
-            for base, own in self.bases.items()
+        self.origin = {
+            base: f"{code} {base} {extractor.VERSION} {extractor.resize} {extractor.snippet} {_sha256(extractor)}"
+            for base, extractor in self.extractors.items()
         }
 
     def of(self, frames: np.ndarray, keep: bool = True) -> dict[str, np.ndarray]:
@@ -43,50 +44,51 @@ class Rows:
         keep      on disk, where there is a cache
         raises    ValueError for a clip shorter than a window or a snippet
         """
-        paths = {base: self._path(base, frames) for base in self.bases if keep and self.cache}
-        found = {base: rows for base, path in paths.items() if (rows := _read(path)) is not None}
-        missing = {base: own for base, own in self.bases.items() if base not in found}
-        if known := [base for base in found if self.bases[base].snippet is None]:
+        paths = {base: self._path(base, frames) for base in self.extractors if keep and self.cache}
+        rows = {base: cached for base, path in paths.items() if (cached := _read(path)) is not None}
+        missing = {base: extractor for base, extractor in self.extractors.items() if base not in rows}
+        if of_frames := [base for base in rows if self.extractors[base].snippet is None]:
             keys = _keys(frames)
-            self._remember({base: dict(zip(keys, found[base])) for base in known})
-        found |= self._frames(frames, {base: own for base, own in missing.items() if own.snippet is None})
-        found |= _snippets(frames, {base: own for base, own in missing.items() if own.snippet})
+            self._remember({base: dict(zip(keys, rows[base])) for base in of_frames})
+        rows |= self._frames(frames, {base: extractor for base, extractor in missing.items() if not extractor.snippet})
+        rows |= _snippets(frames, {base: extractor for base, extractor in missing.items() if extractor.snippet})
         for base in missing.keys() & paths.keys():
-            _write(paths[base], found[base])
+            _write(paths[base], rows[base])
         return {
-            kind.label: found[kind.base]
-            if kind.windows is None
-            else window_rows(found[kind.base], **vars(kind.windows))
+            kind.label: rows[kind.base] if kind.windows is None else window_rows(rows[kind.base], **vars(kind.windows))
             for kind in self.kinds
         }
 
     def _path(self, base: str, frames: np.ndarray) -> Path:
         """Under the hash of all that determines the rows: a pixel, the order or the number of frames, the weights, the code."""
-        what = f"{self.made_by[base]} {frames.dtype} {frames.shape}".encode()
-        return Path(self.cache) / hashlib.sha256(what + np.ascontiguousarray(frames).tobytes()).hexdigest()
+        what = f"{self.origin[base]} {frames.dtype} {frames.shape}".encode()
+        return Path(self.cache or "") / hashlib.sha256(what + np.ascontiguousarray(frames).tobytes()).hexdigest()
 
-    def _frames(self, frames: np.ndarray, wanted: dict) -> dict[str, np.ndarray]:
-        """Rows of single frames, of equal ones once."""
-        keys = _keys(frames) if wanted else []
-        held = {
-            base: {key: row for key in keys if (row := self.recent.get((base, key))) is not None} for base in wanted
-        }
-        first = {key: i for i, key in reversed(list(enumerate(keys)))}
-        for policy in {own.resize for own in wanted.values()}:
-            users = {base: own for base, own in wanted.items() if own.resize == policy}
-            new = sorted(i for key, i in first.items() if any(key not in held[base] for base in users))
+    def _frames(self, frames: np.ndarray, extractors: dict[str, Extractor]) -> dict[str, np.ndarray]:
+        """Rows of single frames; equal frames go through a network once."""
+        keys = _keys(frames) if extractors else []
+        rows = {base: self._recent_rows(base, keys) for base in extractors}
+        first: dict[bytes, int] = {}  # where each frame comes first
+        for i, key in enumerate(keys):
+            first.setdefault(key, i)
+        for policy in {extractor.resize for extractor in extractors.values()}:
+            alike = {base: extractor for base, extractor in extractors.items() if extractor.resize == policy}
+            new = [i for key, i in first.items() if any(key not in rows[base] for base in alike)]
             for start in range(0, len(new), CHUNK):
                 at = new[start : start + CHUNK]
                 images = resizes.resize(frames[at], *policy)
-                for base, own in users.items():
-                    held[base] |= zip((keys[i] for i in at), own.extract(images).numpy())
-        self._remember(held)
-        return {base: np.stack([held[base][key] for key in keys]) for base in wanted}
+                for base, extractor in alike.items():
+                    rows[base] |= zip((keys[i] for i in at), extractor.extract(images).numpy())
+        self._remember(rows)
+        return {base: np.stack([rows[base][key] for key in keys]) for base in extractors}
 
-    def _remember(self, held: dict[str, dict]) -> None:
-        with self.lock:  # clips are looked at side by side
-            for base, rows in held.items():
-                self.recent |= {(base, key): row for key, row in rows.items()}
+    def _recent_rows(self, base: str, keys: list[bytes]) -> dict[bytes, np.ndarray]:
+        return {key: row for key in keys if (row := self.recent.get((base, key))) is not None}
+
+    def _remember(self, rows: dict[str, dict[bytes, np.ndarray]]) -> None:
+        with self.lock:  # clips are scored side by side
+            for base, of_base in rows.items():
+                self.recent |= {(base, key): row for key, row in of_base.items()}
             for key in list(itertools.islice(self.recent, max(0, len(self.recent) - self.n_recent))):
                 del self.recent[key]
 
@@ -95,10 +97,16 @@ def _keys(frames: np.ndarray) -> list[bytes]:
     return [hashlib.sha256(np.ascontiguousarray(frame)).digest() for frame in frames]
 
 
-def _snippets(frames: np.ndarray, wanted: dict) -> dict[str, np.ndarray]:
-    """Rows of snippets, whole ones alone: frames after the last one are not seen."""
-    found = {base: [] for base in wanted}
-    for policy, (n, stride) in {(own.resize, own.snippet) for own in wanted.values()}:
+def _snippets(frames: np.ndarray, extractors: dict[str, Extractor]) -> dict[str, np.ndarray]:
+    """Rows of snippets, whole ones alone: frames after the last one are not used."""
+    rows: dict[str, list[np.ndarray]] = {base: [] for base in extractors}
+    for policy, snippet in {(extractor.resize, extractor.snippet) for extractor in extractors.values()}:
+        n, stride = snippet
+        alike = {
+            base: extractor
+            for base, extractor in extractors.items()
+            if (extractor.resize, extractor.snippet) == (policy, snippet)
+        }
         if len(frames) < n:
             raise ValueError(f"{len(frames)} frames are fewer than a snippet of {n}")
         starts = range(0, len(frames) - n + 1, stride)
@@ -106,10 +114,9 @@ def _snippets(frames: np.ndarray, wanted: dict) -> dict[str, np.ndarray]:
             images = torch.stack(
                 [resizes.resize(frames[start : start + n], *policy) for start in starts[first : first + several]]
             )
-            for base, own in wanted.items():
-                if (own.resize, own.snippet) == (policy, (n, stride)):
-                    found[base].append(own.extract(images).numpy())
-    return {base: np.concatenate(rows) for base, rows in found.items()}
+            for base, extractor in alike.items():
+                rows[base].append(extractor.extract(images).numpy())
+    return {base: np.concatenate(parts) for base, parts in rows.items()}
 
 
 def window_rows(rows: np.ndarray, *, n_frames: int, stride: int, change_weight: float) -> np.ndarray:
@@ -130,7 +137,7 @@ def window_rows(rows: np.ndarray, *, n_frames: int, stride: int, change_weight: 
     return np.concatenate([windows.mean(1), change_weight * np.abs(np.diff(windows, axis=1)).mean(1)], 1)
 
 
-def _sha256(extractor) -> str:
+def _sha256(extractor: Extractor) -> str:
     return " ".join(map(weights.sha256, extractor.weights)) or extractor.weights_sha256
 
 

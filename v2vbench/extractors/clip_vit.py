@@ -6,10 +6,12 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from v2vbench.download import weights as files
+from v2vbench import extractors
+from v2vbench.download import weights
+from v2vbench.extractors._networks import load_into, not_the_weights, standardise
 from v2vbench.parallel import passes
-from v2vbench.params import Fault
 
+TITLE = "CLIP's ViT-L/14 at 336 px"
 PX, PATCH, BATCH = 336, 14, 1
 SIZES = dict(width=1024, n_blocks=24, n_heads=16, n_out=768)
 MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # OpenAI's, on 0..1
@@ -66,30 +68,26 @@ class Network(nn.Module):
 
 
 @functools.cache
-def network(sha256: str) -> Network:
+def network(sha256: str) -> nn.Module:
     """The tower with its weights, 16 bits on disk and 32 here, made once for each content of its file.
 
     The file is TorchScript of the whole of CLIP, of which the tower's numbers alone are taken; none of its code is run.
     raises    Fault where the file holds others
     """
-    path, prefix = files.path("clip_l14_336"), "visual."
+    path, prefix = weights.path("clip_l14_336"), "visual."
     with torch.device("meta"):  # nothing drawn at random
         net = Network(**SIZES)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch would have another format by now
             whole = torch.jit.load(str(path), map_location="cpu").state_dict()
-        tower = {name.removeprefix(prefix): value.float() for name, value in whole.items() if name.startswith(prefix)}
-        net.load_state_dict(tower, assign=True)
     except RuntimeError as error:
-        raise Fault(
-            f"{path}: not the weights of CLIP's ViT-L/14 at 336 px ({str(error).splitlines()[-1].strip()}); delete it and run "
-            f"{files.FETCH}"
-        ) from None
-    return net.eval().requires_grad_(False)
+        raise not_the_weights("clip_l14_336", TITLE, error) from None
+    tower = {name.removeprefix(prefix): value.float() for name, value in whole.items() if name.startswith(prefix)}
+    return load_into(net, "clip_l14_336", TITLE, tower)
 
 
-class Extractor:
+class Extractor(extractors.Extractor):
     """CLIP's image embedding, a row of 768 a frame, as CMMD compares them (`mmd` divides them by their length).
 
     Frames are squashed to 336 x 336 with PyTorch's bicubic, no antialias and nothing clipped, as cmmd-pytorch does.
@@ -102,10 +100,9 @@ class Extractor:
         self.titles = {"frechet": "FD-CLIP", "kernel": "KD-CLIP", "mmd": "CMMD"}
         self.ids = {"frechet": "fd-clip-l14-336", "kernel": "kd-clip-l14-336", "mmd": "cmmd"}
         self.rows = f"{PX}-torch-bicubic:embedding768"
-        self.weights, self.resize, self.snippet = ("clip_l14_336",), ("torch-bicubic", PX), None
+        self.weights, self.resize = ("clip_l14_336",), ("torch-bicubic", PX)
 
     def extract(self, images: Tensor) -> Tensor:
         """images (n, 3, 336, 336) on 0..255; returns (n, 768); raises Fault where its weights are not here."""
-        net = network(files.sha256("clip_l14_336"))
-        mean, deviation = (torch.tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
-        return passes(lambda part: net((part / 255 - mean) / deviation), images, BATCH)
+        net = network(weights.sha256("clip_l14_336"))
+        return passes(lambda part: net(standardise(part, MEAN, DEVIATION)), images, BATCH)

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from v2vbench.download import weights as files
+from v2vbench import extractors
+from v2vbench.download import weights
+from v2vbench.extractors._networks import load_into, standardise
 from v2vbench.parallel import passes
-from v2vbench.params import Fault
 
 PX, PATCH, BATCH = 224, 14, 4
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, on 0..1
@@ -31,8 +32,8 @@ class Block(nn.Module):
         q, k, v = (
             self.attn["qkv"](self.norm1(x)).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
         )  # (n, heads, tokens, 64)
-        seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        x = x + self.ls1["gamma"] * self.attn["proj"](seen)
+        values = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        x = x + self.ls1["gamma"] * self.attn["proj"](values)
         return x + self.ls2["gamma"] * self.mlp["fc2"](F.gelu(self.mlp["fc1"](self.norm2(x))))
 
 
@@ -64,21 +65,14 @@ class Network(nn.Module):
 
 
 @functools.cache
-def network(sha256: str) -> Network:
+def network(sha256: str) -> nn.Module:
     """ViT-S/14 with its weights, made once for each content of its file; raises Fault where the file holds others."""
     with torch.device("meta"):  # nothing drawn at random
         net = Network()
-    try:
-        net.load_state_dict(files.load("dinov2_vits14"), assign=True)
-    except RuntimeError as error:
-        raise Fault(
-            f"{files.path('dinov2_vits14')}: not the weights of DINOv2's ViT-S/14 ({str(error).splitlines()[-1].strip()}); "
-            f"delete it and run {files.FETCH}"
-        ) from None
-    return net.eval().requires_grad_(False)
+    return load_into(net, "dinov2_vits14", "DINOv2's ViT-S/14")
 
 
-class Extractor:
+class Extractor(extractors.Extractor):
     """The class token of DINOv2's ViT-S/14, a row of 384 a frame. (dgm-eval's default is ViT-L/14: other values.)
 
     Frames are squashed to 224 x 224 with Pillow's bicubic of floats, dgm-eval's `clean_resize`.
@@ -91,10 +85,9 @@ class Extractor:
         self.titles = {"frechet": "FD-DINOv2 (ViT-S)", "kernel": "KD-DINOv2 (ViT-S)"}
         self.ids = {"frechet": "fd-dinov2-vits14", "kernel": "kd-dinov2-vits14"}
         self.rows = f"{PX}-pil-bicubic:cls384"
-        self.weights, self.resize, self.snippet = ("dinov2_vits14",), ("pil-bicubic", PX), None
+        self.weights, self.resize = ("dinov2_vits14",), ("pil-bicubic", PX)
 
     def extract(self, images: Tensor) -> Tensor:
         """images (n, 3, 224, 224) on 0..255; returns (n, 384); raises Fault where its weights are not here."""
-        net = network(files.sha256("dinov2_vits14"))
-        mean, deviation = (torch.tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
-        return passes(lambda part: net((part / 255 - mean) / deviation), images, BATCH)
+        net = network(weights.sha256("dinov2_vits14"))
+        return passes(lambda part: net(standardise(part, MEAN, DEVIATION)), images, BATCH)

@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from v2vbench import extractors
 from v2vbench.parallel import passes
 from v2vbench.params import Fault, Range
 
@@ -46,7 +47,7 @@ def _folded(net: torch.nn.Module) -> torch.nn.Module:
     return net.float()
 
 
-class Extractor:
+class Extractor(extractors.Extractor):
     """The last feature map averaged over its pixels, a row of 1280 a frame. Not FID's network, so never called FID.
 
     px        side of the square that frames are squashed to; the network was trained at 224
@@ -59,10 +60,8 @@ class Extractor:
         self.titles = {"frechet": "FED-Lite0", "kernel": "KED-Lite0"}
         self.ids = {"frechet": "fed-lite0", "kernel": "ked-lite0"}
         self.rows = f"{px}px-squash:bilinear-antialias:pool1280"
-        self.weights = ()
         self.weights_sha256 = WEIGHTS_SHA256
         self.resize = ("bilinear-antialias", px)
-        self.snippet = None
         self.px = px
 
     def extract(self, images: torch.Tensor) -> torch.Tensor:

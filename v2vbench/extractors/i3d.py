@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from v2vbench import extractors
 from v2vbench.download import weights as files
+from v2vbench.extractors._networks import not_the_weights
 from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Range
 
@@ -120,20 +122,18 @@ def from_state(state: dict[str, Tensor], eps: float) -> Network:
 @functools.cache
 def network(name: str, sha256: str) -> nn.Module:
     """The network of `name`, made once for each content of its file; raises Fault where the file holds others."""
-    path = files.path(f"i3d_{name}")
+    file = f"i3d_{name}"
     try:
         if name != "tfhub":
-            return from_state(files.load(f"i3d_{name}"), EPS[name])
+            return from_state(files.load(file), EPS[name])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # PyTorch would have another format by now
-            return torch.jit.load(str(path), map_location="cpu").eval()
+            return torch.jit.load(str(files.path(file)), map_location="cpu").eval()
     except RuntimeError as error:
-        raise Fault(
-            f"{path}: not the weights of I3D ({str(error).splitlines()[-1].strip()}); delete it and run {files.FETCH}"
-        ) from None
+        raise not_the_weights(file, "I3D", error) from None
 
 
-class Extractor:
+class Extractor(extractors.Extractor):
     """What I3D sees in a snippet of a video: 400 logits for FVD, or the 1024 averages before them for the video FID of vid2vid's heirs.
 
     weights     tfhub: FVD's own, in the port that StyleGAN-V ships and whose FVD differs from TensorFlow's by 6e-7 (the authors' figure);
@@ -186,12 +186,8 @@ class Extractor:
         self.rows = (
             f"{self.name}:{px}-{resize}:{n_frames}f-stride{stride}:{output}{400 if output == 'logits' else 1024}"
         )
-        self.weights, self.resize, self.snippet, self.output = (
-            (f"i3d_{self.name}",),
-            (resize, px),
-            (n_frames, stride),
-            output,
-        )
+        self.weights, self.resize, self.snippet = (f"i3d_{self.name}",), (resize, px), (n_frames, stride)
+        self.output = output
 
     def extract(self, images: Tensor) -> Tensor:
         """images (n, n_frames, 3, px, px) on 0..255; returns (n, 400) or (n, 1024); raises Fault where there are no weights."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from v2vbench import extractors
 from v2vbench.download import weights
 from v2vbench.parallel import passes
 
@@ -136,7 +137,7 @@ def network(path: Path) -> Network:
     return Network(torch.load(path, map_location="cpu", weights_only=True), torch.float32)
 
 
-class Extractor:
+class Extractor(extractors.Extractor):
     """pool3 of FID's Inception, a row of 2048 a frame: FID and KID as TensorFlow has them, or as another library does.
 
     resize    tf is FID as published, to the bit of TensorFlow's resize; the others translate tables: torch-bilinear is pytorch-fid's,
@@ -152,7 +153,6 @@ class Extractor:
         self.ids = {"frechet": f"fid-{whose or 'inception2015'}", "kernel": f"kid-{whose or 'inception2015'}"}
         self.weights = ("inception2015",)
         self.resize = (resize, PX)
-        self.snippet = None
 
     def extract(self, images: Tensor) -> Tensor:
         """images (n, 3, 299, 299) on 0..255; returns (n, 2048); raises Fault where its weights are not here."""

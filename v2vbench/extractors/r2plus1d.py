@@ -3,12 +3,15 @@
 import functools
 from typing import Annotated, Literal
 
+import torch
 from torch import Tensor, nn
 
-from v2vbench.download import weights as files
+from v2vbench import extractors
+from v2vbench.download import weights
+from v2vbench.extractors._networks import load_into
 from v2vbench.extractors.s3d import middle, normalised
 from v2vbench.parallel import passes
-from v2vbench.params import Count, Fault, Range
+from v2vbench.params import Count, Range
 
 CROPPED = 112 / 128  # of the resized frame's side, the middle
 
@@ -21,19 +24,13 @@ def network(sha256: str) -> nn.Module:
     """
     from torchvision.models.video import r2plus1d_18
 
-    net = r2plus1d_18(weights=None)
-    try:
-        net.load_state_dict(files.load("r2plus1d"))
-    except RuntimeError as error:
-        raise Fault(
-            f"{files.path('r2plus1d')}: not the weights of R(2+1)D-18 ({str(error).splitlines()[-1].strip()}); "
-            f"delete it and run {files.FETCH}"
-        ) from None
-    net.fc = nn.Identity()
-    return net.eval().requires_grad_(False)
+    with torch.device("meta"):  # nothing drawn at random
+        net = r2plus1d_18(weights=None)
+    load_into(net, "r2plus1d", "R(2+1)D-18").fc = nn.Identity()
+    return net
 
 
-class Extractor:
+class Extractor(extractors.Extractor):
     """The last maps of R(2+1)D-18, averaged over time and space: a row of 512 a snippet.
 
     n_frames    a snippet; the network was trained with 16
@@ -61,5 +58,5 @@ class Extractor:
 
     def extract(self, images: Tensor) -> Tensor:
         """images (n, n_frames, 3, px, px) on 0..255; returns (n, 512); raises Fault where there are no weights."""
-        net = network(files.sha256("r2plus1d"))
+        net = network(weights.sha256("r2plus1d"))
         return passes(lambda part: net(normalised(middle(part, CROPPED))), images, 1)

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from v2vbench.download import weights as files
+from v2vbench import extractors
+from v2vbench.download import weights
+from v2vbench.extractors._networks import not_the_weights
 from v2vbench.parallel import passes
-from v2vbench.params import Count, Fault, Range
+from v2vbench.params import Count, Range
 
 CARDINALITY, N_CLASSES = 32, 400
 STAGES = ((128, 3), (256, 4), (512, 23), (1024, 3))  # channels inside the blocks, blocks; twice the channels come out
@@ -78,15 +80,12 @@ def from_state(content: dict) -> Network:
 def network(sha256: str) -> Network:
     """The network, made once for each content of its file; raises Fault where the file holds others."""
     try:
-        return from_state(files.load("resnext101"))
+        return from_state(weights.load("resnext101"))
     except RuntimeError as error:
-        raise Fault(
-            f"{files.path('resnext101')}: not the weights of ResNeXt-101 ({str(error).splitlines()[-1].strip()}); "
-            f"delete it and run {files.FETCH}"
-        ) from None
+        raise not_the_weights("resnext101", "ResNeXt-101", error) from None
 
 
-class Extractor:
+class Extractor(extractors.Extractor):
     """The last maps of a 3-D ResNeXt-101, averaged: a row of 2048 a snippet.
 
     n_frames    a snippet; the network was trained with 16, vfid-metrics takes 10
@@ -116,7 +115,7 @@ class Extractor:
 
     def extract(self, images: Tensor) -> Tensor:
         """images (n, n_frames, 3, px, px) on 0..255; returns (n, 2048); raises Fault where there are no weights."""
-        net, mean = network(files.sha256("resnext101")), torch.tensor(MEAN)[:, None, None]
+        net, mean = network(weights.sha256("resnext101")), torch.tensor(MEAN)[:, None, None]
         return passes(
             lambda part: net((part - mean if self.input == "hara" else part / 127.5 - 1).transpose(1, 2)), images, 1
         )

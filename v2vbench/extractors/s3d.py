@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from v2vbench.download import weights as files
+from v2vbench import extractors
+from v2vbench.download import weights
+from v2vbench.extractors._networks import load_into, standardise
 from v2vbench.parallel import passes
-from v2vbench.params import Count, Fault, Range
+from v2vbench.params import Count, Range
 
 MEAN, STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)  # torchvision's, of Kinetics on 0..1, R, G, B
 CROPPED = 224 / 256  # of the resized frame's side, the middle
@@ -24,8 +26,7 @@ def middle(images: Tensor, share: float) -> Tensor:
 
 def normalised(images: Tensor) -> Tensor:
     """(n, T, 3, H, W) on 0..255 to (n, 3, T, H, W) less MEAN, by STD."""
-    mean, std = (torch.tensor(value)[:, None, None] for value in (MEAN, STD))
-    return ((images / 255 - mean) / std).transpose(1, 2).contiguous()
+    return standardise(images, MEAN, STD).transpose(1, 2).contiguous()
 
 
 def pooled(maps: Tensor) -> Tensor:
@@ -38,18 +39,12 @@ def network(sha256: str) -> nn.Module:
     """torchvision's S3D, made once for each content of its file; raises Fault where the file holds others."""
     from torchvision.models.video import s3d
 
-    net = s3d(weights=None)
-    try:
-        net.load_state_dict(files.load("s3d"))
-    except RuntimeError as error:
-        raise Fault(
-            f"{files.path('s3d')}: not the weights of S3D ({str(error).splitlines()[-1].strip()}); "
-            f"delete it and run {files.FETCH}"
-        ) from None
-    return net.eval().requires_grad_(False)
+    with torch.device("meta"):  # nothing drawn at random
+        net = s3d(weights=None)
+    return load_into(net, "s3d", "S3D")
 
 
-class Extractor:
+class Extractor(extractors.Extractor):
     """The last maps of S3D, averaged over time and space: a row of 1024 a snippet.
 
     n_frames    a snippet, at least 14, below which torchvision's network has no row
@@ -76,5 +71,5 @@ class Extractor:
 
     def extract(self, images: Tensor) -> Tensor:
         """images (n, n_frames, 3, px, px) on 0..255; returns (n, 1024); raises Fault where there are no weights."""
-        net = network(files.sha256("s3d"))
+        net = network(weights.sha256("s3d"))
         return passes(lambda part: pooled(net.features(normalised(middle(part, CROPPED)))), images, 1)

@@ -1,19 +1,30 @@
-"""The parts of DISTS that are not VGG16's: pooling without aliasing, the two likenesses of a feature map, and what they count."""
+"""The parts of DISTS: VGG16's stages, pooling without aliasing, the two similarities of a feature map, their weights."""
 
 from functools import cache
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-SMALL = 1e-6  # keeps a likeness of nothing with nothing at 1
+from v2vbench.metrics._networks import backbone
+
+SMALL = 1e-6  # keeps the similarity of nothing with nothing at 1
+STAGES = (0, 4, 9, 16, 23, 30)  # where VGG16's five stages begin and end; each but the first begins with a pooling
+
+
+def stages() -> list[nn.Sequential]:
+    """The layers of each stage of VGG16; raises Fault where the weights are missing."""
+    net = backbone("vgg")
+    return [net[start:stop] for start, stop in pairwise(STAGES)]
 
 
 @cache
-def counts() -> tuple[torch.Tensor, torch.Tensor]:
-    """What texture and structure of each channel count, (1475,) each, together 1: the authors', in the package torchmetrics."""
+def channel_weights() -> tuple[torch.Tensor, torch.Tensor]:
+    """Of texture and of structure, (1475,) each, which sum to 1: the authors', in the package torchmetrics."""
     path = Path(
         find_spec("torchmetrics").submodule_search_locations[0], "functional", "image", "dists_models", "weights.pt"
     )
@@ -28,8 +39,8 @@ def pool(x: torch.Tensor) -> torch.Tensor:
     return (F.conv2d(x.square(), kernel, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()
 
 
-def alike(x: torch.Tensor) -> torch.Tensor:
-    """How alike means and patterns are in each channel of two feature maps (2, C, H, W): (2, C), 1 where they are equal."""
+def similarity(x: torch.Tensor) -> torch.Tensor:
+    """Of means and of patterns in each channel of two feature maps (2, C, H, W): (2, C), 1 where they are equal."""
     (a, b), (rest, other) = x.mean((2, 3)), x - x.mean((2, 3), keepdim=True)
     var_a, var_b, cov = ((u * v).mean((1, 2)) for u, v in ((rest, rest), (other, other), (rest, other)))
     return torch.stack([(2 * a * b + SMALL) / (a * a + b * b + SMALL), (2 * cov + SMALL) / (var_a + var_b + SMALL)])

@@ -1,8 +1,6 @@
 """Pretrained image networks that compare two frames by what their layers see: AlexNet and VGG16, of torchvision."""
 
-from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -11,11 +9,7 @@ from torch import nn
 from v2vbench.download import weights
 from v2vbench.params import Fault
 
-NAMES = {"alex": "alexnet", "vgg": "vgg16"}  # in v2vbench.download.weights and in torchvision
-STAGES = {
-    "alex": (2, 5, 8, 10, 12),
-    "vgg": (4, 9, 16, 23, 30),
-}  # layers of `features` up to the ReLU that ends each stage
+NAMES = {"alex": "alexnet", "vgg": "vgg16"}  # in download.weights and in torchvision
 SMALLEST = {"alex": 31, "vgg": 16}  # px of a side: below, a pooling has nothing left
 
 
@@ -34,24 +28,17 @@ def _built(name: str, file: Path) -> nn.Sequential:
 
     with torch.device("meta"):  # no random numbers for 60 to 140 million weights
         net = getattr(models, NAMES[name])(weights=None).features
-    own = {
-        key.removeprefix("features."): value
-        for key, value in weights.load(NAMES[name]).items()
-        if key.startswith("features.")
+    prefix = "features."
+    content = {
+        key.removeprefix(prefix): value for key, value in weights.load(NAMES[name]).items() if key.startswith(prefix)
     }
     try:
-        net.load_state_dict(own, assign=True)
+        net.load_state_dict(content, assign=True)
     except RuntimeError as error:
         raise Fault(
             f"{file}: not torchvision's {NAMES[name]} ({' '.join(str(error).split())[:200]}); fetch it again"
         ) from None
     return net.eval().requires_grad_(False)
-
-
-def stages(name: str) -> Iterator[nn.Sequential]:
-    """The layers of the network's five stages; each but the first begins with a pooling."""
-    net = backbone(name)
-    return (net[start:stop] for start, stop in pairwise((0, *STAGES[name])))
 
 
 def large_enough(frames: torch.Tensor, name: str) -> None:

@@ -1,4 +1,16 @@
-"""Brightness that jumps from frame to frame where the real video's does not."""
+"""Brightness that jumps from frame to frame where the real video's does not.
+
+Luma (0.299, 0.587, 0.114) averaged over blocks of `block_px`; the mean over blocks of |its change from t-1 to t in the
+generated video - the same in the real one|. Equal videos score 0, and so does one that is wrong by the same in every
+frame; an alternating offset of ±a levels scores 2a, a frozen video the real one's own change (2.6 on 12 frames of a
+Freedoom walk, shuffled 8.0).
+
+*Tolerance*: 1e-5 levels, closed form.
+
+*Source*: ours.
+
+*Cannot see*: flicker finer than a block, or of colour at equal luma. A correct object a block away counts as flicker.
+"""
 
 import torch
 from torch.nn import functional as F

@@ -1,4 +1,19 @@
-"""How far the motion seen in generated frames is from the motion that the data set knows."""
+"""How far the motion seen in generated frames is from the motion that the data set knows.
+
+Flow from generated frame t back to t-1, estimated by `clips.motion.estimate` (OpenCV's DIS, medium, at twice the
+size); its mean distance from the data set's own flow over the pixels that are not occluded. The real video's own
+value, shown beside it, is the estimator's error: 0.40 px on mini's `seen` walks, 0.43 on `unseen` (`metrics/runs`).
+Where the store's flow is this very estimate (carphone, dance) it is 0 but for 16-bit rounding.
+
+*Tolerance*: below 0.1 px on a smooth world that slides by whole pixels; frozen scores the length of the true flow to
+1e-6.
+
+*Needs*: a visible pixel in every pair.
+
+*Source*: endpoint error, Baker et al. 2011; flow, Kroeger et al. 2016.
+
+*Cannot see*: anything but motion. Texture too faint for the estimator counts as wrong motion.
+"""
 
 import numpy as np
 import torch

@@ -1,4 +1,22 @@
-"""Fréchet distance between two sets of features: FID where they are Inception's, a video FID where they are a video network's."""
+"""Fréchet distance between two sets of features: FID of Inception's, a video FID of a video network's.
+
+|mx - my|² + Tr Sx + Tr Sy - 2 Tr (Sx Sy)^½, with covariances over n - 1 (or over n, `divisor: n`, as StyleGAN-V and
+cd-fvd have it). With Rx' Rx = Sx and Ry' Ry = Sy the last trace is the sum of the singular values of Rx Ry': exact at
+any rank, with no matrix square root and nothing to regularise. Up to as many rows as features the roots are the
+centred rows, and Rx Ry' is their cross-Gram matrix, from which the value without a clip takes a block; beyond, they
+are Cholesky's factors, or, where a covariance is singular to within 1e-8 of its largest pivot, the triangles of a QR
+decomposition of the rows. (Eigenvalues of L' Sy L would be the same numbers squared: 1.6 to 2.5 times as fast, and
+without the small ones' digits.) Below 1e-12 of its terms the value is 0: equal sets are exactly 0 apart.
+
+*Tolerance*: measured 1e-14 relative to scipy's `sqrtm` and to torch-fidelity at full rank (1e-12 where rows are one
+more than features), 2e-8 and 4e-8 where the covariances are singular, which is their round-off: ours agree among
+themselves to 1e-10. Tested at 1e-8, 1e-5 and, for torch-fidelity, 1e-6. Closed form of Gaussians 1e-10.
+
+*Source*: Dowson & Landau 1982; Heusel et al. 2017, eq. 6.
+
+*Cannot see*: anything but mean and covariance. Its bias is large and shrinks with the number of **clips**, not of
+frames: see Intervals.
+"""
 
 from typing import Literal
 

@@ -1,4 +1,21 @@
-"""Kernel distance between two sets of features: KID where they are Inception's, KVD where they are I3D's. Unbiased."""
+"""Kernel distance between two sets of features, unbiased: KID of Inception's, KVD of I3D's.
+
+1000 times the mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), k(a, b) = (a.b / D + 1)³. `pairs:
+other-clusters` leaves out all pairs of rows of one cluster (clips of one map, video or person; where clips are
+independent each is its own), in the first two terms (its frames are alike) and in the cross terms (the generated and
+the real row of one clip share their source). What remains is a U-statistic over clusters: unbiased, exactly 0 for
+equal sets, sometimes negative. It is not the published statistic, and its title says "cluster-blocked KID". `pairs:
+all` is KID as published, one subset of all rows, and has the plain name: a row is not paired with itself, all else is.
+
+*Needs*: two clusters.
+
+*Tolerance*: `all` 2e-15 relative to torch-fidelity (tested at 1e-6); `other-clusters` 1e-9 to a loop over pairs; mean
+over 200 sets of alike clips within 3 standard errors of 0, where `all` is off by more than 10.
+
+*Source*: Gretton et al. 2012, lemma 6; Bińkowski et al. 2018 for the kernel.
+
+*Cannot see*: with rows of single frames, that a video stands still. Noise of mean 0 in many features weighs little.
+"""
 
 from typing import Literal
 

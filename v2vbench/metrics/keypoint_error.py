@@ -1,4 +1,21 @@
-"""How far keypoints are from where the source has them, as a network trained on real frames finds them."""
+"""How far keypoints are from where the source has them, as a network trained on real frames finds them.
+
+A U-Net (`models/locator.py`) with a heat map a keypoint, trained and frozen as in `segmentation`, finds the points in
+the generated frame; the mean distance from the source's keypoints, over those that the source has (finite, and
+confidence above 0 where there is one). `unit: px`, or `inter-ocular`: shares of the distance between the outer corners
+of the eyes, for a face's 68 landmarks. The judge places every point, so none can drop out. The real video's score is
+the judge's own error, `floor` the mean place of each point in the training clips: 0.81 px against 7.05 on carphone
+(`metrics/runs`).
+
+*Tolerance*: closed form; same bytes whatever the batch.
+
+*Needs*: a keypoint in every frame.
+
+*Source*: 300-W (Sagonas et al. 2013) for the unit.
+
+*Cannot see*: time, identity, and anything far from the points. On carphone both judge and methods are trained on 90
+frames of one shot.
+"""
 
 from typing import Literal
 

@@ -1,4 +1,18 @@
-"""Perceptual distance of each frame to the real one, in the layers of a network that learned to recognise things."""
+"""Perceptual distance of each frame to the real one, in the layers of a network that learned to recognise things.
+
+The package lpips, version 0.1 of the metric: unit feature vectors of AlexNet (or VGG16) after each of its five stages;
+their squared difference, each channel weighted by the published head, averaged over pixels and summed over stages. One
+pair of frames at a time on one thread: no value depends on other frames.
+
+*Needs*: weights, alexnet, or vgg16 with `backbone: vgg`; frames from 31 px (16 px with vgg).
+
+*Tolerance*: 1e-5 relative to the formula written out on the 8-bit frames, with the same random backbone; 0 for equal
+frames. torchmetrics is not used: it adds its small constant under the root, the package outside.
+
+*Source*: Zhang et al. 2018, eq. 1.
+
+*Cannot see*: time. Methods trained on VGG features are flattered by `vgg`: report `alex`.
+"""
 
 from typing import Literal
 

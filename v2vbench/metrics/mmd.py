@@ -1,4 +1,20 @@
-"""Maximum mean discrepancy with a Gaussian kernel between two sets of features of unit length: CMMD where they are CLIP's."""
+"""Maximum mean discrepancy with a Gaussian kernel between two sets of features of unit length: CMMD of CLIP's.
+
+The mean of `kernel` with k(a, b) = exp(-|a - b|² / 2 sigma²) of rows divided by their length; the id begins with
+`cmmd` for CLIP's rows and with `gauss-mmd-<kernel_id>` for others. `statistic: u`: pairs of rows of other clusters,
+unbiased, may be negative, exactly 0 for equal sets; "cluster-blocked" in its title. `statistic: v`: every pair, a row
+with itself as well, as CMMD's code has it: never negative, and above 0 for two sets of one distribution. k - 1 is
+summed in place of k, which changes nothing but the digits kept.
+
+*Needs*: two clusters, and no row of zeros.
+
+*Tolerance*: 1e-9 to a loop over pairs; limit of a wide kernel 1e-6.
+
+*Source*: Jayasumana et al. 2024 (CMMD); Gretton et al. 2012, lemma 6.
+
+*Cannot see*: the length of rows; at sigma 10, as published, little but the distance of the means, since no two rows of
+length 1 are more than 2 apart.
+"""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,16 @@
-"""How much the video changes from frame to frame, as a share of the real one: frozen is 0, flicker is above 1."""
+"""How much the video changes from frame to frame, as a share of the real one: frozen is 0, flicker is above 1.
+
+The mean absolute difference of neighbouring frames, each averaged over blocks of `block_px` first, over the same for
+the real clip. 0 is frozen, 0.45 half speed (measured), above 1 flicker. The blocks keep it from being a second
+sharpness metric: on filmed clips at 128x64, blur of sigma 1 px leaves 0.95 of it and noise of 5 levels makes it 1.4;
+without blocks these are 0.69 and 2.8.
+
+*Tolerance*: 1e-12 for equal clips.
+
+*Needs*: a real clip that moves.
+
+*Cannot see*: whether the motion is the right one.
+"""
 
 import torch
 from torch.nn import functional as F

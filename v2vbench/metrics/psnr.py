@@ -1,4 +1,14 @@
-"""Peak signal-to-noise ratio of each frame against the real one."""
+"""Peak signal-to-noise ratio of each frame against the real one.
+
+10 log10(range² / mse), with the mse over the pixels and channels of one frame; then the mean over frames. (The PSNR of
+the mean mse is another number.) A frame without any error has no PSNR and counts as `cap_db`. At 128x64 the smallest
+error there is, one value off by one level, is 92 dB.
+
+*Tolerance*: 1e-6 relative to scikit-image and to torchmetrics on the 8-bit frames.
+
+*Cannot see*: sharpness (a blurred mean scores best), motion, whether an error is visible. A method that copies some
+frames exactly gets `cap_db` for each: read it beside SSIM.
+"""
 
 from typing import Annotated
 

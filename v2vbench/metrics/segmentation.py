@@ -1,4 +1,28 @@
-"""Whether the frames show what their labels asked for, as a network trained on real frames reads them."""
+"""Whether the frames show what their labels asked for, as a network trained on real frames reads them.
+
+A U-Net (`models/segmenter.py`), trained by the suite on the data set's real training frames and frozen (the id holds
+the first 8 digits of its weights' sha256), reads labels off the generated frames. The pixels of **all clips of the
+group** go into one confusion matrix with the labels they were made from; the score is the mean, over the labels that
+the ground truth of the group has, of intersection over union. 255 does not count; a label that only the judge sees
+costs the others and has no IoU of its own. The frames keep their size. The value without a cluster is that of the
+others' matrix, and the jackknife makes the interval; a clip has no value of its own. (Version 1 was the mean over
+frames of the mean over a frame's labels, in which a label of ten pixels in one frame weighs as much as a wall.)
+
+The real video's score is the ceiling; `floor` is what the training clips' most frequent label at each pixel scores,
+which looks at no frame. Where the interval of the real video reaches down to the floor, the judge cannot read these
+clips, and the metric says nothing of them. Training frames are blurred, noisy, brighter or darker by chance, so that
+soft generated frames do not throw the judge.
+
+*Tolerance*: 1e-12 to scikit-learn's `jaccard_score` on the arrays of the store; same bytes whatever the batch and
+number of cores.
+
+*Needs*: a label in every frame.
+
+*Source*: Isola et al. 2017, section 4.1 (FCN score); Long et al. 2015; no published judge is used.
+
+*Cannot see*: time, and what this small judge cannot read (items, lights). It knows the textures of the training maps:
+on unseen maps a method that paints those can be as easy to read as the real video.
+"""
 
 import numpy as np
 import torch

@@ -1,4 +1,13 @@
-"""How sharp each frame is, as a share of the real video: blur is below 1, noise above."""
+"""How sharp each frame is, as a share of the real video: blur is below 1, noise above.
+
+The mean squared difference of horizontal and of vertical neighbours, of each generated frame, over the mean of the
+same for the real clip. The denominator is the clip's, because one blank real frame would decide a mean of ratios. 0 is
+flat, below 1 blurred, above 1 noisy.
+
+*Tolerance*: 1e-12 for equal clips.
+
+*Cannot see*: whether the detail is right: noise counts as detail. Noise and blur together can make 1.
+"""
 
 import torch
 

@@ -1,4 +1,16 @@
-"""How much each frame differs from the one before, to the eye, where the real video differs more or less: tLP."""
+"""How much each frame differs from the one before, to the eye, where the real video differs more or less: tLP.
+
+100 |LPIPS(generated t-1, t) - LPIPS(real t-1, t)|. Nothing is cropped, and no frames are skipped but the protocol's,
+unlike in the authors' code.
+
+*Needs*: weights, alexnet; frames from 31 px.
+
+*Tolerance*: that of `lpips`.
+
+*Source*: Chu et al. 2020 (TecoGAN), eq. 7.
+
+*Cannot see*: a change of the right size in the wrong place.
+"""
 
 import torch
 

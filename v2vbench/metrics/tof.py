@@ -1,4 +1,17 @@
-"""How far the motion between generated frames is from that between the real ones: tOF."""
+"""How far the motion between generated frames is from that between the real ones: tOF.
+
+The mean over pixels of the length of (flow between generated frames t-1 and t - flow between the real ones),
+Farneback's flow of OpenCV on 8-bit grey. The paper writes an l1 norm, its code takes the l2 of each pixel, and so does
+this. That code also crops to multiples of 8 and skips two frames at either end; here all pixels count, and only
+`protocol.skip_frames` are skipped.
+
+*Tolerance*: 1e-9 to the formula with the same OpenCV on the 8-bit frames; a slide of 3 px against a still video scores
+3 within 10 % (the estimator's). The same on one and two threads.
+
+*Source*: Chu et al. 2020 (TecoGAN), eq. 6.
+
+*Cannot see*: what does not change the estimated flow: blur, colour. Frozen scores the real motion, as it should.
+"""
 
 from collections.abc import Iterator
 from itertools import pairwise

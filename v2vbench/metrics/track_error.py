@@ -1,4 +1,28 @@
-"""Whether a thing keeps its colours while it moves: colour differences along the true tracks of points, as a share of local contrast."""
+"""Whether a thing keeps its colours while it moves: differences along true tracks, as a share of local contrast.
+
+Points of a grid, `stride_px` apart, are followed from every frame back through the data set's exact flow, over at most
+`n_frames` frames; a track ends where it is occluded or leaves the frame. With N the mean square difference between a
+point's colour and the generated video's colours along the **true** track, and D the same of the four points `apart_px`
+beside the track: sqrt((N + noise²) / (D + noise²)), noise in grey levels; mean over tracks, then over frames.
+
+0 is a colour that is kept exactly, 1 one that is no nearer than what stands beside. The difference alone would be won
+by blur (measured on four Freedoom clips of 38 frames: real 10.6 levels, blur of 2 px 5.2); the share is not. There,
+the real video scores 0.49; blur of 0.5, 1, 2, 4, 8 px 0.46, 0.47, 0.60, 0.77, 0.90; noise of 4 and 16 levels 0.56 and
+0.79; frozen for 5 frames at a time 0.82; mean of 31 frames 0.80; frozen 0.88; each label's mean colour 0.77; the first
+real frame carried along the true flow 0.50. So none of these controls is below the real video, and only blur below 2
+px is, a little: it takes away what sampling between pixels costs.
+
+*Tolerance*: 1e-6 relative to a loop over points with SciPy on the 8-bit frames. On a world that slides by whole pixels
+tracks are exact, a true video scores 0 but for the noise, an alternating offset has its closed form, and noise of σ
+scores sqrt(2) σ over the contrast within 10 %.
+
+*Needs*: a point of every frame that can be followed.
+
+*Source*: ours; chained flow as Sundaram et al. 2010, here exact.
+
+*Cannot see*: whether the colours are the right ones; motion of what has no contrast. In the first `n_frames` frames
+tracks are shorter, so the curve rises there for the real video too.
+"""
 
 from typing import Annotated
 

@@ -96,3 +96,11 @@ class Judge(Trainable):
 
 
 SECTIONS: dict[str, type[Trainable]] = {"runs": VideoModel, "forecasts": Forecaster, "judges": Judge}  # of params.yaml
+
+
+def problems(module) -> list[str]:
+    """What keeps a file from the contract, a line each."""
+    model = getattr(module, "Model", None)
+    if not (isinstance(model, type) and issubclass(model, tuple(SECTIONS.values()))):
+        return [f"has no class Model that extends {' or '.join(kind.__name__ for kind in SECTIONS.values())}"]
+    return [f"class Model does not define {name}" for name in sorted(model.__abstractmethods__)]

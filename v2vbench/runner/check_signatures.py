@@ -12,7 +12,7 @@ def check_signatures(params: Params, file: str) -> None:
     raises    Fault with the path to the first value that does not fit
     """
     from v2vbench import metrics
-    from v2vbench.extractors import resolve
+    from v2vbench.extractors import resolve_all
     from v2vbench.report.settings import Settings
     from v2vbench.stages import calibrate
     from v2vbench.statistics.preference import PreferenceSettings, check_candidates
@@ -27,7 +27,7 @@ def check_signatures(params: Params, file: str) -> None:
         loader = member("datasets", line["loader"], f"{where}.loader")
         settings = {name: value for name, value in line.items() if name != "loader"}
         check(loader.prepare, settings, where, given=("out", "name", "cache"))
-    kinds = resolve(params.features, f"{file}: features")
+    kinds = resolve_all(params, f"{file}: ")
     lines = metrics.resolve(params.metrics, params.judges, f"{file}: metrics")
     for metric in lines:
         where = f"{file}: metrics.{metric.label}"
@@ -156,15 +156,15 @@ def check_players_weights(params: Params, where: str, root: Path) -> None:
 
     label = params.report["players_by"]
     for metric in metrics.resolve(params.metrics, params.judges):
-        if metric.label == label and hasattr(metric.module, "weights"):
-            if reason := why_unusable(metric.module.weights(**metric.settings), root):
+        if metric.label == label and (weights := metric.get("weights")):
+            if reason := why_unusable(weights(**metric.settings), root):
                 raise Fault(f"{where}: {label}: {reason}")
 
 
 def _check_headings(params: Params, lines: list, where: str) -> None:
     """On some data set, primary metrics of both headings are defined and have verdicts: else there is no conclusion."""
     primary = [line for line in lines if line.label in params.protocol.primary]
-    if mute := [line.label for line in primary if not getattr(line.module, "VERDICTS", True)]:
+    if mute := [line.label for line in primary if not line.get("VERDICTS")]:
         raise Fault(f"{where}: {mute[0]} has no verdicts; take the kernel distance of its features")
     on = {
         dataset: {line.module.HEADING for line in primary if line.on is None or dataset in line.on}

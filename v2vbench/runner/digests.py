@@ -1,9 +1,10 @@
-"""What each stage depends on: of the code, of params.yaml beyond what dvc.yaml can name, and of folders that several suites share.
+"""What stages depend on: code, values of params.yaml that dvc.yaml cannot name, files in folders that suites share.
 
-build/code/<stage>/<key>    written by `v2vbench sources`: a line for each file of the package that the stage runs, with a digest, and
-                            one for each value of params.yaml that dvc.yaml cannot name, since another value says which one it is
-build/inputs/<name>         written by `v2vbench inputs`: a line for each file that earlier stages made and params.yaml names, with
-                            its sha256; what another suite left in the same folder is not among them
+build/code/<stage>/<key>    written by `v2vbench sources`: a line for each file of the package that the stage runs, with
+                            a digest, and one for each value of params.yaml that dvc.yaml cannot name, since another
+                            value decides which one it is
+build/inputs/<name>         written by `v2vbench inputs`: a line for each file that earlier stages made and params.yaml
+                            names, with its sha256; what another suite left in the same folder is not among them
 """
 
 import hashlib
@@ -14,7 +15,9 @@ from pathlib import Path
 
 from v2vbench.closure import PACKAGE, data_files, digests
 from v2vbench.files import write_whole
-from v2vbench.params import Fault, Params, choose
+from v2vbench.params import NO_RUN, Fault, Params, choose
+
+EMPTY = (2).to_bytes(8, "little") + b"{}"  # a safetensors file that holds nothing
 
 
 def write_code(params: Params, root: Path) -> None:
@@ -31,6 +34,16 @@ def write_code(params: Params, root: Path) -> None:
         path = root / "build/code" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def write_placeholder_weights(root: Path) -> None:
+    """Write empty weights of runs/none, runs/real, runs/self and judges/none.
+
+    A stage depends on the weights of the run that `base` or `first_frames` names; these stand for the words that name
+    no run. And a folder of judges must be there where a suite has none.
+    """
+    for folder in (*(f"runs/{word}" for word in NO_RUN), "judges/none"):
+        write_whole(root / folder / "model.safetensors", EMPTY)
 
 
 def write_inputs(params: Params, name: str, root: Path) -> None:
@@ -65,13 +78,9 @@ def code(params: Params) -> dict[str, tuple[list[str], dict]]:
         found[f"future/{key}"] = ["stages/future.py", *models, *files], values
     for key, line in params.styles.items():
         found[f"styles/{key}"] = ["stages/restyle.py", *_rollout(params, line.video)], {}
-    # Scores are compared by what a metric's file says of it, such as its heading; the features and judges are not asked again.
-    files = [_metric(params, label) for label in params.metrics]
-    values = {f"metrics.{label}": line for label, line in params.metrics.items()}
-    values |= {
-        f"{of}.{key}.dataset": line.dataset for of in ("judges", "runs") for key, line in getattr(params, of).items()
-    }
-    found["compare"] = ["stages/compare.py", *files], values
+    compared = {key: metrics_on(params, key) for key in params.datasets}
+    values = {"metrics": compared, "runs": {key: run.dataset for key, run in params.runs.items()}}
+    found["compare"] = ["stages/compare.py"], values
     shown = [params.report["players_by"]] if params.report.get("players_by") in params.metrics else []
     sections = {section: _sha256(value) for section, value in asdict(params).items()}
     found["report"] = ["report/__init__.py", *data_files(PACKAGE / "report"), *scoring(params, shown)[0]], sections
@@ -129,13 +138,16 @@ def metrics_on(params: Params, dataset: str) -> list[str]:
 
 
 def scoring(params: Params, labels: Iterable[str]) -> tuple[list[str], dict]:
-    """What scoring with these metrics runs: their files, those of their features and judges; and the lines of all three."""
+    """What scoring with these metrics runs: files of metrics, extractors and judges' models; and the lines of these."""
     files, values = [], {}
     for label in labels:
         line = params.metrics[label] or {}
         values[f"metrics.{label}"] = line
         files.append(_metric(params, label))
-        if "features" in line:
+        if isinstance(line.get("features"), dict):  # they stand in the metric's line
+            where = f"metrics.{label}.features.extractor"
+            files.append(_member("extractors", line["features"].get("extractor"), where))
+        elif "features" in line:
             features = choose(params.features, line["features"], f"metrics.{label}.features")
             values[f"features.{line['features']}"] = features
             files.append(_member("extractors", features.get("extractor"), f"features.{line['features']}.extractor"))

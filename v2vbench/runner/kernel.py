@@ -1,4 +1,4 @@
-"""The process in which a stage's notebook runs: `python -m v2vbench.runner.kernel`, this very interpreter whatever is installed elsewhere."""
+"""The process that runs a stage's notebook: `python -m v2vbench.runner.kernel`, by the runner's own interpreter."""
 
 import ctypes
 import json
@@ -12,7 +12,7 @@ import warnings
 def die_with_parent(signum: int, parent: int) -> None:
     """Ask Linux for `signum` as soon as `parent` is dead, however it died and whatever native code runs here then.
 
-    Elsewhere ipykernel and the runner look once a second, which native code that holds the GIL can delay.
+    On other systems ipykernel and the runner look once a second, and native code that holds the GIL can delay that.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signum)  # 1 = PR_SET_PDEATHSIG
@@ -20,8 +20,8 @@ def die_with_parent(signum: int, parent: int) -> None:
             os.kill(os.getpid(), signum)
 
 
-def tell(path: str) -> None:
-    """Write what this process has used so far to `path`, JSON."""
+def write_usage(path: str) -> None:
+    """Write the device and the peak memory of this process so far to `path`, as JSON."""
     unit = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss, to MiB
     facts = {"device": "cpu", "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)}
     torch = sys.modules.get("torch")
@@ -37,9 +37,10 @@ def tell(path: str) -> None:
 if __name__ == "__main__":
     die_with_parent(signal.SIGKILL, int(os.environ["JPY_PARENT_PID"]))
     warnings.filterwarnings("ignore", "To exit: use")  # IPython's advice on sys.exit, which is no advice for a stage
+    warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's on widgets; progress goes to the log here
     from ipykernel.kernelapp import IPKernelApp
 
     app = IPKernelApp.instance()
     app.initialize()
-    app.shell.events.register("post_run_cell", lambda result: tell(os.environ["V2VBENCH_USED"]))
+    app.shell.events.register("post_run_cell", lambda result: write_usage(os.environ["V2VBENCH_USAGE"]))
     app.start()

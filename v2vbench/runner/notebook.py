@@ -26,17 +26,10 @@ from jupyter_client.kernelspec import KernelSpec
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from v2vbench.files import write_whole
-from v2vbench.params import NO_RUN, SLUG, Fault, choose
+from v2vbench.params import SLUG, Fault, choose
 from v2vbench.runner.check import load_checked
+from v2vbench.runner.copies import normalised, read, write
 from v2vbench.runner.kernel import die_with_parent
-
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
-EMPTY = (2).to_bytes(8, "little") + b"{}"  # a safetensors file that holds nothing
-ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 
 class Kernel(AsyncKernelManager):
@@ -53,70 +46,12 @@ class Kernel(AsyncKernelManager):
         Kernel.process = self.provisioner.process
 
 
-def clean(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A notebook as its author wrote it, whoever opened, ran and saved it: no outputs, counts, empty cells; fixed ids."""
-    cells = [cell for cell in nb.cells if cell.source.strip()]
-    for cell in cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return _bare(cells)
-
-
-def normal(nb: nbformat.NotebookNode, root: Path) -> nbformat.NotebookNode:
-    """An executed notebook without what differs between equal runs: times, warnings (the log has them), paths, addresses."""
-    places = {f"{root}{os.sep}": "", str(root): ".", f"{os.path.expanduser('~')}{os.sep}": "~/"}
-    for cell in (cell for cell in nb.cells if cell.cell_type == "code"):
-        cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
-        for texts in [out.data if "data" in out else out for out in cell.outputs]:
-            for kind in [kind for kind in texts if kind == "text" or kind.startswith("text/")]:
-                for place, short in places.items():
-                    texts[kind] = texts[kind].replace(place, short) if len(place) > 2 else texts[kind]
-                texts[kind] = ADDRESS.sub("0x…", texts[kind])
-    given = any("injected-parameters" in cell.metadata.get("tags", ()) for cell in nb.cells)
-    return _bare([cell for cell in nb.cells if not given or "parameters" not in cell.metadata.get("tags", ())])
-
-
-def _bare(cells: list) -> nbformat.NotebookNode:
-    for number, cell in enumerate(cells):
-        cell.id = f"cell-{number:03d}"
-        cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.get("tags") else {}
-    return nbformat.from_dict({"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5})
-
-
-def read(path: Path) -> nbformat.NotebookNode:
-    """Read a notebook; raises Fault where it is none."""
-    try:
-        return nbformat.read(path, 4)
-    except (ValueError, nbformat.ValidationError) as error:
-        raise Fault(f"{path}: not a notebook ({str(error).splitlines()[0]})") from None
-
-
-def write(nb: nbformat.NotebookNode, path: Path) -> None:
-    """Write a notebook whole or not at all, and only if its bytes would change."""
-    content = (nbformat.writes(nb).rstrip("\n") + "\n").encode()
-    if path.is_file() and path.read_bytes() == content:
-        return
-    write_whole(path, content)
-
-
-def sources(root: Path, folder: str) -> None:
-    """Write clean copies of notebooks/*.ipynb to `folder`. Stages depend on these, so saving a notebook re-runs nothing."""
-    for path in sorted((root / "notebooks").glob("*.ipynb")):
-        write(clean(read(path)), root / folder / path.name)
-
-
-def write_placeholder_weights(root: Path) -> None:
-    """Write empty weights of runs/none, runs/real, runs/self and judges/none: a stage of dvc.yaml depends on the weights of the run that
-    its line names as `base` or `first_frames`, and these stand for the words that name no run; and a suite may have no judges."""
-    for folder in (*(f"runs/{word}" for word in NO_RUN), "judges/none"):
-        write_whole(root / folder / "model.safetensors", EMPTY)
-
-
 def run(stage: str, key: str, root: Path) -> None:
     """Execute build/notebooks/??_<stage>.ipynb with stage = {"key": key}.
 
-    writes    reports/notebooks/<stage>-<key>.ipynb; logs/<stage>-<key>.json, machine facts, and .log, progress and warnings
-    raises    Fault, one line, whatever goes wrong in it; what it had shown until then is in .cache/notebooks/<stage>-<key>.ipynb
+    writes    reports/notebooks/<stage>-<key>.ipynb; logs/<stage>-<key>.json, facts of the machine, and .log, progress
+              and warnings
+    raises    Fault, one line, whatever goes wrong; the notebook so far is then .cache/notebooks/<stage>-<key>.ipynb
     """
     began, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
     load_checked(root)
@@ -131,11 +66,11 @@ def run(stage: str, key: str, root: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"")
     with tempfile.TemporaryDirectory(prefix="v2v-") as scratch:
-        settings(root, log, Path(scratch))
+        set_environment(root, log, Path(scratch))
         with supervise(source, log, Path(scratch)):
             nb = execute(nb, {"stage": {"key": key}}, source, partial, root, Path(scratch))
-        used = json.loads((Path(scratch) / "used.json").read_text())
-    write(normal(nb, root), root / f"reports/notebooks/{name}.ipynb")
+        usage = json.loads((Path(scratch) / "usage.json").read_text())
+    write(normalised(nb, root), root / f"reports/notebooks/{name}.ipynb")
     partial.unlink()
     facts = {
         "stage": stage,
@@ -143,11 +78,11 @@ def run(stage: str, key: str, root: Path) -> None:
         "started": started.isoformat("T", "seconds"),
         "seconds": round(time.monotonic() - began, 1),
     }
-    (root / f"logs/{name}.json").write_text(json.dumps(facts | used | machine(root), indent=1, sort_keys=True) + "\n")
+    (root / f"logs/{name}.json").write_text(json.dumps(facts | usage | machine(root), indent=1, sort_keys=True) + "\n")
 
 
-def settings(root: Path, log: Path, scratch: Path) -> None:
-    """The environment of the kernel: a user's own start-up files, styles and seeds must not change a stage."""
+def set_environment(root: Path, log: Path, scratch: Path) -> None:
+    """Set the kernel's environment: a user's start-up files, styles and seeds must not change a stage."""
     os.environ.update(
         IPYTHONDIR=str(scratch),
         JUPYTER_RUNTIME_DIR=str(scratch),
@@ -156,7 +91,7 @@ def settings(root: Path, log: Path, scratch: Path) -> None:
         PYTHONHASHSEED="0",
         CUBLAS_WORKSPACE_CONFIG=":4096:8",  # or matrix products on a GPU differ from run to run
         V2VBENCH_PROGRESS=str(log),
-        V2VBENCH_USED=str(scratch / "used.json"),
+        V2VBENCH_USAGE=str(scratch / "usage.json"),
     )
     os.environ.pop("MATPLOTLIBRC", None)
 
@@ -204,13 +139,14 @@ def execute(nb, parameters: dict, source: str, partial: Path, root: Path, scratc
     reached = [cell for cell in read(partial).cells if cell.cell_type == "code" and cell.metadata.papermill.start_time]
     number = sum("injected-parameters" not in cell.metadata.get("tags", ()) for cell in reached)
     raise Fault(
-        f"{source}, code cell {number}: {' '.join(problem.split())[:500]}; partial notebook: {partial.relative_to(root)}"
+        f"{source}, code cell {number}: {' '.join(problem.split())[:500]}; "
+        f"partial notebook: {partial.relative_to(root)}"
     )
 
 
 @contextmanager
 def supervise(source: str, log: Path, scratch: Path):
-    """While a stage runs its progress is shown as it comes, the kernel ends with us and we end with DVC: never two writers."""
+    """Show a stage's progress while it runs; its kernel ends with this process, this with DVC: never two writers."""
 
     def stop(signum, frame):
         try:

@@ -1,8 +1,8 @@
 """`dvc repro` with independent stages side by side, and for each stage the edit that made it stale.
 
-Trainings take one thread each, so that two of them fill two cores: the threads of one training that wait for each other
-lose a factor of four to a busy neighbour, and part of the second core even alone (docs/performance.md). Each stage is run
-by a `dvc repro --single-item` of its own.
+Trainings take one thread each, so that two of them fill two cores: the threads of one training, which wait for each
+other, lose a factor of four to a busy neighbour, and part of the second core even alone (docs/performance.md). Each
+stage is run by its own `dvc repro --single-item`.
 """
 
 import json
@@ -19,9 +19,10 @@ from ruamel.yaml import YAML
 
 from v2vbench.params import Fault
 
+N_REASONS = 4  # shown of a stale stage
 STAGE_GIB = 4  # of memory that a stage may take: fewer run side by side where there is less
 EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
-# Stages that take a second and seldom change what they write: they run first, and DVC is asked again what is stale then.
+# Stages that take a second and seldom change their outputs: they run first, then DVC is asked again what is stale.
 QUICK = re.compile("sources|inputs_.*")
 
 
@@ -67,21 +68,24 @@ def repro(root: Path, jobs: int, dry: bool = False) -> int:
     if not changed:
         print("Everything is up to date.")
         return 0
-    stages = upstream(dvc(root, "dag", "--dot"))
-    n_quick = 0
+    stages, n_quick = upstream(dvc(root, "dag", "--dot")), 0
     while ready := _quick(stages, changed, dry):
         n_quick += _run(root, {name: set() for name in ready}, 1)
         changed = _changed(root)
     waiting = pending(stages, changed.keys())
-    for name, reasons in why(root, changed).items():
-        print(f"{name} is stale: {', '.join(reasons)}", file=sys.stderr, flush=True)
     if not waiting:
-        print("Everything is up to date: what changed alters no result.")
-    if dry:
-        if after := [name for name in waiting if name not in changed]:
-            print(f"These follow, where what they depend on changes: {', '.join(after)}", file=sys.stderr)
-        return n_quick
-    return n_quick + _run(root, waiting, jobs)
+        print("Everything is up to date: the edit changes no result.")
+    reasons = why(root, changed)
+    for name, names in reasons.items():
+        more = f" and {len(names) - N_REASONS} more" if len(names) > N_REASONS else ""
+        print(f"{name} is stale: {', '.join(names[:N_REASONS])}{more}", file=sys.stderr)
+    for what, names in (
+        ("not run here yet", [name for name in changed if name not in reasons]),
+        ("run after these, where what they read changes", [name for name in waiting if name not in changed]),
+    ):
+        if names and (dry or reasons):  # in a fresh clone it is all of them, and they are named as they start
+            print(f"{what}: {', '.join(names)}", file=sys.stderr)
+    return n_quick if dry else n_quick + _run(root, waiting, jobs)
 
 
 def _changed(root: Path) -> dict[str, list]:
@@ -132,14 +136,17 @@ def _run(root: Path, waiting: dict[str, set[str]], jobs: int) -> int:
 def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
     """{stage: the files, values and results whose change made it stale}, of what `dvc status --json` says.
 
-    Of the digests in build/code and the lists in build/inputs the lines are named that changed since the stage ran, as far
-    as DVC's cache still has the file that it ran with.
+    For digests in build/code and lists in build/inputs the changed lines are named, where DVC's cache still has the
+    file that the stage ran with. Stages that never ran are left out.
     """
     lock = root / "dvc.lock"
     ran_with = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
-    cache = Path(dvc(root, "cache", "dir").strip()) if ran_with else None
+    again = {
+        stage: entries for stage, entries in changed.items() if stage in ran_with and not _results_missing(entries)
+    }
+    cache = Path(dvc(root, "cache", "dir").strip()) if again else None
 
-    def reasons(stage: str, path: str, state) -> list[str]:
+    def named(stage: str, path: str, state: str | dict) -> list[str]:
         if isinstance(state, dict):  # parameters
             return list(state)
         if path.startswith(("build/code/", "build/inputs/")) and state == "modified":
@@ -149,19 +156,21 @@ def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
                 return _changed_lines(before, root / path)
         return [path if state == "modified" else f"{path} ({state})"]
 
-    found = {}
-    for stage, entries in changed.items():
-        found[stage] = [] if stage in ran_with else ["it has not run yet"]
-        if found[stage]:
+    reasons = {stage: [] for stage in again}
+    for stage, entry in ((stage, entry) for stage, entries in again.items() for entry in entries):
+        if isinstance(entry, str):  # "changed command"
+            reasons[stage].append(entry)
             continue
-        for entry in entries:
-            if isinstance(entry, str):  # "changed command"
-                found[stage].append(entry)
-                continue
-            for paths in entry.values():
-                for path, state in paths.items():
-                    found[stage] += reasons(stage, path, state)
-    return found
+        for paths in entry.values():
+            for path, state in paths.items():
+                reasons[stage] += named(stage, path, state)
+    return reasons
+
+
+def _results_missing(entries: list) -> bool:
+    """Whether `dvc status` says of a stage that an output is not here."""
+    outs = [state for entry in entries if isinstance(entry, dict) for state in entry.get("changed outs", {}).values()]
+    return any(state in ("deleted", "not in cache") for state in outs)
 
 
 def _changed_lines(before: Path, after: Path) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from v2vbench.clips.store import Store
 from v2vbench.clips.tensors import to_tensors
 from v2vbench.download import weights
-from v2vbench.extractors import resolve
+from v2vbench.extractors import resolve_all
 from v2vbench.extractors._rows import Rows
 from v2vbench.metrics import Metric, applicable
 from v2vbench.metrics._real import Reader, remember
@@ -58,21 +58,21 @@ class Scorer:
     def __init__(self, params: Params, dataset: str, root: Path):
         self.params, self.store = params, Store(root / "data" / f"{dataset}.zip")
         self.metrics = applicable(params, dataset)
-        features = resolve(params.features)
+        features = resolve_all(params)
         judges = {metric.judge for metric in self.metrics if metric.judge}
         self.judges = {key: trained_model(params, key, root, self.store.facts).eval() for key in judges}
         self.info: dict[str, MetricInfo] = {}
         for metric in self.metrics:
-            names, needs = {}, metric.module.weights(**metric.settings) if hasattr(metric.module, "weights") else ()
+            names, needs = {}, metric.weights
             if metric.kind == "set":
                 kind = choose(features, metric.settings["features"], f"metrics.{metric.label}.features")
-                names, needs = kind.names, kind.extractor.weights
+                names, needs = kind.names, (*needs, *kind.extractor.weights)
             elif metric.judge:
                 content = (root / params.folder(metric.judge) / "model.safetensors").read_bytes()
                 names = {"judge": f"{metric.judge}@{hashlib.sha256(content).hexdigest()[:8]}"}
             self.info[metric.label] = MetricInfo(
                 **metric.about(names),
-                no_verdict=None if getattr(metric.module, "VERDICTS", True) else BIASED,
+                no_verdict=None if metric.get("VERDICTS") else BIASED,
                 absent=weights.why_unusable(needs, root),
             )
         self.present = [metric for metric in self.metrics if not self.info[metric.label].absent]
@@ -130,7 +130,7 @@ class Scorer:
             if real and "real" not in metric.inputs:
                 shown = clip | {"fake": clip["real"]}
                 of_real[metric.label] = self.values(metric, shown, f"the real {where}").numpy()
-            if real and hasattr(metric.module, "floor"):
+            if real and metric.get("floor"):
                 of_floor[metric.label] = self.values(metric, clip, where, "floor").numpy()
         # The real rows first, so that real frames in a generated video are recognised.
         real_rows = self._rows(arrays["real"], True, where) if side is None else side.rows

@@ -66,7 +66,7 @@ def _mean(metric: Metric, values: list[np.ndarray], clusters: list[str]) -> RunS
 
 def _pooled(metric: Metric, counts: list[np.ndarray], clusters: list[str]) -> RunScore:
     """The score of the counts of all clips, without each cluster in turn, and at each frame."""
-    result = pooled(metric.module.pool, counts, clusters)
+    result = pooled(metric.get("pool"), counts, clusters)
     score = Score(value=result["value"], per_clip=None, leave_one_out=result["leave_one_out"])
     return _score(score, curve=result["curve"])
 
@@ -83,7 +83,8 @@ def set_summary(metric: Metric, scores: list[ClipScores], clusters: list[str], w
     The metrics leave out pairs of rows of one cluster, not of one clip alone: frames of two clips of one map are alike
     as well.
     """
-    kind, module, names = metric.settings["features"], metric.module, list(dict.fromkeys(clusters))
+    kind, names = metric.settings["features"], list(dict.fromkeys(clusters))
+    min_clusters, min_rows = metric.get("MIN_CLUSTERS"), metric.get("MIN_ROWS")
     fake = np.concatenate([score.fake_rows[kind] for score in scores]).astype(np.float64)
     real = np.concatenate([score.real_rows[kind] for score in scores]).astype(np.float64)
     n_rows = [len(score.fake_rows[kind]) for score in scores]
@@ -93,21 +94,21 @@ def set_summary(metric: Metric, scores: list[ClipScores], clusters: list[str], w
 
     def distance(keep: np.ndarray) -> float:
         try:
-            value = module.compute(fake[keep], real[keep], owner[keep], **metric.settings)
+            value = metric.module.compute(fake[keep], real[keep], owner[keep], **metric.settings)
         except ValueError as error:
             raise Fault(f"metrics.{metric.label}: {where}: {error}") from None
         if not np.isfinite(value):
             raise Fault(f"metrics.{metric.label}: {where}: {value} from {int(keep.sum())} rows of {kind}")
         return value
 
-    if len(names) < module.MIN_CLUSTERS or len(owner) < module.MIN_ROWS:
-        needed = f"{module.MIN_ROWS} rows of {module.MIN_CLUSTERS} clusters"
+    if len(names) < min_clusters or len(owner) < min_rows:
+        needed = f"{min_rows} rows of {min_clusters} clusters"
         return _score(None, size=size, note=f"{len(owner)} rows of {len(names)} clusters; it takes {needed}")
     without = [owner != cluster for cluster in range(len(names))]
     value, replicates = distance(owner >= 0), []
-    if len(names) > module.MIN_CLUSTERS and min(keep.sum() for keep in without) >= module.MIN_ROWS:
-        if hasattr(module, "leave_one_out"):
-            replicates = module.leave_one_out(fake, real, owner, **metric.settings).tolist()
+    if len(names) > min_clusters and min(keep.sum() for keep in without) >= min_rows:
+        if leave_one_out := metric.get("leave_one_out"):
+            replicates = leave_one_out(fake, real, owner, **metric.settings).tolist()
             if bad := [cluster for cluster, replicate in enumerate(replicates) if not np.isfinite(replicate)]:
                 raise Fault(f"metrics.{metric.label}: {where}: {replicates[bad[0]]} without cluster {names[bad[0]]}")
         else:

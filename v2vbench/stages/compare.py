@@ -5,6 +5,7 @@ from itertools import combinations
 from pathlib import Path
 
 from v2vbench.clips.store import Facts, Store
+from v2vbench.files import write_json
 from v2vbench.metrics import applicable
 from v2vbench.params import Fault, Params, bind
 from v2vbench.results.calibration import CalibrationScores
@@ -16,10 +17,12 @@ from v2vbench.statistics.sentences import SPELT_OUT, sanity, write_sentences
 
 
 def compare(params: Params, root: Path) -> Comparison:
-    """Compare the runs of each data set, a test group at a time; writes metrics/compare.json.
+    """Compare the runs of each data set, a test group at a time.
 
     root      the project's folder: metrics/runs/<run>.json of every run, metrics/calibrate/<dataset>.json and
               data/<dataset>.zip are read
+    writes    metrics/compare.json, and for `dvc metrics show` metrics/summary/<group>/<run>.json, the run's values of the
+              primary metrics
     raises    Fault naming the run without results, or two runs whose clips or protocols differ
     """
     results = {run: _scores(root, run, params) for run in params.runs}
@@ -49,6 +52,9 @@ def compare(params: Params, root: Path) -> Comparison:
         published=entries,
     )
     result.save(Comparison.path(root))
+    for run, scores in results.items():
+        for group, values in scores.summary(params.protocol.primary).items():
+            write_json(root / "metrics" / "summary" / group / f"{run}.json", values)
     return result
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from v2vbench.clips.store import Store
-from v2vbench.files import write_json
 from v2vbench.parallel import side_by_side
 from v2vbench.params import Params, choose
 from v2vbench.progress import progress
@@ -21,8 +20,7 @@ def evaluate(params: Params, run: str, root: Path) -> RunScores:
     """Score run `run` on every test clip of its data set, a few clips in memory at a time.
 
     root      the project's folder: data/<dataset>.zip and runs/<run>/clips.zip are read, .cache/features is kept
-    writes    metrics/runs/<run>.json, all scores; for DVC metrics/summary/<run>.json, {group: {label: value}} of the
-              primary metrics, and metrics/frames/<run>.csv, means over clips by frame
+    writes    metrics/runs/<run>.json, all scores, and metrics/frames/<run>.csv, means over clips by frame
     raises    Fault naming the clip that is missing, of another length or size, or has no finite value
     """
     line = choose(params.runs, run, "runs")
@@ -57,7 +55,6 @@ def evaluate(params: Params, run: str, root: Path) -> RunScores:
         groups=groups,
     )
     result.save(RunScores.path(root, run))
-    write_json(root / "metrics" / "summary" / f"{run}.json", result.summary(params.protocol.primary))
     write_csv(root / "metrics" / "frames" / f"{run}.csv", result.curves())
     return result
 

@@ -201,19 +201,20 @@ def _ranking(votes: list[Vote], runs: list[str], ridge: float, confidence: float
     n_units = min(max(alike) + 1, max(raters) + 1)
     t = stats.t.ppf((1 + confidence) / 2, n_units - 1) if len(covariances) > 1 and n_units > 1 else None
 
-    def half_width(contrast: np.ndarray) -> float | None:
-        return None if t is None else t * np.sqrt(max(contrast @ c @ contrast for c in covariances))
+    def half_width(contrast: np.ndarray) -> float:
+        return float(t * np.sqrt(max(contrast @ c @ contrast for c in covariances)))
 
     unit, zero = np.eye(len(runs)), np.full(len(runs), 1 / len(runs))
     order, strengths = sorted(range(len(runs)), key=lambda i: -s[i]), {}
     for i in order:
         contrast = unit[i] - zero
-        value, half = contrast @ s, half_width(contrast)
-        if half is None:
+        value = contrast @ s
+        if t is None:
             strengths[runs[i]] = Elo(value=float(ELO * value), low=None, high=None, ranks=None)
             continue
         apart = [((unit[i] - unit[j]) @ s, half_width(unit[i] - unit[j])) for j in order if j != i]
         ranks = 1 + int(sum(d < -h for d, h in apart)), len(runs) - int(sum(d > h for d, h in apart))
+        half = half_width(contrast)
         ends = {"low": float(ELO * (value - half)), "high": float(ELO * (value + half))}
         strengths[runs[i]] = Elo(value=float(ELO * value), ranks=ranks, **ends)
     return Ranking(strengths=strengths, tie=nu, held_by_prior=held_by_prior)

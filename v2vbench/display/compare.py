@@ -1,0 +1,98 @@
+"""What 07_compare shows: the runs of each test group side by side."""
+
+from IPython.display import HTML
+
+from v2vbench.display.table import DIRECTIONS, table
+from v2vbench.results.comparison import Comparison, Row
+from v2vbench.statistics.sentences import likeness_in_words
+
+SIGNS = {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
+
+
+def scores(result: Comparison, dataset: str, group: str) -> HTML:
+    """Every metric of runs, then of controls: value, interval, * for the best, and verdict against the first run."""
+    compared = result.datasets[dataset].groups[group]
+    rows = []
+    for metric in compared.metrics.values():
+        primary = " (primary)" if metric.primary else ""
+        row: dict[str, str | float | None] = {
+            "metric": ", ".join(filter(None, (metric.title, metric.unit))) + primary,
+            "heading": metric.heading,
+            "better": DIRECTIONS[metric.better],
+        }
+        row |= {result.runs[run].title: _cell(metric.rows.get(run)) for run in _runs(result, dataset)}
+        row["real video"] = metric.real.value if metric.real else None
+        row |= {control.title: _cell(metric.controls.get(key)) for key, control in compared.controls.items()}
+        row["fooled by"] = ", ".join(compared.controls[key].title for key in metric.fooled_by) or None
+        rows.append(row)
+    n_tests = {name: family.n_tests for name, family in compared.families.items()}
+    return table(
+        rows,
+        f"{result.datasets[dataset].title}, {compared.title}, {compared.n_clips} clips of {compared.n_clusters} "
+        f"{compared.cluster}s; against {result.runs[compared.reference].title}: ▲ better, ▼ worse, ≈ not "
+        f"distinguishable, at {100 * compared.alpha:.2g} % over the {n_tests['primary']} tests of the primary metrics, "
+        f"and over the {n_tests['exploratory']} of the others, which are exploratory",
+    )
+
+
+def _runs(result: Comparison, dataset: str) -> list[str]:
+    return [run for run, info in result.runs.items() if info.dataset == dataset]
+
+
+def _cell(row: Row | None) -> str | None:
+    if row is None:
+        return None
+    span = "" if row.low is None else f" ({row.low:.3g} to {row.high:.3g})"
+    sign = f" {SIGNS[row.verdict.word]}" if row.verdict else ""
+    return f"{row.value:.4g}{span}{' *' * row.best}{sign}"
+
+
+def equivalents(result: Comparison, dataset: str, group: str) -> HTML:
+    """Each run's scores as levels of damage to the real video."""
+    rows = []
+    for metric in result.datasets[dataset].groups[group].metrics.values():
+        words = {run: likeness_in_words(row.equivalent) for run, row in metric.rows.items() if row.equivalent}
+        if words:
+            titles = {result.runs[run].title: words.get(run) for run in _runs(result, dataset)}
+            rows.append({"metric": metric.title, "sees": metric.sees} | titles)
+    return table(rows, "Scores as damage") if rows else HTML("<p>No ladder fits any of the metrics.</p>")
+
+
+def votes(result: Comparison, dataset: str, group: str) -> HTML | str:
+    """For each pair of runs, the share of clips on which the voting metrics prefer the first."""
+    compared = result.datasets[dataset].groups[group]
+    preference = compared.preference
+    rows = [
+        {
+            "run": result.runs[pair.a].title,
+            "against": result.runs[pair.b].title,
+            "share": pair.share.value,
+            "low": pair.share.low,
+            "high": pair.share.high,
+            "clips": pair.share.n_clips,
+        }
+        for pair in preference.pairs
+    ]
+    if not rows:
+        return f"No votes: {preference.reason or 'there is only one run'}."
+    voters = [compared.metrics[label].title for label in preference.labels]
+    return table(rows, f"Share of clips on which {' and '.join(voters)} prefer the first")
+
+
+def paper(result: Comparison) -> HTML:
+    """The paper's comparisons, and ours beside them."""
+    rows = [
+        {
+            "table": entry.table,
+            "what": entry.what,
+            "methods": " / ".join(entry.methods),
+            "published": " / ".join(f"{value:g}" for value in entry.published.values()) or None,
+            "published ratio": entry.published_ratio,
+            "here": f"{entry.dataset}, {entry.group}",
+            "our ratio": entry.ratio and f"{entry.ratio.value:.3g} ({entry.ratio.low:.3g} to {entry.ratio.high:.3g})",
+            "which leads": entry.agrees,
+            "absent": entry.absent,
+        }
+        for entry in result.published
+    ]
+    return table(rows, "Tables 1 to 3 of the paper, and ours") if rows else HTML("<p>No benchmark data set.</p>")

@@ -1,0 +1,78 @@
+"""What 01_data shows: what a data set is, some of its clips, and how well its motion fits."""
+
+import numpy as np
+from IPython.display import HTML, Image
+from matplotlib.colors import hsv_to_rgb
+
+from v2vbench.clips.store import Store
+from v2vbench.clips.tensors import to_tensors
+from v2vbench.display.palette import colour
+from v2vbench.display.pictures import strip, times
+from v2vbench.display.table import table
+from v2vbench.metrics.warp_error import compute as warp_error
+
+
+def facts(store: Store) -> HTML:
+    """What the data set is, and what each split has."""
+    about, rows = store.facts, []
+    for split in ("train", *about.groups):
+        lengths = [store.clips[key]["n_frames"] for key in store.split(split)]
+        if lengths:
+            rows.append(
+                {
+                    "split": split,
+                    "what": about.groups.get(split, "training"),
+                    "clips": len(lengths),
+                    "frames": sum(lengths),
+                    "frames a clip": f"{min(lengths)} to {max(lengths)}",
+                    "seconds": round(sum(lengths) / about.fps, 1),
+                }
+            )
+    return table(
+        rows,
+        f"{about.title}. {about.about} {about.size[1]}x{about.size[0]} px at {about.fps:g} frames a second; "
+        f"source: {about.source} ({', '.join(about.label_names)}). From {about.origin}; licence {about.licence}.",
+    )
+
+
+def clip(store: Store, key: str, n: int) -> Image:
+    """A clip at `n` times: frames, source, and the motion from the frame before where the store has it."""
+    arrays = store.read(key)
+    at = times(1, len(arrays["real"]) - 1, n)
+    before = [t - 1 for t in at]  # flow[t-1] leads from frame t back to t-1
+    rows = {"real": arrays["real"][at], "source": colour(arrays, store.facts)[at]}
+    if "flow" in arrays:
+        rows["flow"] = flow_colours(arrays["flow"][before])
+    if "occluded" in arrays:
+        rows["occluded"] = np.repeat(arrays["occluded"][before][..., None] * np.uint8(255), 3, -1)
+    return strip(rows, [f"frame {t}" for t in at], f"{store.facts.title}, clip {key}")
+
+
+def flow_colours(flow: np.ndarray) -> np.ndarray:
+    """Flow (T, H, W, 2) px as pictures: hue is the direction, saturation the length up to the 99th percentile."""
+    flow = flow.astype(np.float64)
+    length = np.hypot(flow[..., 0], flow[..., 1])
+    hue = np.arctan2(flow[..., 1], flow[..., 0]) / (2 * np.pi) % 1
+    full = max(np.percentile(length, 99), 1e-6)
+    rgb = hsv_to_rgb(np.stack([hue, (length / full).clip(0, 1), np.ones_like(hue)], -1))
+    return (rgb * 255).round().astype(np.uint8)
+
+
+def movement(store: Store, n_clips: int) -> HTML:
+    """How much moves in each split, and what is left when the motion is undone along the store's flow."""
+    rows = []
+    for split in filter(store.split, ("train", *store.facts.groups)):
+        keys = store.split(split)[:n_clips]
+        clips = [to_tensors(store.read(key, arrays=("real", "flow", "occluded"))) for key in keys]
+        along = [float(warp_error(c["real"], c["flow"], c["occluded"]).nanmean()) for c in clips]
+        still = [float(warp_error(c["real"], 0 * c["flow"], c["occluded"]).nanmean()) for c in clips]
+        rows.append(
+            {
+                "split": split,
+                "median motion, px": float(np.median([c["flow"].norm(dim=1).median() for c in clips])),
+                "occluded, %": float(np.mean([100 * c["occluded"].mean() for c in clips])),
+                "warp error": float(np.mean(along)),
+                "warp error without the flow": float(np.mean(still)),
+            }
+        )
+    return table(rows, f"Motion of the real frames, up to {n_clips} clips a split")
