@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from v2vbench.clips.store import Facts, Frames, Store, write_store
+from v2vbench.clips.store import Facts, Store, write_store
 
 N_CLIPS, N_FRAMES = 8, 40
 
 
-def surrogate(size: tuple[int, int], n_frames: int, seed: int) -> dict[str, np.ndarray | Frames]:
+def surrogate(size: tuple[int, int], n_frames: int, seed: int) -> dict[str, np.ndarray]:
     """A made-up clip: flat regions with noise of 3 bits, smooth flow. It takes about half the bytes of game frames."""
     rng = np.random.default_rng(seed)
     height, width = size

@@ -70,7 +70,8 @@ def plan() -> list[tuple]:
 def cell(rng: np.random.Generator, table: str, of: tuple, draws: int) -> list:
     """One line of a table; all shares in %."""
     if table == "cover":
-        return _cover(rng, *of, draws)
+        name, features, alike, n = of
+        return _cover(rng, name, features, alike, n, draws)
     if table == "clusters":
         own = simulation.by_clip_and_cluster(
             rng, of[0], POPULATIONS["64"], of[1], draws if of[0] == "kernel" else 5 * draws

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
+from typing import Any
 from unittest import mock
 
 import cv2
@@ -96,9 +97,10 @@ def made_up(path: Path) -> Iterator[None]:
             inception2015.network.cache_clear()
 
 
-def fidelity_settings(path: Path) -> dict:
+def fidelity_settings(path: Path) -> dict[str, Any]:
     """torch-fidelity as it ships, on the CPU."""
-    return dict(cuda=False, cache=False, verbose=False, samples_shuffle=False, feature_extractor_weights_path=str(path))
+    settings = dict(cuda=False, cache=False, verbose=False, samples_shuffle=False)
+    return settings | dict(feature_extractor_weights_path=str(path))
 
 
 def extraction(folder: Path, path: Path) -> dict[str, Callable[[], np.ndarray]]:
