@@ -109,7 +109,7 @@ def extraction(folder: Path, path: Path) -> dict[str, Callable[[], np.ndarray]]:
     from pytorch_fid import fid_score
     from pytorch_fid.inception import InceptionV3
 
-    settings = fidelity_settings(path) | dict(input1=str(folder))
+    settings: dict[str, Any] = fidelity_settings(path) | dict(input1=str(folder))
     theirs = fidelity.create_feature_extractor("inception-v3-compat", ["2048"], **settings)
     older, files, ours = InceptionV3([3]), sorted(folder.glob("*.png")), inception2015.Extractor(resize="tf")
     return {
