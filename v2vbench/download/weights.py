@@ -45,9 +45,10 @@ def find(name: str) -> Path | None:
         places = [folder / file for folder in folders() for file in (entry.file, *entry.others)]
         return next((place for place in places if place.is_file()), None)
     specs = [importlib.util.find_spec(module) for module in entry.needs]
-    if None in specs or not (package := specs[0].submodule_search_locations):
+    if specs[0] is None or None in specs or not specs[0].submodule_search_locations:
         return None
-    return Path(package[0]) if all(Path(package[0], file).is_file() for file in entry.files) else None
+    folder = Path(specs[0].submodule_search_locations[0])
+    return folder if all((folder / file).is_file() for file in entry.files) else None
 
 
 def path(name: str) -> Path:
@@ -185,7 +186,7 @@ def _download(name: str, entry: Weights) -> None:
     pooch.get_logger().setLevel("WARNING")  # `archives` reports the progress
     try:
         keeper = pooch.create(path=cache(), base_url="", registry={entry.file: whole}, urls={entry.file: address})
-        keeper.fetch(entry.file, downloader=download)
+        keeper.fetch(entry.file, downloader=download)  # pyright: ignore[reportArgumentType] - its names differ
     except Fault as error:
         cure = f"put {entry.file} in a folder that V2VBENCH_WEIGHTS names"
         raise Fault(str(error).replace(archives.OWN_COPY, cure)) from None
