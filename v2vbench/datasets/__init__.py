@@ -4,7 +4,6 @@ import inspect
 from pathlib import Path
 from typing import Protocol
 
-
 CLIP_FIELDS = ("id", "split", "origin", "licence")  # that a loader says of every clip; `cluster` where clips are alike
 
 
