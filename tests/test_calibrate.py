@@ -1,4 +1,4 @@
-"""The stage `calibrate` on a small store: its settings, what ladders and controls show, whatever the number of threads."""
+"""The stage `calibrate` on a small store: settings, scores of ladders and controls, independence of threads."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -326,7 +326,7 @@ def still(seed: int) -> dict[str, np.ndarray]:
 
 
 def test_what_is_known_to_fool(tmp_path):
-    """Flicker by a frozen video where the real brightness barely changes; not PSNR, which sees that the colours moved."""
+    """A frozen video fools flicker where the real brightness barely changes, but not PSNR, since the colours move."""
     splits = ["train"] * 2 + ["seen"] * 4 + ["unseen"] * 4
     write_store(
         tmp_path / "still.zip",

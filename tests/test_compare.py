@@ -301,7 +301,7 @@ def test_missing_results(tmp_path):
 
 
 def test_a_circle_of_votes_is_told_by_the_methods_names(tmp_path):
-    """Three sorts of clips, another method first and another last in each: each beats the next, and the last the first."""
+    """Three kinds of clips with a different order of methods in each: A beats B, B beats C, and C beats A."""
     order = np.array([[3, 2, 1], [1, 3, 2], [2, 1, 3]])[:, [0, 1, 2, 0, 1, 2, 0, 1]]  # (method, clip): how good
     runs = {run: good(psnr=20.0 + rank, motion_ratio=5.0 - rank) for run, rank in zip("acb", order)}
     assert table_of(tmp_path, runs).preference.ranking.note in (
