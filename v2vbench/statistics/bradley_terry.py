@@ -22,7 +22,9 @@ class Vote:
     """Which of two runs is preferred on one clip."""
 
     clip: str
-    cluster: str  # of clips that are alike (a map, a source video); of a clip like no other, its own name
+    cluster: (
+        str  # of clips that are alike (a map, a source video); of a clip that is like no other, the name of the clip
+    )
     a: str  # a run
     b: str  # another
     outcome: float  # 1 for a, 0 for b, 0.5 for neither
