@@ -1,4 +1,4 @@
-"""Roll a trained model out over whole clips, frame by frame from its own past."""
+"""Roll a trained model out over whole clips, frame by frame each from the frames before it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -205,8 +205,8 @@ def decide(
                    order
     n_flips        of `sign_flip`; holm needs many more than tests over alpha, since no p is below 1 / n_flips
     over_seeds     {metric: {run: `seeds_p` or None}}: where there is one, the larger p of the two counts, so that a
-                   difference is called one only if neither other clips nor other seeds explain it. With max-t these
-                   have a Holm correction of their own
+                   difference is reported only if neither other clips nor other seeds explain it. With max-t these
+                   have a separate Holm correction
     returns        of each run its word against the reference, always "not distinguishable" where so few clusters cannot
                    reach the level; `detectable` at the level of the correction's first step, of these weights: seeds
                    are not in it
