@@ -192,6 +192,7 @@ def test_scores_are_worded_as_damage(seen):
     rows = by_title(seen)
     assert 'as bad as <b>"copy" & last</b> σ 1.8 px' in rows["PSNR"][2]
     assert "at most as bad as flicker σ 2" in rows["warp error"][2]
+    assert '<span class="unseen">as bad as </span>&lt;b&gt;' in seen
     assert 'title="at most as bad as flicker σ 2, 1.5 to 2"' in seen
     assert "bad as" not in rows["KED-Lite0 <frames>"][2]
 
@@ -518,7 +519,7 @@ def test_numbers_have_as_many_digits_as_their_intervals_carry():
         (format.brief(14.321), "14.3"),
         (format.two_digits(0.0314), "0.031"),
         (format.two_digits(-314.15), "−314"),
-        (format.percent(0.95), "95"),
+        (format.percent(0.95), "95\N{NO-BREAK SPACE}%"),
         (format.duration(61.4), "1 min 01 s"),
         (format.memory(1500), "1.5 GB"),
         (format.counted(1, "clip"), "1 clip"),

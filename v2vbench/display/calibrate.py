@@ -85,7 +85,7 @@ def controls(result: CalibrationScores, group: str) -> HTML:
     for label, metric in result.metrics.items():
         if metric.absent:
             continue
-        row = {"metric": metric.title, "better": DIRECTIONS[metric.better]}
+        row: dict[str, str | float | None] = {"metric": metric.title, "better": DIRECTIONS[metric.better]}
         for control in own.controls.values():
             row[control.title] = control.scores[label].value if label in control.scores else None
         rows.append(row | {"fooled by": fooled_by(own, label)})

@@ -15,7 +15,7 @@ def scores(result: Comparison, dataset: str, group: str) -> HTML:
     rows = []
     for metric in compared.metrics.values():
         primary = " (primary)" if metric.primary else ""
-        row = {
+        row: dict[str, str | float | None] = {
             "metric": ", ".join(filter(None, (metric.title, metric.unit))) + primary,
             "heading": metric.heading,
             "better": DIRECTIONS[metric.better],
@@ -76,7 +76,8 @@ def votes(result: Comparison, dataset: str, group: str) -> HTML | str:
     if not rows:
         return f"No votes: {preference.reason or 'there is only one run'}."
     voters = [compared.metrics[label].title for label in preference.labels]
-    return table(rows, f"Share of clips on which {' and '.join(voters)} prefer the first")
+    verb = "prefers" if len(voters) == 1 else "together prefer"
+    return table(rows, f"Share of clips on which {' and '.join(voters)} {verb} the first")
 
 
 def paper(result: Comparison) -> HTML:

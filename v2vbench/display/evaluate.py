@@ -28,17 +28,20 @@ def scores(result: RunScores, group: str) -> HTML:
 
 def by_frame(result: RunScores) -> Image:
     """Each per-clip metric along the clips, a line a group."""
-    panels = {}
-    for (label, group), rows in result.curves().groupby(["metric", "group"], sort=False):
-        if result.metrics[label].kind == "clip":
-            panels.setdefault(result.metrics[label].title, {})[group] = Line(rows["frame"], rows["value"])
+    panels: dict[str, dict[str, Line]] = {}
+    for name, group in result.groups.items():
+        last = result.skip_frames + group.n_frames
+        for label, score in group.scores.items():
+            if result.metrics[label].kind == "clip" and score.curve:
+                frames = range(last - len(score.curve) + 1, last + 1)
+                panels.setdefault(result.metrics[label].title, {})[name] = Line(frames, score.curve)
     return curves(panels, "frame", f"{result.title}: means over clips")
 
 
 def worst_and_best(result: RunScores, group: str, labels: list[str]) -> dict[str, str]:
     """{clip: "worst" or "best"} by the first of the metrics `labels` that has per-clip scores."""
     scored = result.groups[group]
-    label = next(label for label in labels if (own := scored.scores[label].fake) and own.per_clip)
-    score, better = scored.scores[label].fake, result.metrics[label].better
-    costs = dict(zip(scored.clips, cost(score.per_clip, better)))
-    return {max(costs, key=costs.get): "worst", min(costs, key=costs.get): "best"}
+    per_clip = {label: score.fake.per_clip for label, score in scored.scores.items() if score.fake}
+    label = next(label for label in labels if per_clip.get(label))
+    costs = cost(per_clip[label], result.metrics[label].better)
+    return {scored.clips[int(costs.argmax())]: "worst", scored.clips[int(costs.argmin())]: "best"}

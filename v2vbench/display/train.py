@@ -11,7 +11,7 @@ from v2vbench.display.table import table
 from v2vbench.params import Schedule
 
 
-def modules(model: torch.nn.Module) -> HTML:
+def modules(model) -> HTML:
     """A model's modules: what they are, how many parameters they have, and which part's optimiser trains them."""
     part_of = {id(p): part for part, parameters in model.parts().items() for p in parameters}
     rows = []

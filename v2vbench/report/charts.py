@@ -35,7 +35,7 @@ class Curve:
 
 
 def intervals(
-    title: str, rows: list[tuple[Method, Interval | None]], real: Interval | None, better: Better, decimals: int
+    title: str, rows: Sequence[tuple[Method, Interval | None]], real: Interval | None, better: Better, decimals: int
 ) -> Markup:
     """One metric, a row a method: values and intervals on a shared axis, those of the real video behind all rows."""
     left, top, step = 104, 36, 21
@@ -87,7 +87,7 @@ def _real_video(real: Interval, at: Axis, top: int, bottom: int) -> list[Markup]
 def curves(title: str, lines: list[Curve], *, x: list[int], x_label: str, y_label: str) -> Markup:
     """Curves over a shared x, with bands where there are intervals."""
     height, left, right, top, bottom = 178, 44, 8, 30, 30
-    values = [value for line in lines for value in line.values if finite(value)]
+    values = [value for line in lines for value in line.values if value is not None and finite(value)]
     low, high = limits([v for line in lines for own in (line.values, line.low, line.high) for v in own or ()], 0.05)
     if low < 0 <= min(values, default=-1):
         low = 0.0
@@ -111,7 +111,8 @@ def curves(title: str, lines: list[Curve], *, x: list[int], x_label: str, y_labe
 
 def _line(line: Curve, x: list[int], at_x: Axis, at_y: Axis) -> Markup:
     """A curve with its band, broken at its gaps, and markers at a quarter of its points at most."""
-    path, pen, points = [], "M", {}
+    path, pen = [], "M"
+    points: dict[int, tuple[float, float]] = {}
     for i, value in enumerate(line.values):
         if value is None or not finite(value):
             pen = "M"
@@ -126,7 +127,7 @@ def _line(line: Curve, x: list[int], at_x: Axis, at_y: Axis) -> Markup:
         _band(line, x, at_x, at_y),
         "".join(path),
         dash(number),
-        Markup("").join(marker(number, *point, 3.2) for point in marked),
+        Markup("").join(marker(number, px, py, 3.2) for px, py in marked),
     )
 
 

@@ -52,8 +52,8 @@ def decimals(intervals: Sequence[Interval]) -> int:
 
 
 def percent(share: float) -> str:
-    """A share of 1 in percent: "95"."""
-    return f"{100 * share:g}"
+    """A share of 1 in percent, never parted by a line break: "95 %"."""
+    return f"{100 * share:g}\N{NO-BREAK SPACE}%"
 
 
 def duration(seconds: float) -> str:

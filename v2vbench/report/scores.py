@@ -10,9 +10,9 @@ from v2vbench.report.format import decimals, two_digits
 from v2vbench.report.inputs import Inputs, ordered
 from v2vbench.report.missing import Missing, Without, by_reason, missing_metrics
 from v2vbench.results.calibration import ControlInfo
-from v2vbench.results.comparison import ComparedGroup, ComparedMetric, Row, Seeds, Verdict
+from v2vbench.results.comparison import ComparedGroup, ComparedMetric, Equivalent, FamilyName, Row, Seeds, Verdict
 from v2vbench.results.metric import Interval
-from v2vbench.statistics.sentences import likeness_in_words
+from v2vbench.statistics.sentences import likeness, likeness_in_words
 
 HEADINGS = {"fidelity": "Fidelity to the source", "realism": "Realism in space and time"}
 SEES = {
@@ -24,7 +24,11 @@ SEES = {
 SCOPES = {"clip": "", "set": "distance between sets", "pooled": "all clips pooled"}
 SIGNS = {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
 CORRECTIONS = {"holm": "Holm", "max-t": "max-t"}
-FAMILIES = {"primary": "primary metrics", "exploratory": "exploratory metrics", "controls": "controls"}
+FAMILIES: dict[FamilyName, str] = {
+    "primary": "primary metrics",
+    "exploratory": "exploratory metrics",
+    "controls": "controls",
+}
 BANDS = {True: "controls that never saw the target", False: "controls made from the real video"}
 
 
@@ -40,14 +44,22 @@ class VerdictMark:
 
 
 @dataclass(frozen=True)
+class EquivalentMark:
+    """The damage to the real video that scores the same."""
+
+    kind: str  # "as bad as"
+    damage: str  # "blur σ 1.8 px"
+    title: str | None  # all words, and the levels of damage at the ends of the interval
+
+
+@dataclass(frozen=True)
 class Cell:
     """One method's, or one control's, value of one metric."""
 
     row: Row
     best: bool
     verdict: VerdictMark | None
-    equivalent: str | None  # the damage to the real video that scores the same, in words
-    equivalent_span: str | None  # levels of damage at the ends of the interval
+    equivalent: EquivalentMark | None
     bar: Markup | None
     bar_percent: int | None
 
@@ -195,16 +207,22 @@ def _metric_row(
 def _cell(row: Row | None, runs: dict[str, str], ranked: bool) -> Cell | None:
     if row is None:
         return None
-    equivalent = row.equivalent
-    has_span = equivalent and equivalent.low is not None and equivalent.high is not None
     return Cell(
         row=row,
         best=ranked and row.best,
         verdict=_verdict_mark(row.verdict, runs) if ranked and row.verdict else None,
-        equivalent=likeness_in_words(equivalent) if equivalent else None,
-        equivalent_span=f"{equivalent.low:.3g} to {equivalent.high:.3g}" if equivalent and has_span else None,
+        equivalent=_equivalent_mark(row.equivalent) if row.equivalent else None,
         bar=marks.way(row.way) if row.way is not None else None,
         bar_percent=round(100 * row.way) if row.way is not None else None,
+    )
+
+
+def _equivalent_mark(equivalent: Equivalent) -> EquivalentMark:
+    kind, damage = likeness(equivalent)
+    low, high = equivalent.low, equivalent.high
+    has_span = low is not None and high is not None
+    return EquivalentMark(
+        kind, damage, f"{likeness_in_words(equivalent)}, {low:.3g} to {high:.3g}" if has_span else None
     )
 
 

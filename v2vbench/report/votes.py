@@ -149,8 +149,8 @@ def _pair_row(
     runs = [inputs.comparison.runs[run] for run in (a, b)]
     bar = Markup("")
     if share:
-        numbers = [inputs.method_numbers[run.title] for run in runs]
-        bar = marks.share(*numbers, share.value, share.low, share.high)
+        first, second = (inputs.method_numbers[run.title] for run in runs)
+        bar = marks.share(first, second, share.value, share.low, share.high)
     return PairRow(
         a=runs[0].title,
         b=runs[1].title,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from v2vbench.params import Share as Probability
 from v2vbench.results.calibration import ControlInfo, DamageKind, Sees
-from v2vbench.results.metric import Better, Interval, MetricInfo
+from v2vbench.results.metric import Better, Bounded, Interval, MetricInfo
 from v2vbench.results.record import Record
 from v2vbench.results.runs import RunInfo
 
@@ -122,11 +122,9 @@ class DamageCurves:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VoteShare(Interval):
+class VoteShare(Bounded):
     """A share of votes, 0 to 1, with its interval by cluster of clips."""
 
-    low: Annotated[float, "lower end of the interval"]
-    high: Annotated[float, "upper end"]
     n_votes: Annotated[int, "votes"]
     n_clips: Annotated[int, "clips they are on"]
     n_clusters: Annotated[int, "clusters of clips that are alike"]
@@ -223,7 +221,7 @@ class ReliabilityBin:
 class WinModel(Fit):
     """What gives the chance that one clip is preferred to another, and how well it does on held-out pairs."""
 
-    learned_from: Annotated[str, "people, simulated raters, or damages of known order"]
+    learned_from: Annotated[str, "what taught it: damages of known order"]
     n_pairs: Annotated[int, "pairs of known order"]
     n_adjacent: Annotated[int, "of these of neighbouring degrees"]
     n_clips: Annotated[int, "clips"]

@@ -18,6 +18,14 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bounded(Interval):
+    """A number of several clusters of clips, whose interval has ends."""
+
+    low: Annotated[float, "lower end of the interval"]
+    high: Annotated[float, "upper end"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetricInfo:
     """What a metric is: one line of `metrics` of params.yaml on one data set."""
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from v2vbench.files import write_whole
 from v2vbench.params import Fault, Params, brief, parse, read, shorten, typed
 
-HEADING = re.compile(r"(\s*#.*\n|\s*\n)*\S.*\n")  # of a section: comments and blank lines, then its key
+ABOUT = r"(#.*\n)*"  # the comment that a file begins with
+HEADING = r"(\s*#.*\n|\s*\n)*\S.*\n"  # of a section: comments and blank lines, then its key
 
 
 def load_suite(path: Path) -> Params:
@@ -68,7 +69,7 @@ def _whole(path: Path, heirs: tuple[str, ...], read_before: dict[str, tuple[str,
             raise Fault(f"{other.name}: expected a mapping of sections, got {type(values).__name__}")
         return blocks(whole), values
 
-    about = text[: re.match(r"(#.*\n)*", text).end()]
+    about = _start(text, ABOUT)
     sections, content = extended(own.pop("extends"), f"{path.name}: extends")
     content = dict(content)
     written = blocks(text[len(about) :])
@@ -113,7 +114,8 @@ def _merged(base: str, own: str, values: dict, where: str) -> str:
 
     values    the lines of `own`, parsed, without `extends`
     """
-    lines, changes = (blocks(block[HEADING.match(block).end() :], "  ") for block in (base, own))
+    heading = _start(base, HEADING)
+    lines, changes = blocks(base[len(heading) :], "  "), blocks(own[len(_start(own, HEADING)) :], "  ")
     if changes.keys() != values.keys() | {"extends"} or not lines:
         raise Fault(f"{where}: a section that extends another is written as lines that are indented by two spaces")
     order, place = list(lines), len(lines)
@@ -122,7 +124,13 @@ def _merged(base: str, own: str, values: dict, where: str) -> str:
             order.insert(place, key)
         place = order.index(key) + 1
     removed = {key for key, value in values.items() if value is None and key in lines}
-    return HEADING.match(base)[0] + "".join((lines | changes)[key] for key in order if key not in removed)
+    return heading + "".join((lines | changes)[key] for key in order if key not in removed)
+
+
+def _start(text: str, pattern: str) -> str:
+    """The part of a text, from its beginning, that a pattern matches."""
+    match = re.match(pattern, text)
+    return match[0] if match else ""
 
 
 def _names(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from v2vbench.results.calibration import (
     Ladder,
     OtherClip,
 )
-from v2vbench.results.metric import Score
+from v2vbench.results.metric import Better, Score
 from v2vbench.stages._scorer import ClipScores, Scorer
 from v2vbench.stages._summaries import summaries
 from v2vbench.statistics.equivalents import climb, fooled
@@ -45,7 +46,7 @@ HELD = 2**29  # bytes of rows of features that are held at once
 def resolve(section: dict, where: str = "calibration") -> CalibrationSettings:
     """The section bound and every level and setting checked; raises Fault with the path to the line."""
     settings = bind(CalibrationSettings, section, where)
-    ladders = {
+    ladders: dict[str, Any] = {
         name: coerce(levels, list[choose(LADDERS, name, f"{where}.ladders").levels], f"{where}.ladders.{name}")
         for name, levels in settings.ladders.items()
     }
@@ -181,7 +182,7 @@ def _group(scorer: Scorer, settings: CalibrationSettings, group: str, scores: Sc
     """The scores of one group, by ladder and by control."""
     clusters, confidence, store = scorer.clusters(group), scorer.params.protocol.confidence, scorer.store
     labels = list(scores[UNTOUCHED, 0])
-    better = {label: scorer.info[label].better for label in labels}
+    better: dict[str, Better] = {label: scorer.info[label].better for label in labels}
     ladders = {name: _ladder(name, settings, scores, clusters, better) for name in settings.ladders}
     made = {name: _control(name, settings, scores[name, None]) for name in settings.controls if (name, None) in scores}
     mild = {label: {name: scores[name, settings.ladders[name][0]][label] for name in MILD} for label in labels}
@@ -214,7 +215,9 @@ def _group(scorer: Scorer, settings: CalibrationSettings, group: str, scores: Sc
     )
 
 
-def _ladder(name: str, settings: CalibrationSettings, scores: Scores, clusters: list[str], better: dict) -> Ladder:
+def _ladder(
+    name: str, settings: CalibrationSettings, scores: Scores, clusters: list[str], better: dict[str, Better]
+) -> Ladder:
     """One damage: every metric at level 0 and at each level."""
     damage, levels, metrics = LADDERS[name], settings.ladders[name], {}
     for label in better:

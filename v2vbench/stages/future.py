@@ -37,10 +37,11 @@ def futures(
     foreseen = {"real": past["real"], "source": torch.cat([past["source"], ahead], 1)}
     if "instance" in clip:
         foreseen["instance"] = torch.cat([past["instance"], forecast.instances(ahead, things)], 1)
+    floor = copy_last.Model(None)  # pyright: ignore[reportArgumentType]  it needs no facts
     return {
         title: rollout(video, foreseen, n, first),
         CEILING: rollout(video, clip, n, first),
-        FLOOR: rollout(copy_last.Model(None), past | {"source": foreseen["source"]}, n, first),
+        FLOOR: rollout(floor, past | {"source": foreseen["source"]}, n, first),
     }, foreseen["source"][0]
 
 
@@ -149,8 +150,6 @@ def _curve(per_clip: list[list[float]], clusters: list[str], confidence: float) 
     """Mean over clips at each step with a Student interval by cluster; no interval where there is one cluster alone."""
     values = np.array(per_clip)  # (N, horizon)
     steps = [interval(of_clips(step.tolist(), clusters), confidence) for step in values.T]
-    low, high = [step.low for step in steps], [step.high for step in steps]
-    several = len(set(clusters)) > 1
-    return HorizonCurve(
-        curve=values.mean(0).tolist(), low=low if several else None, high=high if several else None, per_clip=per_clip
-    )
+    low = [step.low for step in steps if step.low is not None]
+    high = [step.high for step in steps if step.high is not None]
+    return HorizonCurve(curve=values.mean(0).tolist(), low=low or None, high=high or None, per_clip=per_clip)

@@ -4,6 +4,7 @@ Metrics vote today. A study of people brings votes of raters, as votes/<dataset>
 already allow for votes of one rater being alike, and votes of different sources are never counted together.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -201,19 +202,20 @@ def _ranking(votes: list[Vote], runs: list[str], ridge: float, confidence: float
     n_units = min(max(alike) + 1, max(raters) + 1)
     t = stats.t.ppf((1 + confidence) / 2, n_units - 1) if len(covariances) > 1 and n_units > 1 else None
 
-    def half_width(contrast: np.ndarray) -> float | None:
-        return None if t is None else t * np.sqrt(max(contrast @ c @ contrast for c in covariances))
+    def half_width(contrast: np.ndarray) -> float:
+        return float(t * np.sqrt(max(contrast @ c @ contrast for c in covariances)))
 
     unit, zero = np.eye(len(runs)), np.full(len(runs), 1 / len(runs))
     order, strengths = sorted(range(len(runs)), key=lambda i: -s[i]), {}
     for i in order:
         contrast = unit[i] - zero
-        value, half = contrast @ s, half_width(contrast)
-        if half is None:
+        value = contrast @ s
+        if t is None:
             strengths[runs[i]] = Elo(value=float(ELO * value), low=None, high=None, ranks=None)
             continue
         apart = [((unit[i] - unit[j]) @ s, half_width(unit[i] - unit[j])) for j in order if j != i]
         ranks = 1 + int(sum(d < -h for d, h in apart)), len(runs) - int(sum(d > h for d, h in apart))
+        half = half_width(contrast)
         ends = {"low": float(ELO * (value - half)), "high": float(ELO * (value + half))}
         strengths[runs[i]] = Elo(value=float(ELO * value), ranks=ranks, **ends)
     return Ranking(strengths=strengths, tie=nu, held_by_prior=held_by_prior)
@@ -229,7 +231,7 @@ def clusters(votes: list[Vote]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return alike, raters, np.unique(alike * (max(raters) + 1) + raters, return_inverse=True)[1]
 
 
-def share_of(votes: list[Vote], confidence: float) -> VoteShare:
+def share_of(votes: Sequence[Vote], confidence: float) -> VoteShare:
     """Share of the outcomes, with Clopper and Pearson's interval on as many independent votes as these are worth.
 
     With one vote a clip, a clip a cluster and no raters they are worth their number. Votes that agree within a cluster,

@@ -1,5 +1,7 @@
 """A score as a level of damage to the real video, and what a metric can be fooled by: what calibration is good for."""
 
+from typing import Any
+
 import numpy as np
 from scipy import stats
 
@@ -24,8 +26,8 @@ def climb(values: list[float], better: Better, seen_from: float) -> tuple[bool, 
     if np.ptp(costs) <= ROUND_OFF * np.abs(costs).max():
         return False, None
     dip, rise = (np.maximum.accumulate(costs) - costs).max(), costs[-1] - costs[0]
-    rho = stats.spearmanr(range(len(costs)), cost(values, better)).statistic
-    return bool(rise > 0 and dip <= seen_from * rise), float(rho)
+    correlation: Any = stats.spearmanr(range(len(costs)), cost(values, better))
+    return bool(rise > 0 and dip <= seen_from * rise), float(correlation.statistic)
 
 
 def equivalent(score: Interval, calibration: CalibratedGroup, label: str, better: Better) -> Equivalent | None:

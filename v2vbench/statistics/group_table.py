@@ -232,7 +232,7 @@ def _families(
     nor another control changes what is said of methods by the primaries.
     """
     protocol, reference = inputs.protocol, inputs.reference
-    better = {label: metric.better for label, metric in inputs.metrics.items()}
+    better: dict[str, Better] = {label: metric.better for label, metric in inputs.metrics.items()}
     runs = {label: some for label, some in raw.items() if label not in mute}
     beside = {label: controls[label] | {None: some[reference]} for label, some in runs.items() if reference in some}
     tables: dict[FamilyName, dict] = {

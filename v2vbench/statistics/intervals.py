@@ -1,11 +1,12 @@
 """How sure a number is, from its value on all clips and without each cluster: clusters are the unit, not frames."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from v2vbench.results.metric import Interval, Score
+from v2vbench.results.metric import Bounded, Interval, Score
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Estimate:
         return Estimate(float(function(self.value)), np.asarray(function(self.replicates), float), self.sizes)
 
 
-def of_clips(per_clip: list[float], clusters: list) -> Estimate:
+def of_clips(per_clip: Sequence[float] | np.ndarray, clusters: Sequence | np.ndarray) -> Estimate:
     """The mean over clips.
 
     per_clip    (n_clips,)
@@ -67,7 +68,7 @@ def mean_of(estimates: list[Estimate]) -> Estimate:
     )
 
 
-def _numbered(clusters: list) -> tuple[np.ndarray, np.ndarray]:
+def _numbered(clusters: Sequence | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The number of each clip's cluster, in order of first appearance, and the clips of each cluster."""
     place = {name: i for i, name in enumerate(dict.fromkeys(clusters))}
     owner = np.array([place[name] for name in clusters], int)
@@ -101,9 +102,14 @@ def interval(estimate: Estimate, confidence: float) -> Interval:
     """The jackknife's estimate and Student's interval; without replicates the bare value."""
     if len(estimate.replicates) < 2:
         return Interval(value=float(estimate.value), low=None, high=None)
+    return Interval(**vars(bounded(estimate, confidence)))
+
+
+def bounded(estimate: Estimate, confidence: float) -> Bounded:
+    """The jackknife's estimate and Student's interval, of several clusters."""
     value, error = spread(estimate)
     half = stats.t.ppf((1 + confidence) / 2, len(estimate.replicates) - 1) * error
-    return Interval(value=value, low=float(value - half), high=float(value + half))
+    return Bounded(value=value, low=float(value - half), high=float(value + half))
 
 
 def unbiased(estimate: Estimate) -> float:
@@ -111,7 +117,7 @@ def unbiased(estimate: Estimate) -> float:
     return spread(estimate)[0] if len(estimate.replicates) > 1 else float(estimate.value)
 
 
-def ratio(a: Estimate, b: Estimate, confidence: float) -> Interval | None:
+def ratio(a: Estimate, b: Estimate, confidence: float) -> Bounded | None:
     """Of a / b, where both are clearly positive; None elsewhere.
 
     The interval is of all r at which a - r b is not distinguishable from 0: it leaves out 1 exactly where the interval
@@ -127,4 +133,4 @@ def ratio(a: Estimate, b: Estimate, confidence: float) -> Interval | None:
     if min(x, y, xx, yy) <= 0:
         return None
     half = np.sqrt(max(xy**2 - xx * yy, 0))  # round-off alone can make it negative
-    return Interval(value=float(x / y), low=float((xy - half) / yy), high=float((xy + half) / yy))
+    return Bounded(value=float(x / y), low=float((xy - half) / yy), high=float((xy + half) / yy))

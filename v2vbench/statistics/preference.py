@@ -195,7 +195,7 @@ def predictors(
 
     They are of single clips, nothing feasible fools them, and they have a value of each run and of each damage.
     """
-    better = {
+    better: dict[str, Better] = {
         label: metric.better
         for label, metric in metrics.items()
         if metric.kind == "clip"

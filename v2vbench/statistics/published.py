@@ -10,9 +10,9 @@ its figures could not be checked and are not here. Nothing is published of faces
 from dataclasses import dataclass, replace
 
 from v2vbench.results.comparison import ComparedGroup, PublishedEntry
-from v2vbench.results.metric import Interval
+from v2vbench.results.metric import Bounded, Interval
 from v2vbench.statistics import sentences
-from v2vbench.statistics.intervals import Estimate, interval, ratio
+from v2vbench.statistics.intervals import Estimate, bounded, ratio
 
 DISTANCES = {
     ("Table 1", "I3D"): {"vid2vid": 4.66, "pix2pixHD": 5.57, "COVST": 5.55},  # "Fréchet Inception Distance", of videos
@@ -172,7 +172,8 @@ def _distance(row: PublishedEntry, group: Group, runs: dict[str, str]) -> Publis
     if metric is None:
         return replace(row, absent=_joined(row.absent, f"{label} is no metric of this suite"))
     raw = group.raw[label]
-    ours = {method: _interval(metric.rows[run]) for method, run in runs.items() if run in raw}
+    rows = {method: metric.rows[run] for method, run in runs.items() if run in raw}
+    ours = {method: Interval(value=row.value, low=row.low, high=row.high) for method, row in rows.items()}
     row = replace(row, ours=ours or None)
     if len(ours) < len(runs):
         row = replace(row, absent=_joined(row.absent, metric.absent or "no value"))
@@ -181,7 +182,7 @@ def _distance(row: PublishedEntry, group: Group, runs: dict[str, str]) -> Publis
     a, b = (raw[run] for run in runs.values())
     if min(len(a.replicates), len(b.replicates)) < 2:
         return replace(row, agrees=UNSURE)
-    times, apart = ratio(a, b, group.confidence), interval(a - b, group.confidence)
+    times, apart = ratio(a, b, group.confidence), bounded(a - b, group.confidence)
     within = None
     if times and row.published_ratio:
         within = times.low <= row.published_ratio <= times.high
@@ -192,10 +193,6 @@ def _distance(row: PublishedEntry, group: Group, runs: dict[str, str]) -> Publis
 
 def _joined(*reasons: str | None) -> str:
     return "; ".join(reason for reason in reasons if reason)
-
-
-def _interval(row: Interval) -> Interval:
-    return Interval(value=row.value, low=row.low, high=row.high)
 
 
 def _votes(row: PublishedEntry, entry: Entry, group: Group, runs: dict[str, str]) -> PublishedEntry:
@@ -210,19 +207,20 @@ def _votes(row: PublishedEntry, entry: Entry, group: Group, runs: dict[str, str]
     a, b = runs.values()
     for pair in group.table.preference.pairs:
         if {pair.a, pair.b} == {a, b}:
-            share = _interval(pair.share) if pair.a == a else _turned(pair.share)
+            whole = Bounded(value=pair.share.value, low=pair.share.low, high=pair.share.high)
+            share = whole if pair.a == a else _turned(whole)
             ours = {"vid2vid": share, entry.other: _turned(share)}
             return replace(row, ours=ours, ratio=_odds(share) if 0 < share.value < 1 else None)
     return replace(row, absent=sentences.no_votes_here(group.table.preference.reason))
 
 
-def _turned(share: Interval) -> Interval:
+def _turned(share: Bounded) -> Bounded:
     """The share of the votes for the other one."""
-    return Interval(value=1 - share.value, low=1 - share.high, high=1 - share.low)
+    return Bounded(value=1 - share.value, low=1 - share.high, high=1 - share.low)
 
 
-def _odds(share: Interval) -> Interval:
-    return Interval(
+def _odds(share: Bounded) -> Bounded:
+    return Bounded(
         value=share.value / (1 - share.value), low=share.low / (1 - share.low), high=share.high / (1 - share.high)
     )
 
@@ -236,7 +234,7 @@ def _difference(entry: Entry, group: Group, runs: dict[str, str]) -> str:
             entry.table, entry.of, POOLED[entry.of], metric and metric.protocol, table.n_clips, group.dataset
         )
     voters = [table.metrics[label].title for label in table.preference.labels]
-    own = group.titles.get(runs.get("vid2vid", ""), "vid2vid")
+    stand_in = group.titles.get(runs.get("vid2vid", ""), "vid2vid")
     silent = entry.of == "long sequences" or entry.table == "Table 3"
-    instead = own if entry.table == "Table 2" and own != "vid2vid" else None
+    instead = stand_in if entry.table == "Table 2" and stand_in != "vid2vid" else None
     return sentences.other_voters(None if silent else voters, table.n_clips, group.dataset, instead)

@@ -18,7 +18,7 @@ from v2vbench.results.comparison import (
 )
 from v2vbench.results.metric import Heading
 from v2vbench.statistics.bradley_terry import Standings
-from v2vbench.statistics.intervals import Estimate, interval, ratio
+from v2vbench.statistics.intervals import Estimate, bounded, ratio, unbiased
 
 SPELT_OUT = 5  # other methods, at most, between each two of which votes are held
 N_MAIN = 3  # sentences of a group that are not details
@@ -152,8 +152,8 @@ def _apart(metric: ComparedMetric, reference: Estimate, other: Estimate, confide
     if metric.better == "lower" and (times := ratio(reference, other, confidence)):
         return f"{_number(times.value)} times as high ({_number(times.low)} to {_number(times.high)})"
     if metric.better == "one":
-        return f"{_number(interval(reference, confidence).value)} beside {_number(interval(other, confidence).value)}"
-    by = interval(reference - other, confidence)
+        return f"{_number(unbiased(reference))} beside {_number(unbiased(other))}"
+    by = bounded(reference - other, confidence)
     above = by.value >= 0
     low, high = (by.low, by.high) if above else (-by.high, -by.low)
     how = "higher" if above else "lower"

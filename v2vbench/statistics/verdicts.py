@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -85,7 +85,8 @@ def seeds_p(run: list[float], reference: list[float], better: Better) -> float |
     one, two = (cost(values, better) for values in (run, reference))
     if np.ptp(one) == 0 and np.ptp(two) == 0:
         return float(one[0] == two[0])
-    return float(stats.ttest_ind(one, two, equal_var=False).pvalue)
+    welch: Any = stats.ttest_ind(one, two, equal_var=False)
+    return float(welch.pvalue)
 
 
 def sign_flip(deltas: np.ndarray, *, n_flips: int, seed: int) -> float:
@@ -103,7 +104,7 @@ def sign_flip(deltas: np.ndarray, *, n_flips: int, seed: int) -> float:
 
 
 def holm(ps: np.ndarray) -> np.ndarray:
-    """Adjusted p of (m,) tests; if those below alpha are rejected, any error has at most the chance alpha. Holm 1979."""
+    """Adjusted p of (m,) tests: rejecting those below alpha, any error has at most the chance alpha. Holm 1979."""
     ps, order = np.asarray(ps, float), np.argsort(ps)
     adjusted = np.empty(len(ps))
     adjusted[order] = np.maximum.accumulate(ps[order] * np.arange(len(ps), 0, -1)).clip(max=1)
@@ -176,7 +177,7 @@ def smallest_effect(deltas: np.ndarray, level: float | None, power: float) -> fl
     if n < 2 or level is None:
         return None
     bound = stats.t.ppf(1 - level / 2, n - 1)
-    shift = optimize.brentq(lambda x: special.nctdtr(n - 1, x, bound) - (1 - power), 0, 50 + 10 * bound)
+    shift: Any = optimize.brentq(lambda x: special.nctdtr(n - 1, x, bound) - (1 - power), 0, 50 + 10 * bound)
     return float(shift * np.std(deltas, ddof=1) / np.sqrt(n))
 
 
@@ -213,7 +214,7 @@ def decide(
     cells = [(metric, run) for metric, runs in table.items() for run in runs]
     if not cells:
         return {metric: {} for metric in table}
-    rows = [np.asarray(table[metric][run], float) for metric, run in cells]
+    rows = _checked([table[metric][run] for metric, run in cells])
     ps = np.array([sign_flip(row, n_flips=n_flips, seed=seed) for row in rows])
     seed_ps = np.array(
         [p if (p := ((over_seeds or {}).get(metric) or {}).get(run)) is not None else np.nan for metric, run in cells]
