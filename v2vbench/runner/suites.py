@@ -1,4 +1,4 @@
-"""Suites: ready experiments in suites/, written whole or as what differs from another."""
+"""Suites: experiments in suites/, written in full or as differences from another suite."""
 
 import re
 import subprocess
@@ -12,14 +12,14 @@ HEADING = r"(\s*#.*\n|\s*\n)*\S.*\n"  # of a section: comments and blank lines, 
 
 
 def load_suite(path: Path) -> Params:
-    """The parameters that `use` would make of a suite; raises Fault with the path to the line."""
+    """The parameters of a suite after `use`; raises Fault with the path to the line."""
     return typed(parse(whole_text(path), path.name), path.name)
 
 
 def use(suite: str, force: bool, root: Path) -> None:
-    """Make a suite the params.yaml; raises Fault where that would lose changes, or the suite is not sound.
+    """Write a suite to params.yaml; raises Fault if that would lose changes, or the suite is not valid.
 
-    force    even if params.yaml holds changes that git does not have
+    force    overwrite params.yaml even if it has changes that are not in git
     """
     path, target = root / "suites" / f"{suite}.yaml", root / "params.yaml"
     if not path.is_file():
@@ -37,8 +37,9 @@ def use(suite: str, force: bool, root: Path) -> None:
 def whole_text(path: Path) -> str:
     """The text of a suite with every section written out, comments and named blocks (&name) kept.
 
-    With `extends: mini` a suite has mini's sections but for those that it writes. A section that itself says `extends: mini`
-    has mini's lines: one written here replaces mini's, a new one stands after the line before it, null removes one.
+    A suite with `extends: mini` has all sections of mini except those that it writes itself. A section with
+    `extends: mini` has all lines of mini's section: a line here replaces mini's line, a new line goes after the line
+    above it, and null removes a line.
 
     raises    Fault naming the suite and the section
     """
@@ -138,7 +139,7 @@ def _names(folder: Path) -> str:
 
 
 def _is_suite(text: str, folder: Path) -> bool:
-    """Whether a text is that of a suite, and so not lost where it is replaced; a suite that is not sound is none."""
+    """Whether a text is that of a valid suite, so that nothing is lost if it is overwritten."""
     for path in sorted(folder.glob("*.yaml")):
         try:
             if whole_text(path) == text:
