@@ -53,9 +53,9 @@ def _whole(path: Path, heirs: tuple[str, ...], read_before: dict[str, tuple[str,
     read_before    results for other suites, which several sections may extend
     """
     text = read(path)
-    own = parse(text, path.name)
-    if not isinstance(own, dict) or "extends" not in own:
-        return text, own
+    values = parse(text, path.name)
+    if not isinstance(values, dict) or "extends" not in values:
+        return text, values
     if path.stem in heirs:
         raise Fault(f"{path.name}: extends: {' extends '.join((*heirs, path.stem))}, in a circle")
 
@@ -65,28 +65,28 @@ def _whole(path: Path, heirs: tuple[str, ...], read_before: dict[str, tuple[str,
             raise Fault(f"{where}: no suite {brief(name)}; there are {_names(path.parent)}")
         if name not in read_before:
             read_before[name] = _whole(other, (*heirs, path.stem), read_before)
-        whole, values = read_before[name]
-        if not isinstance(values, dict):
-            raise Fault(f"{other.name}: expected a mapping of sections, got {type(values).__name__}")
-        return blocks(whole), values
+        whole, parsed = read_before[name]
+        if not isinstance(parsed, dict):
+            raise Fault(f"{other.name}: expected a mapping of sections, got {type(parsed).__name__}")
+        return blocks(whole), parsed
 
     about = _start(text, ABOUT)
-    sections, content = extended(own.pop("extends"), f"{path.name}: extends")
+    sections, content = extended(values.pop("extends"), f"{path.name}: extends")
     content = dict(content)
     written = blocks(text[len(about) :])
-    for section, lines in own.items():
+    for section, lines in values.items():
         where = f"{path.name}: {shorten(section)}"
         if section not in written:
             raise Fault(f"{where}: in a suite that extends another, a section starts at the beginning of a line")
         block = written[section]
         if isinstance(lines, dict) and "extends" in lines:
             name = lines.pop("extends")
-            others, values = extended(name, f"{where}.extends")
-            if not isinstance(values.get(section), dict) or section not in others:
+            others, base = extended(name, f"{where}.extends")
+            if not isinstance(base.get(section), dict) or section not in others:
                 raise Fault(f"{where}.extends: {name} has no lines in such a section")
             block = _merged(others[section], block, lines, where)
-            removed = {key for key, line in lines.items() if line is None and key in values[section]}
-            lines = {key: line for key, line in (values[section] | lines).items() if key not in removed}
+            removed = {key for key, line in lines.items() if line is None and key in base[section]}
+            lines = {key: line for key, line in (base[section] | lines).items() if key not in removed}
         sections[section], content[section] = block, lines
     whole = about + "".join(sections.values())
     if parse(whole, f"{path.name}, written whole") != content:
@@ -110,13 +110,13 @@ def blocks(text: str, indent: str = "") -> dict[str, str]:
     return cut
 
 
-def _merged(base: str, own: str, values: dict, where: str) -> str:
-    """The block of a section that extends another suite's: the base's lines with those of `own` in the place of some.
+def _merged(base: str, changed: str, values: dict, where: str) -> str:
+    """The block of a section that extends another suite's: the base's lines with those of `changed` in place of some.
 
-    values    the lines of `own`, parsed, without `extends`
+    values    the lines of `changed`, parsed, without `extends`
     """
     heading = _start(base, HEADING)
-    lines, changes = blocks(base[len(heading) :], "  "), blocks(own[len(_start(own, HEADING)) :], "  ")
+    lines, changes = blocks(base[len(heading) :], "  "), blocks(changed[len(_start(changed, HEADING)) :], "  ")
     if changes.keys() != values.keys() | {"extends"} or not lines:
         raise Fault(f"{where}: a section that extends another is written as lines that are indented by two spaces")
     order, place = list(lines), len(lines)
