@@ -29,6 +29,7 @@ FAMILIES: dict[FamilyName, str] = {
     "exploratory": "exploratory metrics",
     "controls": "controls",
 }
+MANY = 3  # controls whose names fit a row
 BANDS = {True: "controls that never saw the target", False: "controls made from the real video"}
 
 
@@ -198,10 +199,15 @@ def _metric_row(
         decimals=decimals([*values, metric.real] if metric.real else values),
         footnote=inputs.footnotes[metric.protocol].number,
         no_verdict=ranked and bool(metric.no_verdict),
-        fooled_by="; ".join(group.controls[key].title for key in metric.fooled_by),
+        fooled_by=_fooled_by([group.controls[key].title for key in metric.fooled_by], len(group.controls)),
         cells=[_cell(metric.rows.get(run), runs, ranked) for run in runs],
         controls=[_cell(metric.controls.get(key), runs, ranked) for key in order],
     )
+
+
+def _fooled_by(titles: list[str], n_controls: int) -> str:
+    """The controls that fool a metric; of many their number, since the calibration names them all."""
+    return "; ".join(titles) if len(titles) <= MANY else f"{len(titles)} of {n_controls} controls"
 
 
 def _cell(row: Row | None, runs: dict[str, str], ranked: bool) -> Cell | None:
