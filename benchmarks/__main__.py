@@ -14,14 +14,14 @@ from benchmarks import models
 from benchmarks import threads as bench_threads
 from benchmarks._clips import N_CLIPS, N_FRAMES, stored
 
-SECONDS = 1.5  # a measurement
-ROUNDS = 3  # in turn, so that a slow minute of the machine hits everything alike
-WINDOW = 6  # frames a read
+SECONDS = 1.5  # per measurement
+ROUNDS = 3  # in turn, so that a slow minute of the machine affects all alike
+WINDOW = 6  # frames per read
 SIZES = ((64, 128), (256, 512))  # of the stores whose reading is timed
 
 
 def rate(read, seconds: float) -> float:
-    """Frames a second of `read(clip, start, stop)` at random places."""
+    """Frames per second of `read(clip, start, stop)` at random places."""
     rng, began, frames = np.random.default_rng(0), time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
         start = int(rng.integers(N_FRAMES - WINDOW + 1))
@@ -34,39 +34,39 @@ def bench_clips(size: tuple[int, int], seconds: float) -> str:
     """Random windows of every array from a store on disk, and from plain arrays in memory, which is the floor."""
     rates = {"store": [], "memory": []}
     with tempfile.TemporaryDirectory() as folder:
-        store, held = stored(Path(folder), size)
+        store, clips = stored(Path(folder), size)
         for _ in range(ROUNDS):
             rates["store"].append(rate(store.read, seconds))
             rates["memory"].append(
                 rate(
-                    lambda clip, start, stop: {name: array[start:stop].copy() for name, array in held[clip].items()},
+                    lambda clip, start, stop: {name: array[start:stop].copy() for name, array in clips[clip].items()},
                     seconds,
                 )
             )
         frame_mb = store.path.stat().st_size / 1e6 / N_CLIPS / N_FRAMES
-    own = rates["store"]
+    read, copied = rates["store"], rates["memory"]
     return (
-        f"clip store {size[1]}x{size[0]}, random {WINDOW}-frame windows of all arrays: {median(own):,.0f} frames/s "
-        f"({min(own):,.0f} to {max(own):,.0f}), {median(own) / median(rates['memory']):.3f} of a copy in memory; "
-        f"{frame_mb:.3f} MB a frame"
+        f"clip store {size[1]}x{size[0]}, random {WINDOW}-frame windows of all arrays: {median(read):,.0f} frames/s "
+        f"({min(read):,.0f} to {max(read):,.0f}), {median(read) / median(copied):.3f} of a copy in memory; "
+        f"{frame_mb:.3f} MB per frame"
     )
 
 
 def bench_models(only: str | None, seconds: float, with_compile: bool) -> None:
-    """Training steps, painted frames and options, each as a table."""
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, "
-        f"{torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'}; {ROUNDS} rounds, {seconds:g} s a measurement\n"
-    )
+    """Training steps, generated frames and options, each as a table."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    machine = f"torch {torch.__version__}, {torch.get_num_threads()} threads, {gpu}"
+    print(f"{machine}; {ROUNDS} rounds, {seconds:g} s per measurement\n")
     with tempfile.TemporaryDirectory() as folder:
-        stores = {size: stored(Path(folder), size)[0] for size in {setting["size"] for setting in models.SETTINGS}}
+        stores = {size: stored(Path(folder), size)[0] for size in {setting.size for setting in models.SETTINGS}}
         rows = models.steps(stores) if only in (None, "train") else []
         rows += models.frames(stores) if only in (None, "synthesize") else []
         if rows:
-            print(models.shown(models.race(rows, ROUNDS, seconds)) + "\n", flush=True)
+            print(models.table_of_rates(models.race(rows, ROUNDS, seconds)) + "\n", flush=True)
         if only in (None, "options"):
             print(
-                models.shown_options(*models.race([models.options(stores, with_compile)], ROUNDS, seconds)), flush=True
+                models.table_of_options(*models.race([models.options(stores, with_compile)], ROUNDS, seconds)),
+                flush=True,
             )
 
 

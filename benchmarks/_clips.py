@@ -43,6 +43,7 @@ def stored(folder: Path, size: tuple[int, int]) -> tuple[Store, dict]:
         licence="",
         size=size,
     )
-    held, path = {f"c{i}": surrogate(size, N_FRAMES, i) for i in range(N_CLIPS)}, folder / f"{size[1]}x{size[0]}.zip"
-    write_store(path, facts, ((dict(id=key, split="train"), arrays) for key, arrays in held.items()))
-    return Store(path), held
+    clips = {f"c{i}": surrogate(size, N_FRAMES, i) for i in range(N_CLIPS)}
+    path = folder / f"{size[1]}x{size[0]}.zip"
+    write_store(path, facts, ((dict(id=key, split="train"), arrays) for key, arrays in clips.items()))
+    return Store(path), clips

@@ -1,4 +1,4 @@
-"""What intervals and verdicts are worth, simulated where the truth is known: `python -m benchmarks.coverage` prints the tables."""
+"""Coverage of intervals and error rates of verdicts, by simulation: `python -m benchmarks.coverage`."""
 
 import itertools
 
@@ -11,9 +11,8 @@ from v2vbench.progress import progress
 CLAIMED = 0.93
 LEVEL = f"at {100 * (1 - CONFIDENCE):.3g} %"
 
-CLAIMS = [
-    ("mean", None, alike, n) for alike in (0.0, 0.5) for n in (8, 16, 32, 64)
-]  # where intervals are to cover CLAIMED
+# where intervals must cover CLAIMED
+CLAIMS = [("mean", None, alike, n) for alike in (0.0, 0.5) for n in (8, 16, 32, 64)]
 CLAIMS += [("kernel", "64", alike, n) for alike in (0.0, 0.5) for n in (8, 16, 32, 64)]
 CLAIMS += [("frechet", "64", 0.0, n) for n in (8, 16, 32, 64)] + [("frechet", "64", 0.5, 128)]
 
@@ -71,7 +70,8 @@ def plan() -> list[tuple]:
 def cell(rng: np.random.Generator, table: str, of: tuple, draws: int) -> list:
     """One line of a table; all shares in %."""
     if table == "cover":
-        return _cover(rng, *of, draws)
+        name, features, alike, n = of
+        return _cover(rng, name, features, alike, n, draws)
     if table == "clusters":
         own = simulation.by_clip_and_cluster(
             rng, of[0], POPULATIONS["64"], of[1], draws if of[0] == "kernel" else 5 * draws

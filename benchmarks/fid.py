@@ -1,4 +1,4 @@
-"""Speed of FID from PNG files, beside torch-fidelity's and pytorch-fid's on the same files with the same weights in one run."""
+"""Speed of FID from PNG files, beside torch-fidelity's and pytorch-fid's: same files, same weights, one run."""
 
 import argparse
 import contextlib
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
+from typing import Any
 from unittest import mock
 
 import cv2
@@ -23,15 +24,15 @@ from v2vbench.extractors import _resizes as resizes
 from v2vbench.extractors import inception2015
 from v2vbench.params import Fault
 
-ROUNDS = 3  # in turn, so that a slow minute of the machine hits everything alike
+ROUNDS = 3  # in turn, so that a slow minute of the machine affects all alike
 SETS = (((512, 1024), 64), ((256, 512), 64))  # size of the frames, and how many a folder has
 CHUNK = 64  # frames decoded ahead of the network
-N_ROWS, N_CLIPS, N_CLIP_FRAMES = 512, 32, 8  # of the jackknife; and frames a made-up clip
+N_ROWS, N_CLIPS, N_CLIP_FRAMES = 512, 32, 8  # of the jackknife; frames per made-up clip
 OURS, THEIRS = "v2vbench", ("torch-fidelity", "pytorch-fid")
 
 
 def folder_rows(folder: Path, extractor) -> np.ndarray:
-    """Rows of an extractor of single frames for each PNG file of a folder, by name: (n, D) float32; the sizes may differ.
+    """Rows of an extractor of single frames for each PNG file of a folder, by name, (n, D) float32; sizes may differ.
 
     Files are decoded and resized on as many threads as torch has, a chunk ahead of the network.
     raises    Fault where there is no PNG file, or one that cannot be read
@@ -57,7 +58,7 @@ def folder_rows(folder: Path, extractor) -> np.ndarray:
 
 
 def random_weights(path: Path, seed: int = 0) -> Path:
-    """Write made-up weights with the names and shapes of FID's Inception; activations stay of order 1 through all layers."""
+    """Write made-up weights with the names and shapes of FID's Inception; activations stay of order 1 in all layers."""
     from torchvision.models import inception_v3
 
     with torch.device("meta"):
@@ -96,52 +97,52 @@ def made_up(path: Path) -> Iterator[None]:
             inception2015.network.cache_clear()
 
 
-def fidelity_settings(path: Path) -> dict:
+def fidelity_settings(path: Path) -> dict[str, Any]:
     """torch-fidelity as it ships, on the CPU."""
-    return dict(cuda=False, cache=False, verbose=False, samples_shuffle=False, feature_extractor_weights_path=str(path))
+    settings = dict(cuda=False, cache=False, verbose=False, samples_shuffle=False)
+    return settings | dict(feature_extractor_weights_path=str(path))
 
 
 def extraction(folder: Path, path: Path) -> dict[str, Callable[[], np.ndarray]]:
-    """What makes rows of a folder, by name, its network built: the others with the batches and workers that they ship with."""
+    """{library: what makes rows of a folder}, networks built; the others with their default batches and workers."""
     import torch_fidelity.utils as fidelity
     from pytorch_fid import fid_score
     from pytorch_fid.inception import InceptionV3
 
-    settings = fidelity_settings(path) | dict(input1=str(folder))
+    settings: dict[str, Any] = fidelity_settings(path) | dict(input1=str(folder))
     theirs = fidelity.create_feature_extractor("inception-v3-compat", ["2048"], **settings)
-    older, files, own = InceptionV3([3]), sorted(folder.glob("*.png")), inception2015.Extractor(resize="tf")
+    older, files, ours = InceptionV3([3]), sorted(folder.glob("*.png")), inception2015.Extractor(resize="tf")
     return {
-        OURS: lambda: folder_rows(folder, own),
+        OURS: lambda: folder_rows(folder, ours),
         THEIRS[0]: lambda: fidelity.extract_featuresdict_from_input_id(1, theirs, **settings)["2048"].numpy(),
         THEIRS[1]: lambda: fid_score.get_activations(files, older, num_workers=min(8, torch.get_num_threads())),
     }
 
 
 def whole(folders: list[Path], path: Path) -> dict[str, Callable[[], float]]:
-    """What gives the FID of two folders, by name, networks and all; pytorch-fid where scipy still has what it calls."""
+    """{library: what gives the FID of two folders}, networks included; pytorch-fid only where its scipy call exists."""
     import torch_fidelity
     from pytorch_fid import fid_score
 
     from v2vbench.metrics import frechet
 
-    def own() -> float:
+    def ours() -> float:
         inception2015.network.cache_clear()
         fake, real = (folder_rows(folder, inception2015.Extractor(resize="tf")) for folder in folders)
         return frechet.compute(fake, real, np.arange(len(fake)), features="", divisor="n-1")
 
     def theirs() -> float:
-        found = torch_fidelity.calculate_metrics(
-            input1=str(folders[0]), input2=str(folders[1]), fid=True, **fidelity_settings(path)
-        )
-        return found["frechet_inception_distance"]
+        inputs = dict(input1=str(folders[0]), input2=str(folders[1]))
+        metrics = torch_fidelity.calculate_metrics(**inputs, fid=True, **fidelity_settings(path))
+        return metrics["frechet_inception_distance"]
 
     def older() -> float:
         return fid_score.calculate_fid_given_paths(
             [str(folder) for folder in folders], 50, "cpu", 2048, min(8, torch.get_num_threads())
         )
 
-    runs = "disp" in inspect.signature(scipy.linalg.sqrtm).parameters  # gone since scipy 1.18
-    return {OURS: own, THEIRS[0]: theirs} | ({THEIRS[1]: older} if runs else {})
+    has_disp = "disp" in inspect.signature(scipy.linalg.sqrtm).parameters  # gone since scipy 1.18
+    return {OURS: ours, THEIRS[0]: theirs} | ({THEIRS[1]: older} if has_disp else {})
 
 
 def written(folder: Path, size: tuple[int, int], n_frames: int, seed: int) -> Path:
@@ -156,20 +157,22 @@ def written(folder: Path, size: tuple[int, int], n_frames: int, seed: int) -> Pa
 
 
 def bench_path(n_rounds: int, sets=SETS, with_whole: bool = True) -> str:
-    """A table: frames/s from PNG files to rows, in turns, and, once, of a whole FID; and how far the results are apart."""
+    """A table: frames/s from PNG files to rows in turns, and once of a whole FID; and how far the results differ."""
     lines, results = [], {}
 
-    def keeping(key, call: Callable) -> Callable:
-        def kept() -> None:
+    def recorded(key, call: Callable) -> Callable[[], None]:
+        """The call, made silently, with its result in `results`."""
+
+        def record() -> None:
             with (
                 contextlib.redirect_stderr(io.StringIO()),
                 contextlib.redirect_stdout(io.StringIO()),
                 warnings.catch_warnings(),
             ):
-                warnings.simplefilter("ignore")  # their bars, and what PyTorch and scipy say to them
+                warnings.simplefilter("ignore")  # of PyTorch and scipy about the others' code
                 results[key] = call()
 
-        return kept
+        return record
 
     with tempfile.TemporaryDirectory() as temporary:
         path = random_weights(Path(temporary, "weights.pth"))
@@ -182,16 +185,16 @@ def bench_path(n_rounds: int, sets=SETS, with_whole: bool = True) -> str:
                 for kind, calls, n in kinds:
                     about = kind, f"{size[1]}x{size[0]}", n
                     rows.append(
-                        models.Row(about, n, {name: keeping((*about, name), call) for name, call in calls.items()})
+                        models.Row(about, n, {name: recorded((*about, name), call) for name, call in calls.items()})
                     )
             models.race([row for row in rows if row.about[0] == "rows"], n_rounds, 0)
             models.race([row for row in rows if row.about[0] == "FID"], 1, 0)
     for row in rows:
         faster = [min(times) for times in zip(*(row.times[name] for name in THEIRS if name in row.times))]
-        ratios = [theirs / own for theirs, own in zip(faster, row.times[OURS])]
-        found = {name: results[(*row.about, name)] for name in row.times}
-        apart = [
-            f"{np.abs(found[name] - found[OURS]).max() / np.abs(found[name]).max():.1e}" if name in found else "-"
+        ratios = [theirs / ours for theirs, ours in zip(faster, row.times[OURS])]
+        values = {name: results[(*row.about, name)] for name in row.times}
+        differences = [
+            f"{np.abs(values[name] - values[OURS]).max() / np.abs(values[name]).max():.1e}" if name in values else "-"
             for name in THEIRS
         ]
         lines.append(
@@ -199,7 +202,7 @@ def bench_path(n_rounds: int, sets=SETS, with_whole: bool = True) -> str:
                 *row.about,
                 *(row.rate(name) if name in row.times else "-" for name in (OURS, *THEIRS)),
                 f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
-                *apart,
+                *differences,
             ]
         )
     head = [

@@ -1,6 +1,6 @@
-"""Raters who do not exist: votes of known strengths, to test the ranking and to plan a study of people.
+"""Simulated raters: votes from known strengths, to test the ranking and to plan a study with people.
 
-All they give is marked as simulated. `python -m benchmarks.raters` prints how many votes a study needs.
+Their votes are marked as simulated. `python -m benchmarks.raters` prints how many votes a study needs.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from v2vbench.statistics.bradley_terry import Vote, share_of
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedVote(Vote):
-    """A vote of a rater who does not exist; its source is "simulated"."""
+    """A vote of a simulated rater; its source is "simulated"."""
 
     left: str  # the run that stood on the left
 
@@ -81,7 +81,7 @@ def simulate(
 
 
 def sign_test_power(share: float, n_votes: int, *, confidence: float) -> float:
-    """Chance that an exact two-sided sign test tells a true `share` from a half with `n_votes` independent votes, ties left out."""
+    """Power of an exact two-sided sign test of a true `share` against a half; votes are independent, without ties."""
     most = np.arange(n_votes + 1)
     few = most[2 * stats.binom.cdf(most, n_votes, 0.5) <= 1 - confidence]  # counts of the loser at which it tells
     return (
@@ -119,10 +119,10 @@ def study_power(
     """How often a study of two runs would tell them apart, if raters and clips differ as said: by simulation.
 
     share         of a typical rater's votes that are not ties, on a typical clip
-    returns       {"simulated": True, "power", "power_error", "n_votes", "alone", "share"}: the share of the studies in which
-                  the interval of `share_of` leaves out a half, on the side where the better run is; its standard error;
-                  votes of one study; the power of the sign test if these were independent; and the mean share, which
-                  lapses and effects draw to a half
+    returns       {"simulated": True, "power", "power_error", "n_votes", "alone", "share"}: the share of the studies in
+                  which the interval of `share_of` leaves out a half, on the side where the better run is; its standard
+                  error; votes of one study; the power of the sign test if these were independent; and the mean share,
+                  which lapses and effects draw to a half
     """
     log_odds = float(np.log(share / (1 - share)))
     decided, shares, votes = 0, [], []

@@ -1,10 +1,10 @@
-"""Made-up clips, clusters and methods whose true differences are known: how often intervals cover, and how often verdicts err.
+"""Simulated clips and methods with known true differences: how often intervals cover, and how often verdicts err.
 
-Clusters are independent. Clips of one cluster may be alike, and the frames of one clip are alike by a correlation of 0 or 0.5.
-All is seeded by the generator that a function is given.
+Clusters are independent. Clips of one cluster may correlate, and frames of one clip correlate by 0 or 0.5. All random
+draws come from the generator that a function is given.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy import optimize
 from v2vbench.metrics import frechet, kernel
 from v2vbench.results.metric import Interval
 from v2vbench.statistics.intervals import Estimate, interval, of_clips
-from v2vbench.statistics.verdicts import decide, deltas, sign_flip
+from v2vbench.statistics.verdicts import Correction, decide, deltas, sign_flip
 
 CONFIDENCE = 0.95
 N_FRAMES = 8  # a clip
@@ -83,7 +83,7 @@ TRUE = {"frechet": true_frechet, "kernel": true_kernel}
 
 
 def unequal(name: str, of: Population) -> tuple[Population, Population]:
-    """Two methods with the same true distance `name`: one too narrow by NARROW, the other as much too wide as that takes."""
+    """Two methods of equal true distance `name`: one too narrow by NARROW, the other too wide."""
     narrow = replace(of, wider=NARROW)
     wide = optimize.brentq(
         lambda wider: TRUE[name](replace(of, wider=wider)) - TRUE[name](narrow), 1.0, 2.0, xtol=1e-12
@@ -155,7 +155,7 @@ def coverage_of_mean(rng, n_clips: int, alike: float, skewed: bool, draws: int) 
         size=(draws, n_clips, N_FRAMES)
     )
     values, truth = (np.exp(values / 2), float(np.exp(1 / 8))) if skewed else (values, 0.0)
-    return covered([interval(of_clips(clips, range(n_clips)), CONFIDENCE) for clips in values.mean(2)], truth)
+    return covered([interval(of_clips(clips, list(range(n_clips))), CONFIDENCE) for clips in values.mean(2)], truth)
 
 
 def coverage_of_set(rng, name: str, of: Population, n_clips: int, alike: float, draws: int) -> dict:
@@ -169,7 +169,7 @@ def coverage_of_set(rng, name: str, of: Population, n_clips: int, alike: float, 
 
 
 def coverage_of_bootstrap(rng, of: Population, n_clips: int, alike: float, draws: int, resamples: int) -> dict:
-    """Of the Fréchet distance by percentiles of sets of clips drawn with replacement: what is not used here, and why."""
+    """Of the Fréchet distance with percentiles of the bootstrap over clips: not used here, and this is why."""
     (module, settings), intervals = SETTINGS["frechet"], []
     for _ in range(draws):
         (fake,), real, clip = rows(rng, [of], np.arange(n_clips), alike)
@@ -183,12 +183,12 @@ def coverage_of_bootstrap(rng, of: Population, n_clips: int, alike: float, draws
 
 
 def by_clip_and_cluster(rng, name: str, of: Population, n_clusters: int, draws: int) -> dict:
-    """What it costs to take the clips of a cluster as independent: {"clip" and "cluster": {"covered", "called": share of tests at
-    1 - CONFIDENCE that tell two equal methods apart}}.
+    """What it costs to take the clips of a cluster as independent.
 
-    name    mean: of clips whose values correlate by ALIKE within a cluster; or kernel, of rows of which `of` is the distribution
+    name       mean: of clips whose values correlate by ALIKE within a cluster; kernel: of rows distributed as `of`
+    returns    {"clip" and "cluster": {"covered", "called": share of tests that tell two equal methods apart}}
     """
-    cluster, found = clustered(n_clusters, True), {"clip": ([], []), "cluster": ([], [])}
+    cluster, results = clustered(n_clusters, True), {"clip": ([], []), "cluster": ([], [])}
     for _ in range(draws):
         if name == "mean":
             values = [
@@ -198,19 +198,19 @@ def by_clip_and_cluster(rng, name: str, of: Population, n_clusters: int, draws: 
             ]
         else:
             fakes, real, clip = rows(rng, [of, of], cluster, 0.5)
-        for by, (intervals, wrong) in found.items():
+        for by, (intervals, wrong) in results.items():
             unit = np.arange(len(cluster)) if by == "clip" else cluster
-            own = (
+            estimates = (
                 [of_clips(one, unit) for one in values]
                 if name == "mean"
                 else [estimate(name, fake, real, unit[clip]) for fake in fakes]
             )
-            intervals.append(interval(own[0], CONFIDENCE))
-            wrong.append(_differ(rng, *own))
+            intervals.append(interval(estimates[0], CONFIDENCE))
+            wrong.append(_differ(rng, *estimates))
     truth = 0.0 if name == "mean" else TRUE[name](of)
     return {
         by: {"covered": covered(intervals, truth)["covered"], "called": float(np.mean(wrong))}
-        for by, (intervals, wrong) in found.items()
+        for by, (intervals, wrong) in results.items()
     }
 
 
@@ -219,9 +219,8 @@ def _differ(rng, one: Estimate, two: Estimate) -> bool:
     return p <= 1 - CONFIDENCE
 
 
-def error_of_pair(rng, name: str, methods: tuple[Population, Population], n_clips: int, draws: int) -> dict:
-    """How a test at the level 1 - CONFIDENCE tells apart two methods whose true distance `name` is one: {"first" and "second": how often
-    each is called the better one}."""
+def error_of_pair(rng, name: str, methods: Sequence[Population], n_clips: int, draws: int) -> dict:
+    """How often a test calls the "first" and the "second" of two equally far methods better, at 1 - CONFIDENCE."""
     better = []
     for _ in range(draws):
         fakes, real, clip = rows(rng, list(methods), np.arange(n_clips), 0.5)
@@ -234,7 +233,7 @@ def decisions(
     rng,
     n_clips: int,
     effect: float,
-    correction: str,
+    correction: Correction,
     draws: int,
     n_metrics: int = 5,
     n_runs: int = 6,
@@ -243,16 +242,17 @@ def decisions(
 ) -> dict:
     """How often tables of n_metrics x n_runs tests err, and find what is there.
 
-    effect     of the first n_worse runs, in standard deviations of a delta over clips; metrics of a run correlate by 0.5
+    effect     of the first n_worse runs, in standard deviations of a delta over clips; metrics of a run correlate by
+               0.5
     tail       of TAILS: what deltas are drawn from
     returns    "error": share of the tables that call any of the equal runs better or worse, or a worse one better;
                "power": share of the tests of the worse runs that are called worse
     """
-    errors, found, noise = [], [], TAILS[tail]
+    errors, powers, noise = [], [], TAILS[tail]
     for _ in range(draws):
         table = np.sqrt(0.5) * (noise(rng, (1, n_runs, n_clips)) + noise(rng, (n_metrics, n_runs, n_clips)))
         table[:, :n_worse] += effect
-        said = decide(
+        decided = decide(
             {metric: dict(enumerate(runs)) for metric, runs in enumerate(table)},
             alpha=1 - CONFIDENCE,
             power=0.8,
@@ -260,11 +260,11 @@ def decisions(
             n_flips=N_FLIPS,
             seed=int(rng.integers(2**31)),
         )
-        words = np.array([[cell.word for cell in runs.values()] for runs in said.values()])
+        words = np.array([[cell.word for cell in runs.values()] for runs in decided.values()])
         equal = words[:, n_worse:] if effect else words
         errors.append((equal != "not distinguishable").any() or (effect and (words[:, :n_worse] == "better").any()))
-        found.append((words[:, :n_worse] == "worse").mean())
-    return {"error": float(np.mean(errors)), "power": float(np.mean(found))}
+        powers.append((words[:, :n_worse] == "worse").mean())
+    return {"error": float(np.mean(errors)), "power": float(np.mean(powers))}
 
 
 def _log_normal(sigma: float) -> Callable:

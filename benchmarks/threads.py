@@ -1,6 +1,7 @@
-"""What a busy neighbour costs a training: threads, how they wait, and stages side by side. Part of `make bench`.
+"""What a busy neighbour costs a training: threads, how they wait, and parallel stages. Part of `make bench`.
 
-Every setting is a process of its own, since OpenMP reads how its threads wait once. vid2vid's training step at 128x64, of made-up clips.
+Every setting is a process of its own, since OpenMP reads only once how its threads wait. vid2vid's training step at
+128x64 on made-up clips.
 """
 
 import os
@@ -12,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-SECONDS = 10.0  # a measurement
-SETTINGS = {  # title: (threads of a training, 0 = one a core; trainings side by side, 0 = one a core; environment)
+SECONDS = 10.0  # per measurement
+SETTINGS = {  # title: (threads of a training, parallel trainings, environment); 0: one per core
     "one training, a thread a core": (0, 1, {}),
     "the same, threads sleep while they wait": (0, 1, {"OMP_WAIT_POLICY": "PASSIVE"}),
     "one training, one thread": (1, 1, {}),
@@ -22,7 +23,7 @@ SETTINGS = {  # title: (threads of a training, 0 = one a core; trainings side by
 
 
 def worker(n_threads: int, seconds: float) -> None:
-    """Print the frames a second of one training with so many threads."""
+    """Print the frames per second of one training with `n_threads` threads."""
     import torch
 
     from benchmarks import models
@@ -33,12 +34,12 @@ def worker(n_threads: int, seconds: float) -> None:
         store, _ = stored(Path(folder), (64, 128))
         step = models.step(models.build("vid2vid", store.facts, models.SMALL), models.windows(store).batch(0))
         step()
-        took, began = [], time.perf_counter()
+        durations, began = [], time.perf_counter()
         while time.perf_counter() - began < seconds:
             start = time.perf_counter()
             step()
-            took.append(time.perf_counter() - start)
-    print((models.SCHEDULE.n_frames - 2) / median(took))  # frames with a loss: two of a window are given
+            durations.append(time.perf_counter() - start)
+    print((models.SCHEDULE.n_frames - 2) / median(durations))  # frames with a loss: two of a window are given
 
 
 @contextmanager
@@ -54,28 +55,27 @@ def neighbour(busy: bool):
 
 
 def rate(title: str, busy: bool, seconds: float) -> float:
-    """Frames a second of all trainings of a setting together."""
-    threads, side_by_side, env = SETTINGS[title]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """Frames per second of all trainings of a setting together."""
+    threads, n_trainings, env = SETTINGS[title]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     command = [sys.executable, "-m", "benchmarks.threads", "--worker", str(threads or cores), str(seconds)]
     with neighbour(busy):
         processes = [
             subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | env)
-            for _ in range(side_by_side or cores)
+            for _ in range(n_trainings or cores)
         ]
         return sum(float(process.communicate()[0]) for process in processes)
 
 
 def main(rounds: int, seconds: float) -> None:
-    """Print frames a second of each setting alone and beside a busy process, and what the latter costs."""
+    """Print frames per second of each setting alone and beside a busy process, and what the latter costs."""
     rates = {(title, busy): [] for title in SETTINGS for busy in (False, True)}
     for _ in range(rounds):
         for title, busy in rates:
             rates[title, busy].append(rate(title, busy, seconds))
     best = max(median(rates[title, False]) for title in SETTINGS)
-    print(
-        "| setting | alone, frames/s | of the best alone | beside a busy core | times slower |\n|---|---:|---:|---:|---:|"
-    )
+    print("| setting | alone, frames/s | of the best alone | beside a busy core | times slower |")
+    print("|---|---:|---:|---:|---:|")
     for title in SETTINGS:
         alone, beside = (median(rates[title, busy]) for busy in (False, True))
         span = f"{min(rates[title, True]):.1f} to {max(rates[title, True]):.1f}"

@@ -75,7 +75,7 @@ def score(label, per_clip, clusters) -> Score:
 
 
 def calibration(ids, clusters):
-    """What calibrate leaves: blur lowers the warp error, so that its levels do not tell one; a frozen video has none."""
+    """What calibrate leaves: blur lowers the warp error, so that it is no ladder for it; a frozen video has none."""
 
     def damage(title, unit, levels, values):
         metrics = {}

@@ -13,7 +13,7 @@ from benchmarks import models
 from v2vbench.models import _image
 from v2vbench.stages import synthesize
 
-TINY = dict(size=(32, 64), width=8, n_down=1, n_blocks=2)
+TINY = models.Setting(size=(32, 64), width=8, n_down=1, n_blocks=2)
 FORWARD, BACKWARD = models.CONVOLUTIONS
 
 
@@ -21,7 +21,7 @@ FORWARD, BACKWARD = models.CONVOLUTIONS
 def tiny():
     """Tiny settings, one round, one thread."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in dict(N_CLIPS=1, N_FRAMES=8, ROUNDS=1, SIZES=(TINY["size"],)).items():
+        for name, value in dict(N_CLIPS=1, N_FRAMES=8, ROUNDS=1, SIZES=(TINY.size,)).items():
             patch.setattr(bench, name, value)
         patch.setattr(models, "SETTINGS", (TINY,))
         n = torch.get_num_threads()
@@ -36,7 +36,7 @@ def tiny():
 
 @pytest.fixture(scope="module")
 def store(tiny, tmp_path_factory):
-    return bench.stored(tmp_path_factory.mktemp("bench"), TINY["size"])[0]
+    return bench.stored(tmp_path_factory.mktemp("bench"), TINY.size)[0]
 
 
 def flops(call) -> Counter:

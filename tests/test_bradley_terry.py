@@ -124,7 +124,7 @@ def test_one_newton_step_is_as_good_as_fitting_again():
 
 
 def covered(truth, how, n=45, confidence=0.9):
-    """Share of the strengths within the interval, and within one that takes votes as independent; and both mean widths."""
+    """Share of strengths in the interval, and in one that takes votes as independent; and both mean widths."""
     hits, widths, t = [], [], stats.norm.ppf((1 + confidence) / 2)
     for seed in range(n):
         votes = simulate(ABC, seed=seed, **how)
@@ -212,7 +212,7 @@ def test_votes_that_repeat_themselves_are_worth_one():
 
 
 def test_clips_that_are_alike_are_worth_one():
-    """Every clip of a map says what its map says: as much is known as one clip a map would tell, and intervals of both are alike."""
+    """Every clip of a map says what its map says: as much is known as from one clip a map, and intervals are alike."""
     maps = [1, 1, 0, 1, 1, 0.5, 1, 0, 1, 1]
     one = [vote(f"m{i}", "a", "b", outcome) for i, outcome in enumerate(maps)]
     many = [vote(f"m{i}-{k}", "a", "b", outcome, cluster=f"m{i}") for i, outcome in enumerate(maps) for k in range(4)]
@@ -232,7 +232,7 @@ def test_clips_that_are_alike_are_worth_one():
 
 
 def test_shares_of_clustered_votes_cover():
-    """Drawn with a taste a map: the interval by map holds the true share about as often as it says, one by clip does not."""
+    """Each map has its taste: the interval by map covers the true share as often as it says, one by clip does not."""
     rng, hits = np.random.default_rng(0), []
     for _ in range(400):
         lean = rng.beta(1, 1, 12)  # of each map, and 6 clips of it; a half on the whole

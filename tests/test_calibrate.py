@@ -1,4 +1,4 @@
-"""The stage `calibrate` on a small store: its settings, what ladders and controls show, whatever the number of threads."""
+"""The stage `calibrate` on a small store: settings, what ladders and controls show, and threads that change nothing."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -326,7 +326,7 @@ def still(seed: int) -> dict[str, np.ndarray]:
 
 
 def test_what_is_known_to_fool(tmp_path):
-    """Flicker by a frozen video where the real brightness barely changes; not PSNR, which sees that the colours moved."""
+    """Flicker by a frozen video where real brightness barely changes; not PSNR, which sees that the colours moved."""
     splits = ["train"] * 2 + ["seen"] * 4 + ["unseen"] * 4
     write_store(
         tmp_path / "still.zip",

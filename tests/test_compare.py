@@ -1,5 +1,6 @@
 """Verdicts by family and by cluster, rows of controls and seeds, scores as damage, and what may not be compared."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -244,6 +245,15 @@ def test_what_is_returned_is_what_is_written(tmp_path):
     assert read.datasets["sliding"].groups["unseen"].sentences == written.datasets["sliding"].groups["unseen"].sentences
 
 
+def test_the_primary_metrics_of_each_run_for_dvc(tmp_path):
+    project_params = project(tmp_path, {"a": good(), "b": bad()})
+    compare(project_params, tmp_path)
+    for run in "ab":
+        summary = json.loads((tmp_path / "metrics/summary/unseen" / f"{run}.json").read_text())
+        scores = RunScores.load(RunScores.path(tmp_path, run)).groups["unseen"].scores
+        assert summary == {label: scores[label].value for label in PRIMARY}
+
+
 def in_group(run, **changes):
     """Changes the group of a run."""
 
@@ -301,7 +311,7 @@ def test_missing_results(tmp_path):
 
 
 def test_a_circle_of_votes_is_told_by_the_methods_names(tmp_path):
-    """Three sorts of clips, another method first and another last in each: each beats the next, and the last the first."""
+    """Three sorts of clips, each with another order of the methods: each beats the next, and the last the first."""
     order = np.array([[3, 2, 1], [1, 3, 2], [2, 1, 3]])[:, [0, 1, 2, 0, 1, 2, 0, 1]]  # (method, clip): how good
     runs = {run: good(psnr=20.0 + rank, motion_ratio=5.0 - rank) for run, rank in zip("acb", order)}
     assert table_of(tmp_path, runs).preference.ranking.note in (

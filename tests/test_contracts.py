@@ -9,15 +9,18 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from conftest import facts, sliding_clip
 
 import v2vbench
 from v2vbench import find, params
 from v2vbench.clips.controls import CONTROLS
 from v2vbench.clips.damage import LADDERS
+from v2vbench.clips.store import write_store
 from v2vbench.metrics import Metric, resolve
 from v2vbench.metrics import __main__ as protocols
 from v2vbench.params import Fault, Params
 from v2vbench.runner.suites import load_suite
+from v2vbench.stages import data
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("datasets", "models", "metrics", "extractors")
@@ -167,3 +170,12 @@ def test_a_line_that_names_such_a_file_is_refused(monkeypatch):
     )
     with pytest.raises(Fault, match=says):
         params.member("datasets", "half", "datasets.a.loader")
+
+
+def test_a_loader_that_says_no_licence_is_refused(monkeypatch, tmp_path):
+    def prepare(out, *, name, cache):
+        write_store(out, facts(name=name), [(dict(id="a", split="train", origin=""), sliding_clip(0, 3))])
+
+    monkeypatch.setattr(data, "member", lambda *line: types.SimpleNamespace(prepare=prepare))
+    with pytest.raises(Fault, match="datasets.freedoom: the loader says no licence of clip a"):
+        data.data(suites()[0], "freedoom", tmp_path)

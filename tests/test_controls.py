@@ -70,7 +70,7 @@ def test_a_group_of_one_copies_from_training(store, monkeypatch):
 
 @pytest.mark.parametrize("n_given", [0, 1, 3])
 def test_a_frame_is_carried_along_the_true_flow(store, n_given):
-    """A world that slides by whole pixels: what can be traced back to the last given frame is that frame's, to the bit."""
+    """A world that slides by whole pixels: what comes from the last given frame is that frame's, to the bit."""
     clip = store.read("slide-5")
     made, start = video(store, "flow_carried", n_given=n_given), max(n_given, 1)
     assert np.array_equal(made[:start], clip["real"][:start])

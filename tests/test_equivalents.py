@@ -1,4 +1,4 @@
-"""Scores read back as levels of damage, what fools a metric, and a score on its way from a control to the real video."""
+"""Scores read back as levels of damage, what fools a metric, and how far a score is from a control."""
 
 from dataclasses import replace
 
@@ -188,7 +188,7 @@ def test_a_metric_is_fooled_by_what_costs_no_more_than_the_worst_mild_damage(bet
 
 
 def test_digits_that_files_lose_fool_no_one():
-    """Equal videos count as equal, though one value came from a file of 9 digits; 3.50354682 against ...688 does not."""
+    """Equal videos count as equal, though one value came from a file of 9 digits: 3.50354688 against ...688123."""
     real = np.array([3.50354688123, 3.2, 3.9])
     for shown, fools in (
         (real, True),

@@ -44,7 +44,7 @@ def test_clusters_of_equal_size_are_their_means():
 
 
 def test_clusters_of_unequal_size():
-    """The mean is that of all clips; its error the root of the sum over clusters of m_j / (n - m_j) (mean_j - mean)^2 / G."""
+    """The mean is of all clips; its squared error the sum over clusters of m_j / (n - m_j) (mean_j - mean)^2 / G."""
     sizes = np.array([1, 5, 2, 7])
     x, names = np.random.default_rng(2).normal(size=15), np.repeat(list("wxyz"), sizes)
     whole = of_clips(x, names)
@@ -56,7 +56,7 @@ def test_clusters_of_unequal_size():
 
 
 def test_bias_of_first_order_is_taken_off():
-    """The plug-in variance of clusters of one clip becomes the unbiased one; of unequal clusters a bias in 1 / n goes too."""
+    """The plug-in variance of single clips becomes the unbiased one; of unequal clusters a bias in 1 / n goes too."""
     x = np.random.default_rng(3).normal(size=9)
     whole = Estimate(x.var(), np.array([np.delete(x, i).var() for i in range(9)]), np.ones(9, int))
     assert spread(whole)[0] == pytest.approx(x.var(ddof=1))

@@ -48,8 +48,8 @@ def test_one_heading_alone_is_no_better(tmp_path):
     (tmp_path / "divided").mkdir()
     main, _ = sentences_of(tmp_path / "divided", {"a": good(), "b": bad(ked_frames=1 + WIDE)})
     assert main == [
-        "Against B, A is better in fidelity to the source and better by some primary metrics and worse by others in realism in "
-        "space and time."
+        "Against B, A is better in fidelity to the source and better by some primary metrics and worse by others in "
+        "realism in space and time."
     ]
     (tmp_path / "same").mkdir()
     main, _ = sentences_of(tmp_path / "same", {"a": good(), "b": close})

@@ -1,4 +1,4 @@
-"""Evaluation holds a clip or two at a time: what it takes of memory does not depend on the number of clips."""
+"""Evaluation has one or two clips in memory at a time: its peak memory does not depend on the number of clips."""
 
 import subprocess
 import sys
@@ -15,12 +15,19 @@ from v2vbench import params
 from v2vbench.clips.store import Frames, write_store
 from v2vbench.stages.evaluate import evaluate
 
-root, n_clips, n_frames, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), (int(sys.argv[4]), int(sys.argv[5]))
+root, (n_clips, n_frames, *size) = Path(sys.argv[1]), map(int, sys.argv[2:])
+size = tuple(size)
 base = params.load()
-run = params.Run(title="x", dataset="many", model="copy_last", schedule="none", base="none", first_frames="real", seeds=[0], kwargs={})
+run = params.Run(
+    title="x", dataset="many", model="copy_last", schedule="none", base="none", first_frames="real", seeds=[0],
+    kwargs={},
+)
 lite0 = {"extractor": "efficientnet_lite0", "px": 32}
 project = replace(base, runs={"x": run}, judges={}, features={"frames": lite0}, metrics={
-    "psnr": base.metrics["psnr"], "flicker": {"block_px": 8}, "kid": {"metric": "kernel", "features": "frames", "pairs": "other-clusters"}})
+    "psnr": base.metrics["psnr"],
+    "flicker": {"block_px": 8},
+    "kid": {"metric": "kernel", "features": "frames", "pairs": "other-clusters"},
+})
 row, about = np.arange(size[1]) // 8, facts(name="many", size=size, groups={"test": "test"})
 
 def made(name, damage):
@@ -54,9 +61,10 @@ def peak_mb(folder, n_clips, n_frames, size) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("few, many, n_frames, size", [(4, 16, 81, (544, 960)), (200, 2000, 10, (16, 32))])
 def test_memory_does_not_grow_with_the_clips(tmp_path, few, many, n_frames, size):
-    """By no more than the rows of features, 5 kB a frame, in a few copies while they are compared, and what malloc and kernels take.
+    """By no more than the rows of features, 5 kB a frame, in a few copies while they are compared, and what malloc and
+    kernels take.
 
-    12 large clips more are 3 GB of pixels; all pairs of 16,000 rows would be 2 GB a matrix.
+    12 more large clips are 3 GB of pixels; all pairs of 16,000 rows would be 2 GB per matrix.
     """
     peaks = [peak_mb(tmp_path / str(n), n, n_frames, size) for n in (few, many)]
     rows = (many - few) * n_frames * 1280 * (2 * 4 + 6 * 8) / 2**20  # as kept, and in double precision while compared

@@ -1,4 +1,4 @@
-"""Verdicts: signs flipped by hand, Holm's example, errors where nothing differs, and the smallest effect to be found."""
+"""Verdicts: signs flipped by hand, Holm's example, errors where nothing differs, and the smallest effect."""
 
 from itertools import product
 
@@ -267,7 +267,7 @@ def test_deltas_go_by_cluster():
 
 
 def test_a_ratio_is_costed_by_the_mean_and_not_by_its_clips():
-    """Clips at 0.5 and 1.5 have the mean 1, which costs nothing; a cost for each clip would hold them against the method."""
+    """Clips at 0.5 and 1.5 have the mean 1, which costs nothing; a cost for each clip would punish the method."""
     near, wide = np.full(12, 1.15), np.tile([0.58, 1.48], 6)
     pairs = {"near": of_means(near), "wide": of_means(wide)}
     own = deltas(pairs["wide"], pairs["near"], "one")

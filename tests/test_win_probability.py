@@ -98,7 +98,7 @@ def turned_on_m0(clusters):
 
 
 def test_folds_are_clusters():
-    """Clips of one map have what no other map has: whoever learns from them is right about them, and about no other map."""
+    """Clips of one map have what no other map has: what is learned from them holds for them, and for no other map."""
     maps = [f"m{i // 3}" for i in range(12)]
     model = learn(of_damages(ladders(clusters=maps), BETTER), SETTINGS, 0.95)
     assert model.n_clusters == 4
@@ -159,7 +159,7 @@ def test_weights_are_those_of_another_library():
 
 
 def test_what_is_left_out_was_not_learned_from():
-    """A damage that improves every metric cannot be told by what other damages teach, and is as soon as it may be learned."""
+    """A damage that improves every metric cannot be judged by what other damages teach."""
     first = ladders().ladders["space0"]
     turned = {label: climb(curve.per_clip[:1] + curve.per_clip[:0:-1]) for label, curve in first.metrics.items()}
     lying = ladder("space", [0, 1, 2, 3], turned)
@@ -220,7 +220,7 @@ MILDER, WORSE = ({label: level(n, label) for label in BETTER} for n in (1, 2))
 
 
 def pair(first, second, model=MODEL, clusters=None):
-    """The chance of the first of two runs, {label: values per clip} each; without clusters each clip is like no other."""
+    """The chance of the first of two runs, {label: values per clip} each; without clusters each clip is alone."""
     alike = clusters or [str(i) for i in range(len(first["psnr"]))]
     return win_pair(model, "a", "b", {"a": first, "b": second}, SETTINGS, 0.95, alike)
 
@@ -319,8 +319,10 @@ def simulated_damages(seed, n_maps=8, each=2):
 
 
 def simulated_methods(seed, n=400):
-    """({label: difference of cost}, whether the first is preferred) of pairs of clips that have some of each damage; the first of each
-    is smooth to please the metric that is paid for it."""
+    """Pairs of clips that have some of each damage; the first is smooth, to please the metric that is paid for it.
+
+    returns    {label: (n,) difference of cost}, (n,) whether the first is preferred
+    """
     rng = np.random.default_rng(seed)
     bad = rng.exponential(0.6, (2, n, 5)) * (rng.random((2, n, 5)) < 0.5)
     cost = {
@@ -335,7 +337,7 @@ def simulated_methods(seed, n=400):
 
 
 def quality(calibration, labels, difference, won):
-    """Of chances learned from damages: share of pairs right, log loss, share without evidence, and log loss of held-out damages."""
+    """Of chances: share of pairs right, log loss, share without evidence, and log loss of held-out damages."""
     model = learn(of_damages(calibration, dict.fromkeys(labels, "lower")), SETTINGS, 0.95)
     chances = probability(model, np.stack([difference[label] for label in labels], 1))
     p = np.array([0.5 if chance is None else chance for chance in chances])
@@ -345,9 +347,10 @@ def quality(calibration, labels, difference, won):
 
 
 def test_damages_against_each_other_and_no_fooled_metric_tell_methods_better():
-    """Before: rungs of single ladders, all metrics, folds of clips. After: across ladders, no metric that smoothness fools, folds of maps.
+    """Before: single ladders, all metrics, folds of clips. After: across ladders, no fooled metric, folds of maps.
 
-    Methods mix damages, as no ladder does. Means of 6 studies, before and after, which docs/protocols.md quotes; no evidence is a half.
+    Methods mix damages, as no ladder does. Means of 6 studies, before and after, which docs/protocols.md quotes; no
+    evidence is a half.
     """
     studies = []
     for seed in range(6):

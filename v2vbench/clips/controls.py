@@ -1,9 +1,9 @@
-"""Videos that no method made, whose scores are known to be undeserved: what a metric gives them says what it can be fooled by.
+"""Controls: trivial videos that deserve a bad score. A metric that scores one well can be fooled by it.
 
-A control is a function (clip, context, *, settings) -> frames, uint8 (T, H, W, 3), under the decorator `control`, which puts
-it into CONTROLS. It is feasible if it never saw the frames that it is compared with, so that a method could do it; others are
-made from these very frames. Like a method, a feasible control may show the real frames that methods are given at the start of
-a clip: no metric sees those.
+A control is a function (clip, context, *, settings) -> frames, uint8 (T, H, W, 3), with the decorator `control`, which
+adds it to CONTROLS. A feasible control does not use the target frames, so a method could produce it; other controls are
+made from the target frames. Like a method, a feasible control may show the real frames that methods are given at the
+start of a clip, since metrics skip those.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from v2vbench.params import Range
 
 @dataclass(frozen=True)
 class Context:
-    """What a control may look at beside its own clip."""
+    """What a control may use besides its clip."""
 
     store: Store
-    clip: str  # the name of its own
+    clip: str  # name of the control's clip
     n_given: int  # real frames that methods are given at the start of a clip
-    colours: np.ndarray | None  # as `training_colours` has them; None where no control needs them
+    colours: np.ndarray | None  # from `training_colours`; None if no control needs them
 
     def real(self, clip: str) -> np.ndarray:
         """The real frames of a clip, (T, H, W, 3) uint8."""
@@ -35,10 +35,10 @@ class Context:
 
 
 def training_colours(store: Store) -> np.ndarray:
-    """The mean colour of each label over the real frames of all training clips, (256, 3) on 0..255.
+    """The mean colour of each label over the real frames of all training clips, (256, 3) in 0..255.
 
-    A label that no training frame has, and IGNORE, get the mean over all pixels. Of a data set whose source is maps: the mean
-    training frame, (H, W, 3).
+    A label that no training frame has, and IGNORE, get the mean over all pixels. If the source is maps, returns the
+    mean training frame, (H, W, 3).
     """
     labelled = store.facts.source == "labels"
     total = np.zeros((256, 3) if labelled else (*store.facts.size, 3))
@@ -64,10 +64,10 @@ def training_colours(store: Store) -> np.ndarray:
 class Control:
     """A video that no method made.
 
-    title       in tables; str.format'ed with its settings
+    title       in tables; a format string that takes the control's settings
     about       one sentence for the report
-    feasible    it never saw the frames that it is compared with
-    needs       arrays of the clip store; a data set that lacks one has no such control. source: label or maps
+    feasible    made without the target frames
+    needs       arrays of the clip store; a data set that lacks one skips this control. "source": label or maps
     video       the function
     """
 
@@ -82,7 +82,7 @@ CONTROLS: dict[str, Control] = {}  # by the name of the function, in the order o
 
 
 def control(title: str, about: str, *, feasible: bool, needs: tuple[str, ...]) -> Callable:
-    """Puts a function of this file into CONTROLS; see Control."""
+    """Decorator that adds a function of this file to CONTROLS; see Control."""
 
     def register(video: Callable) -> Callable:
         CONTROLS[video.__name__] = Control(title, about, feasible, needs, video)
@@ -93,7 +93,7 @@ def control(title: str, about: str, *, feasible: bool, needs: tuple[str, ...]) -
 
 @control("frozen", "The first real frame, held: nothing is sharper, and nothing moves.", feasible=True, needs=("real",))
 def frozen(clip: dict, context: Context) -> np.ndarray:
-    """The first real frame, in place of all others."""
+    """The first real frame, repeated."""
     return np.repeat(clip["real"][:1], len(clip["real"]), 0)
 
 
@@ -105,12 +105,14 @@ def frozen(clip: dict, context: Context) -> np.ndarray:
     needs=("real", "flow"),
 )
 def flow_carried(clip: dict, context: Context) -> np.ndarray:
-    """The real frames that methods are given, then the last of them carried from frame to frame along the data set's
-    flow: bilinear, edges repeated, rounded only to be shown."""
+    """The real frames that methods are given, then the last of them warped along the data set's flow.
+
+    Bilinear, edges repeated; the frame that is warped on is not rounded.
+    """
     n_given, flow = max(context.n_given, 1), torch.from_numpy(clip["flow"].astype(np.float32)).permute(0, 3, 1, 2)
     frame = torch.from_numpy(clip["real"][n_given - 1].astype(np.float32)).permute(2, 0, 1)[None]
     carried = []
-    for step in flow[n_given - 1 :]:  # never rounded on the way
+    for step in flow[n_given - 1 :]:  # not rounded between steps
         frame = warp(frame, step[None])
         carried.append(to_uint8(frame[0].permute(1, 2, 0).numpy()))
     return np.stack([*clip["real"][:n_given], *carried])
@@ -124,8 +126,10 @@ def flow_carried(clip: dict, context: Context) -> np.ndarray:
     needs=("real", "source"),
 )
 def label_colours(clip: dict, context: Context) -> np.ndarray:
-    """Each label in its mean colour over all pixels of the training clips that have it; a label that they lack, and
-    pixels without one, in the mean of all. Where the source is no labels: the mean training frame."""
+    """Each label in its mean colour over the training clips; the mean training frame if the source is maps.
+
+    A label that the training clips lack, and pixels without a label, get the mean colour of all pixels.
+    """
     if context.colours is None:
         raise ValueError("label_colours needs the training colours in its context")
     colours = to_uint8(context.colours)
@@ -139,7 +143,7 @@ def label_colours(clip: dict, context: Context) -> np.ndarray:
     needs=("real",),
 )
 def memorised(clip: dict, context: Context) -> np.ndarray:
-    """The training clip of the test clip's number, counted in a circle; cut, or its last frame repeated."""
+    """The i-th training clip for the i-th test clip, starting over at the end; cut, or its last frame repeated."""
     training = context.store.split("train")
     at = context.store.split(context.store.clips[context.clip]["split"]).index(context.clip)
     return cut(context.real(training[at % len(training)]), len(clip["real"]))
@@ -152,7 +156,7 @@ def memorised(clip: dict, context: Context) -> np.ndarray:
     needs=("real",),
 )
 def copied(clip: dict, context: Context) -> np.ndarray:
-    """The group's next clip, in a circle; in a group of one, what `memorised` shows."""
+    """The next clip of the group, the first for the last one; in a group of one clip, as `memorised`."""
     ids = context.store.split(context.store.clips[context.clip]["split"])
     return (
         cut(context.real(following(ids, context.clip)), len(clip["real"])) if len(ids) > 1 else memorised(clip, context)
@@ -166,7 +170,7 @@ def copied(clip: dict, context: Context) -> np.ndarray:
     needs=("real",),
 )
 def blurred(clip: dict, context: Context, *, sigma: Annotated[float, Range(0.1, 64)]) -> np.ndarray:
-    """Each frame under a Gaussian of `sigma` px."""
+    """Each frame blurred by a Gaussian of `sigma` px."""
     return damage.blur(clip["real"], sigma, None)
 
 
@@ -188,16 +192,16 @@ def following(ids: list[str], clip: str) -> str:
 
 
 def cut(frames: np.ndarray, n: int) -> np.ndarray:
-    """The first `n` frames; where there are fewer, the last is held."""
+    """The first `n` frames; if there are fewer, the last one is repeated."""
     return frames[np.minimum(np.arange(n), len(frames) - 1)]
 
 
 def another(context: Context, ids: list[str]) -> np.ndarray:
-    """The real frames of the clip that follows among `ids`, those of one cluster: as right as one of its kind, and another one."""
+    """The real frames of the next clip in `ids`, the clips of one cluster: real video of the same kind."""
     return cut(context.real(following(ids, context.clip)), context.store.clips[context.clip]["n_frames"])
 
 
 def possible(control: str, facts: Facts, arrays: list[str]) -> bool:
-    """Whether clips that have `arrays` have what a control needs."""
+    """Whether `arrays` of the clip store include all that a control needs."""
     source = "label" if facts.source == "labels" else "maps"
     return all((source if name == "source" else name) in arrays for name in CONTROLS[control].needs)

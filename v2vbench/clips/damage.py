@@ -1,9 +1,9 @@
-"""Real frames made worse, a little or a lot: what a metric makes of them says what its numbers mean.
+"""Ladders: real frames damaged by increasing levels, which show what the numbers of a metric mean.
 
-A ladder is one kind of damage by degrees: a function (frames, level, rng) -> frames, uint8 (T, H, W, 3), RGB, of the shape
-that went in, under the decorator `ladder`, which puts it into LADDERS. The level's type is its range. What a level does not
-say, such as how smooth a warp is, belongs to the damage's definition. Where frames change places or are held they are
-bit-equal to frames that went in, so that no network needs to see them again.
+A ladder is one kind of damage: a function (frames, level, rng) -> frames, both uint8 (T, H, W, 3), RGB, of the same
+shape, with the decorator `ladder`, which adds it to LADDERS. The type of `level` is its range. Everything else, such as
+how smooth a warp is, is fixed in the function. Damages that only reorder or repeat frames return bit-equal copies, so
+cached features of these frames can be reused.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from v2vbench.params import Count, Range
 Grey = Annotated[float, Range(0.1, 255)]  # levels of 255
 Times = Annotated[float, Range(1.01, 100)]
 Several = Annotated[int, Range(2)]  # frames
-SMOOTH = 1 / 8  # standard deviation of the filter that smooths a warp's displacements, in shorter sides of the frame
+SMOOTH = 1 / 8  # standard deviation of the filter that smooths a warp's displacements, as a share of the shorter side
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Ladder:
     """One kind of damage.
 
     title      in tables
-    unit       of a level, which stands in the braces
-    kind       space: looks worse in all frames alike; time: whole frames at the wrong time; both
-    neutral    the level that would do nothing; None: there is none, and a lower level is worse
+    unit       of a level; a format string, the level replaces the braces
+    kind       space: all frames look equally worse; time: whole frames at the wrong time; both
+    neutral    the level that would change nothing; None: there is none, and lower levels are worse
     damage     the function
     """
 
@@ -55,7 +55,7 @@ LADDERS: dict[str, Ladder] = {}  # by the name of the function, in the order of 
 
 
 def ladder(title: str, unit: str, kind: Literal["space", "time", "both"], *, neutral: float | None) -> Callable:
-    """Puts a function of this file into LADDERS; see Ladder."""
+    """Decorator that adds a function of this file to LADDERS; see Ladder."""
 
     def register(damage: Callable) -> Callable:
         LADDERS[damage.__name__] = Ladder(title, unit, kind, neutral, damage)
@@ -66,19 +66,19 @@ def ladder(title: str, unit: str, kind: Literal["space", "time", "both"], *, neu
 
 @ladder("blur", "σ {} px", "space", neutral=0)
 def blur(frames: np.ndarray, level: Annotated[float, Range(0.1, 64)], rng) -> np.ndarray:
-    """Each frame under a Gaussian of standard deviation `level` px, cut at 4 of them, edges mirrored."""
+    """Gaussian blur of each frame, standard deviation `level` px, cut at 4 standard deviations, edges mirrored."""
     return to_uint8(gaussian_filter(frames.astype(np.float32), level, axes=(1, 2)))
 
 
 @ladder("noise", "σ {} grey levels", "both", neutral=0)
 def noise(frames: np.ndarray, level: Grey, rng) -> np.ndarray:
-    """Gaussian noise of standard deviation `level` in each pixel and channel, another in each frame."""
+    """Independent Gaussian noise of standard deviation `level` in every pixel, channel and frame."""
     return np.stack([to_uint8(frame + level * rng.standard_normal(frame.shape)) for frame in frames])
 
 
 @ladder("JPEG", "quality {}", "space", neutral=None)
 def jpeg(frames: np.ndarray, level: Annotated[int, Range(1, 100)], rng) -> np.ndarray:
-    """Each frame through JPEG of quality `level`, libjpeg's scale, by OpenCV; colours at half size (4:2:0)."""
+    """Each frame compressed as JPEG of quality `level` (libjpeg's scale) by OpenCV, with 4:2:0 chroma subsampling."""
     how = [cv2.IMWRITE_JPEG_QUALITY, level, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
     files = [cv2.imencode(".jpg", frame[..., ::-1], how)[1] for frame in frames]  # OpenCV's order is BGR
     return np.stack([cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1] for file in files])
@@ -86,11 +86,11 @@ def jpeg(frames: np.ndarray, level: Annotated[int, Range(1, 100)], rng) -> np.nd
 
 @ladder("H.264", "crf {}", "space", neutral=0)
 def h264(frames: np.ndarray, level: Annotated[float, Range(1, 51)], rng) -> np.ndarray:
-    """The clip through x264, preset medium at constant rate factor `level`, one thread, `mbtree=0`; yuv444p, BT.709,
-    full range.
+    """The clip compressed by x264 at constant rate factor `level`, preset medium; yuv444p, BT.709, full range.
 
-    yuv444p takes frames of odd sizes. The macroblock tree reads memory it has not written where a row is no multiple of
-    128 px, and about one encoding in a hundred is then another (measured; widths of 80 and 96 px, libx264 of PyAV).
+    yuv444p allows odd frame sizes. One thread and `mbtree=0` make the result reproducible: x264's macroblock tree reads
+    uninitialised memory if a row is no multiple of 128 px, and about one encoding in a hundred then differs (measured
+    at widths of 80 and 96 px, libx264 of PyAV).
     """
     encoder, decoder = av.CodecContext.create("libx264", "w"), av.CodecContext.create("h264", "r")
     encoder.height, encoder.width, encoder.pix_fmt = *frames.shape[1:3], "yuv444p"
@@ -103,7 +103,7 @@ def h264(frames: np.ndarray, level: Annotated[float, Range(1, 51)], rng) -> np.n
         frame.pts = number
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    decoded = [frame for packet in (*packets, None) for frame in decoder.decode(packet)]  # None: those held back
+    decoded = [frame for packet in (*packets, None) for frame in decoder.decode(packet)]  # None flushes the decoder
     return np.stack(
         [
             frame.reformat(format="rgb24", src_colorspace="ITU709", src_color_range="JPEG").to_ndarray()
@@ -114,36 +114,37 @@ def h264(frames: np.ndarray, level: Annotated[float, Range(1, 51)], rng) -> np.n
 
 @ladder("colour shift", "{} grey levels", "space", neutral=0)
 def colour(frames: np.ndarray, level: Grey, rng) -> np.ndarray:
-    """A warm cast: red `level` up and blue `level` down, in all frames alike."""
+    """A warm colour cast: red plus `level` and blue minus `level`, the same in all frames."""
     return to_uint8(frames + level * np.array([1, 0, -1], np.float32))
 
 
 @ladder("warp, the same in all frames", "σ {} px", "space", neutral=0)
 def warp_space(frames: np.ndarray, level: Annotated[float, Range(0.1, 64)], rng) -> np.ndarray:
-    """Bent by one random field of displacements, the same for all frames: Gaussian-smoothed over 1/8 of the shorter side,
-    root mean square `level` px in x and in y; bilinear, edges repeated."""
+    """All frames warped by the same random displacement field; bilinear, edges repeated.
+
+    The field is smoothed by a Gaussian of 1/8 of the shorter side; its root mean square is `level` px in x and in y.
+    """
     return _bent(frames, _field(frames, level, rng).expand(len(frames), -1, -1, -1))
 
 
 @ladder("warp, another in each frame", "σ {} px", "both", neutral=0)
 def warp_space_time(frames: np.ndarray, level: Annotated[float, Range(0.1, 64)], rng) -> np.ndarray:
-    """As `warp_space`, by another field in each frame: single frames look as good, and the video shakes
-    (Ge et al. 2024).
+    """As `warp_space`, but with a different field for each frame: single frames look the same, and the video shakes.
 
-    source    both are of Ge et al. 2024, "On the content bias in Fréchet video distance"
+    source    both damages: Ge et al. 2024, "On the content bias in Fréchet video distance"
     """
     return _bent(frames, torch.cat([_field(frames, level, rng) for _ in frames]))
 
 
 @ladder("flicker", "σ {} grey levels", "both", neutral=0)
 def flicker(frames: np.ndarray, level: Grey, rng) -> np.ndarray:
-    """Each frame brighter or darker as a whole, by normal draws of standard deviation `level`."""
+    """The brightness of each whole frame changed by a normal draw of standard deviation `level`."""
     return np.stack([to_uint8(frame + np.float32(level * rng.standard_normal())) for frame in frames])
 
 
 @ladder("shuffle", "in blocks of {} frames", "time", neutral=1)
 def shuffle(frames: np.ndarray, level: Several, rng) -> np.ndarray:
-    """The frames of each block of `level` in a random order in which none is in its place; the last block may be shorter."""
+    """Each block of `level` frames in a random order in which no frame stays in place; the last may be shorter."""
     order = np.arange(len(frames))
     for start in range(0, len(frames), level):
         cycle = rng.permutation(order[start : start + level])
@@ -153,7 +154,7 @@ def shuffle(frames: np.ndarray, level: Several, rng) -> np.ndarray:
 
 @ladder("freeze", "for {} frames", "time", neutral=1)
 def freeze(frames: np.ndarray, level: Several, rng) -> np.ndarray:
-    """The first of every `level` frames in the place of the others."""
+    """Each block of `level` frames replaced by copies of its first frame."""
     at = np.arange(len(frames))
     return frames[at - at % level]
 
@@ -173,14 +174,14 @@ def slow(frames: np.ndarray, level: Times, rng) -> np.ndarray:
 
 @ladder("fast motion", "{} times", "time", neutral=1)
 def fast(frames: np.ndarray, level: Times, rng) -> np.ndarray:
-    """`level` times faster: frame t shows frame ⌊t · level⌋; at the clip's end it turns back, and forth at its start."""
+    """`level` times faster: frame t shows frame ⌊t · level⌋, played back and forth at the clip's ends."""
     last = len(frames) - 1
     return frames[last - np.abs(last - (np.arange(len(frames)) * level).astype(int) % max(2 * last, 1))]
 
 
 @ladder("shown late", "by {} frames", "time", neutral=0)
 def late(frames: np.ndarray, level: Count, rng) -> np.ndarray:
-    """Each frame `level` frames late, the first one until then; the clip's end is not reached."""
+    """Delayed by `level` frames: the first frame is repeated at the start, and the clip's end is not reached."""
     return frames[np.maximum(np.arange(len(frames)) - level, 0)]
 
 
@@ -189,7 +190,7 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
 
 
 def _field(frames: np.ndarray, level: float, rng) -> torch.Tensor:
-    """(1, 2, H, W) px, smooth, edges of the frame moved too."""
+    """A smooth random displacement field, (1, 2, H, W) px; the frame's edges move too."""
     height, width = frames.shape[1:3]
     field = gaussian_filter(rng.standard_normal((2, height, width)), SMOOTH * min(height, width), axes=(1, 2))
     return torch.from_numpy(level * field / np.sqrt((field**2).mean((1, 2), keepdims=True)))[None]
@@ -202,12 +203,12 @@ def _bent(frames: np.ndarray, field: torch.Tensor) -> np.ndarray:
 
 
 def damaged(frames: np.ndarray, ladder: str, level: float, clip: str, seed: int) -> np.ndarray:
-    """A clip at one level of a ladder; level 0 is the clip itself.
+    """A clip at one level of a ladder; level 0 is the undamaged clip.
 
-    frames    (T, H, W, 3) uint8
-    clip      its name; with `seed` and the ladder's name it seeds what is drawn. All levels of a ladder make of the same draws more
-              or less, so that between them nothing but the level differs
-    returns   as `frames`
+    frames     (T, H, W, 3) uint8
+    clip       name of the clip; it seeds the random draws, together with `seed` and the ladder's name. All levels of a
+               ladder scale the same draws, so only the level differs between them
+    returns    as `frames`
     """
     if level == 0:
         return frames

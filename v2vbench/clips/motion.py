@@ -1,10 +1,10 @@
-"""Estimated motion: where each pixel of frame t stood in frame t-1, where no exact flow is known."""
+"""Optical flow estimated from frames, for data sets without exact flow."""
 
 import numpy as np
 
 
 def estimate(previous: np.ndarray, current: np.ndarray) -> np.ndarray:
-    """Dense flow between two frames of a camera, where no exact one is known: OpenCV's DIS (Kroeger et al. 2016).
+    """Dense optical flow between two frames, by OpenCV's DIS (Kroeger et al. 2016).
 
     previous, current    (H, W, 3) uint8
     returns              (H, W, 2) float32, px, from `current` back to `previous`
@@ -12,7 +12,7 @@ def estimate(previous: np.ndarray, current: np.ndarray) -> np.ndarray:
     import cv2
 
     H, W, _ = current.shape
-    large = 2 * W, 2 * H  # DIS stops at half the size it is given
+    large = 2 * W, 2 * H  # DIS computes flow at half of its input size
     first, second = (
         cv2.cvtColor(cv2.resize(frame, large, interpolation=cv2.INTER_CUBIC), cv2.COLOR_RGB2GRAY)
         for frame in (previous, current)
@@ -22,7 +22,7 @@ def estimate(previous: np.ndarray, current: np.ndarray) -> np.ndarray:
 
 
 def estimate_checked(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Flow as `estimate` has it, and occluded (H, W) uint8: 1 where the ways back and forth disagree or leave the frame.
+    """Flow from `estimate`, and occluded (H, W) uint8: 1 where backward and forward flow disagree or leave the frame.
 
     They disagree where |b + f|^2 > 0.01 (|b|^2 + |f|^2) + 0.5, in px (Sundaram et al. 2010, eq. 5).
     """

@@ -1,4 +1,4 @@
-"""The clip store: one zip file of zarr arrays a data set, written once, read a window at a time, lossless."""
+"""The clip store: a zip file of zarr arrays for each data set, written once, read window by window, lossless."""
 
 import hashlib
 import json
@@ -17,10 +17,10 @@ from zarr.storage import MemoryStore, ZipStore
 
 from v2vbench.params import Fault
 
-CHUNK = 8  # frames a chunk: what a window must decode at most in excess, see docs/clip_store.md
+CHUNK = 8  # frames per chunk, the unit of decoding; see docs/clip_store.md
 IGNORE = 255  # the label of a pixel that has none
-BATCH = 2 * CHUNK  # frames held at once when writing: zarr encodes chunks side by side
-KINDS = {  # array: dtype on disk, axes; T is one less for what stands between two frames
+BATCH = 2 * CHUNK  # frames in memory when writing: zarr encodes chunks in parallel
+KINDS = {  # array: dtype on disk, axes; T is one less for arrays between two frames
     "real": ("uint8", "THW3"),
     "fake": ("uint8", "THW3"),
     "label": ("uint8", "THW"),
@@ -35,9 +35,9 @@ KINDS = {  # array: dtype on disk, axes; T is one less for what stands between t
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a model, a table and a reader must know of a data set. Travels in the store."""
+    """What models and tables need to know of a data set; stored in the clip store."""
 
-    name: str  # its line in params.yaml
+    name: str  # key of its line in params.yaml
     title: str
     about: str  # one sentence for the report
     standing: Literal["benchmark", "sanity"]  # a sanity check is never a ranking
@@ -45,26 +45,26 @@ class Facts:
     source: Literal["labels", "maps"]
     label_names: tuple[str, ...]  # of the labels, or of the channels of the maps
     label_colours: tuple[tuple[int, int, int], ...]  # RGB 0..255, one each
-    groups: dict[str, str]  # test group: its title; a clip's split is "train" or one of these
+    groups: dict[str, str]  # {test group: title}; a clip's split is "train" or a test group
     origin: str
     licence: str
     size: tuple[int, int]  # H, W in pixels
-    droppable: tuple[str, ...] = ()  # channels of the maps that training may blank, schedules' drop_parts
-    cluster: str = "clip"  # what the clips of one cluster share: map, video, person; clip: nothing
+    droppable: tuple[str, ...] = ()  # channels of the maps that training may blank, see drop_parts of a schedule
+    cluster: str = "clip"  # what clips of one cluster share: map, video, person; "clip": each clip is a cluster
 
 
 def facts_of_run(facts: Facts, key: str, title: str) -> Facts:
-    """The facts of what run `key` made from a data set."""
+    """The facts of the store that run `key` writes."""
     return replace(facts, name=key, title=f"{title} on {facts.title}")
 
 
 @dataclass(frozen=True)
 class Frames:
-    """An array too long to hold, to be written piece by piece.
+    """An array that does not fit in memory, to be written piece by piece.
 
-    n        frames in all
-    parts    arrays (t, ...) in order of time, t ≥ 1 of any mixture, together n frames. Read once, and each copied before the
-             next is asked for, so a generator may fill one array again and again
+    n        frames in total
+    parts    arrays (t, ...) in order of time, of any lengths t ≥ 1, n frames together. Read once; each is copied before
+             the next is requested, so a generator may reuse one buffer
     """
 
     n: int
@@ -75,7 +75,10 @@ class Frames:
 
 
 def _check(clip: dict, arrays: dict[str, np.ndarray | Frames], facts: Facts) -> dict[str, np.ndarray | Frames]:
-    """The arrays, those in pieces now with a check of every piece as it comes; raises Fault on what is wrong already."""
+    """The arrays after a check; Frames are wrapped so that each piece is checked as it is read.
+
+    raises    Fault for whole arrays at once, for pieces when they are read
+    """
     where, n, checked = f"clip {clip['id']}", clip["n_frames"], {}
     if clip["split"] not in ("train", *facts.groups):
         raise Fault(f"{where}: split {clip['split']!r} is not train or one of {', '.join(facts.groups)}")
@@ -102,7 +105,10 @@ def _fit(what: str, array: np.ndarray, dtype: str, want: list[int | None]) -> No
 
 
 def _fitting(what: str, array: Frames, dtype: str, want: list[int | None]) -> Iterator[np.ndarray]:
-    """The pieces, each of the dtype and shape wanted (where any will do, of the first's), together as many frames as promised."""
+    """The pieces of an array, after a check of their dtype, shape and total number of frames.
+
+    want    expected shape; None: any, but the same in all pieces
+    """
     n_checked, want = 0, [None, *want[1:]]
     for part in array.parts:
         _fit(f"{what}, from frame {n_checked},", part, dtype, want)
@@ -112,12 +118,12 @@ def _fitting(what: str, array: Frames, dtype: str, want: list[int | None]) -> It
         yield part
     if n_checked < len(array):
         raise Fault(f"{what} has {n_checked} frames, not the {len(array)} promised")
-    if not n_checked:  # flow of a clip of one frame
+    if not n_checked:  # flow of a clip with one frame
         yield np.empty([size or 0 for size in want], dtype)
 
 
 def _batches(name: str, array: np.ndarray | Frames, sha) -> Iterator[np.ndarray]:
-    """The array in batches of BATCH frames, the last shorter, each in the memory of the one before; `sha` is told all on the way."""
+    """The array in batches of BATCH frames, the last shorter, all in the same buffer; `sha` is updated with each."""
     batch, filled = None, 0
     for part in array.parts if isinstance(array, Frames) else (array,):
         if batch is None:
@@ -148,14 +154,14 @@ def digest(arrays: dict[str, np.ndarray | Frames]) -> str:
 
 
 def write_store(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, np.ndarray | Frames]]]) -> None:
-    """Write a store; it appears at `path` whole or not at all. Whole arrays and Frames of equal content give equal bytes.
+    """Write a store; it appears at `path` whole or not at all. Arrays and Frames of equal content give equal bytes.
 
     facts     of the data set
-    clips     pairs of (clip, arrays): clip has `id`, `split`, `cluster` where clips are alike (else its id) and whatever else is
-              worth telling (JSON); arrays as in KINDS, or Frames
-              where they would not fit in memory: no more than BATCH frames and a piece are held. The Frames of a clip are read to
-              the end one after the other, in order of their names, so two of them cannot come from one pass over a source
-    raises    Fault naming the clip and array that do not fit; whatever the pieces of Frames raise
+    clips     pairs (clip, arrays). clip: `id`, `split`, `cluster` if clips are alike (default: the id), and any other
+              fields, as JSON. arrays: as in KINDS, or Frames if they do not fit in memory; then at most BATCH frames
+              and one piece are in memory. The Frames of a clip are read one after the other, sorted by name, so two of
+              them cannot share one pass over a source
+    raises    Fault naming the clip and array that are wrong; any error that the pieces of Frames raise
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,9 +187,10 @@ def write_store(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, 
 def _put(
     file: zipfile.ZipFile, prefix: str, arrays: dict[str, np.ndarray | Frames], zarr_attributes: dict | None = None
 ) -> str:
-    """Add one zarr group, a batch at a time: arrays by name, of each its chunks in order of time, then what describes it.
+    """Add one zarr group, a batch at a time, and return its digest: arrays by name, chunks by time, then the metadata.
 
-    Through memory, since ZipStore stamps the time of day on its entries: equal content, equal bytes. Returns the digest.
+    Goes through memory, since zarr's ZipStore writes the time of day into its entries and equal content must give equal
+    bytes.
     """
     entries, sha = {}, hashlib.sha256()
     group = zarr.open_group(MemoryStore(entries), mode="w", attributes=zarr_attributes or {})
@@ -217,7 +224,7 @@ class Store:
 
     facts     Facts
     clips     {id: clip}: split, n_frames, arrays, sha256, origin, ...
-    raises    Fault where the file is missing, cut short or no store
+    raises    Fault if the file is missing, truncated or no store
     """
 
     def __init__(self, path: Path):
@@ -249,7 +256,7 @@ class Store:
     def read(self, clip: str, start: int = 0, stop: int | None = None, arrays: Iterable[str] | None = None) -> dict:
         """Frames start..stop of a clip as numpy arrays, {name: (T, ...)}; flow and occluded have T-1."""
         end: int = self.clips[clip]["n_frames"] if stop is None else stop
-        with self._lock:  # there is one file, and clips are read side by side
+        with self._lock:  # one file, read by several threads
             names = arrays or self.clips[clip]["arrays"]
             return {name: self._array(clip, name, start, end) for name in names}
 
@@ -263,10 +270,11 @@ class Store:
             raise Fault(f"{self.path}: clip {clip}, {name}: {error}; delete the file and run `dvc repro`") from None
 
     def stream(self, clip: str, arrays: Iterable[str] | None = None, n: int = CHUNK) -> Iterator[tuple[int, dict]]:
-        """A clip in order, as (start, {name: (n, ...)}), the last shorter: laid end to end they are what `read` gives.
+        """A clip in pieces (start, {name: (n, ...)}), which together are the result of `read`; the last may be shorter.
 
-        n         frames a piece; where a multiple of CHUNK, every chunk is decoded once. In the last, flow and occluded have one less
-        raises    Fault where an array cannot be read
+        n         frames per piece; with a multiple of CHUNK every chunk is decoded once. In the last piece, flow and
+                  occluded have one frame fewer
+        raises    Fault if an array cannot be read
         """
         arrays, end = list(arrays or self.clips[clip]["arrays"]), self.clips[clip]["n_frames"]
         for start in range(0, max(end, 1), n):
@@ -279,7 +287,7 @@ class Store:
             )
 
     def verify(self) -> None:
-        """Read everything, a piece at a time, and compare with the recorded sha256; raises Fault naming the first altered clip."""
+        """Compare the sha256 of every clip with the recorded one; raises Fault naming the first altered clip."""
         for key, clip in self.clips.items():
             parts = {
                 name: (array for _, part in self.stream(key, [name]) for array in part.values())

@@ -1,4 +1,4 @@
-"""Arrays of the clip store as tensors of models and metrics, and back."""
+"""Conversions between arrays of the clip store and tensors for models and metrics."""
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ def to_pixels(tensor: torch.Tensor) -> np.ndarray:
 
 
 def to_tensors(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    """Arrays of one window as a clip, without the batch axis: real, fake, source, instance, flow, occluded, depth.
+    """Arrays of one window as tensors: real, fake, source, instance, flow, occluded, depth.
 
-    The shapes are those of the package docstring less B; instance int64 (T, H, W), 0 = none; depth float32 (T, H, W).
+    Shapes as in the docstring of the package, without the batch axis; instance int64 (T, H, W), 0 = none; depth
+    float32 (T, H, W).
     """
     clip = {}
     for name, array in arrays.items():

@@ -9,15 +9,17 @@ from v2vbench.params import Fault
 
 
 class Windows:
-    """Random training windows: what step `n` sees depends on the seed and n alone, so a resumed run sees the same.
+    """Random training windows; those of step `n` depend only on the seed and n, so that training can be resumed.
 
-    store        Store
-    n_frames     frames a window
-    n_warmup     frames, at most, in front of it; how many is drawn a batch, and fewer where the clip is shorter
-    double_every steps after which clips of n_frames + n_warmup frames, which start at n_frames, have twice as many; 0 = at once
-    drop_parts   chance that a droppable channel of the maps is blank in a window
-    batch_size   windows a batch
-    arrays       those of the store that are read, which its clips must have; None: all but depth and keypoints
+    store           Store
+    n_frames        frames per window
+    n_warmup        largest number of warm-up frames before a window; their number is drawn for each batch, and fits the
+                    longest training clip
+    double_every    steps after which the largest total length, at first n_frames, doubles, up to n_frames + n_warmup;
+                    0: n_frames + n_warmup from the start
+    drop_parts      probability that a droppable channel of the maps is blank in a window
+    batch_size      windows per batch
+    arrays          arrays to read, which all clips must have; None: all except depth and keypoints
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Windows:
         self.arrays = list(arrays or (name for name in available if name not in ("depth", "keypoints")))
 
     def batch(self, step: int) -> dict:
-        """The clip of step `step`: tensors (B, n_warmup + n_frames, ...), `n_warmup` of this batch, and `step`."""
+        """The batch of a training step: tensors (B, n_warmup + n_frames, ...), its `n_warmup`, and `step`."""
         rng = np.random.default_rng([self.seed, step])
         longest = self.n_frames + self.n_warmup
         if self.double_every:

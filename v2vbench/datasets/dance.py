@@ -1,4 +1,5 @@
-"""Pose to person: your own film of a dancer, laid out as vid2vid's pose task has it, with OpenPose's and DensePose's files."""
+"""Pose to person: a film of a dancer that you provide, in the folders of vid2vid's pose task, with OpenPose's and
+DensePose's files."""
 
 import re
 from collections.abc import Iterator
@@ -17,11 +18,15 @@ from v2vbench.progress import progress
 
 PHASES = "train", "test"
 ENDINGS = {"img": (".jpg", ".jpeg", ".png"), "openpose": (".json",), "densepose": (".png",)}
-LAYOUT = "{train,test}_img/<sequence>/*.jpg or *.png, {train,test}_openpose/<sequence>/*.json, {train,test}_densepose/<sequence>/*.png"
+LAYOUT = (
+    "{train,test}_img/<sequence>/*.jpg or *.png, "
+    "{train,test}_openpose/<sequence>/*.json, "
+    "{train,test}_densepose/<sequence>/*.png"
+)
 
 
 def sequences(folder: Path, phase: str, kinds: tuple[str, ...]) -> dict[str, list[tuple[Path, ...]]]:
-    """{sequence: files of every frame, one of each of `kinds`}, in order; raises Fault where they do not agree."""
+    """{sequence: (file of each of `kinds`) of every frame, in order}; raises Fault if the folders do not agree."""
     images = folder / f"{phase}_img"
     names = sorted(path.name for path in images.glob("*") if path.is_dir())
     if not names:
@@ -51,20 +56,20 @@ def sequences(folder: Path, phase: str, kinds: tuple[str, ...]) -> dict[str, lis
 
 
 def pixels(path: Path, mode: str | None) -> np.ndarray:
-    """(H, W, 3) uint8 of a picture, which must be of `mode` where one is given; raises Fault naming it."""
+    """(H, W, 3) uint8 of an image; raises Fault naming it if it is broken, or not of `mode` if that is given."""
     try:
         with Image.open(path) as file:
             if mode not in (None, file.mode):
                 raise Fault(f"{path}: is {file.mode}, expected {mode}; write it again")
             return np.asarray(file.convert("RGB"))
-    except (OSError, SyntaxError) as error:  # PIL's name for a broken chunk
+    except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken chunk
         raise Fault(f"{path}: {error}; write it again") from None
 
 
 def read(files: tuple[Path, ...], *, size: Size, keep_width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One frame: the middle of its width, resized to `size`; the picture averaged, the surface by the nearest pixel.
+    """One frame, its middle columns resized to `size`: the image by averaging, the surface by nearest pixel.
 
-    files      of the picture, of OpenPose and, where there is one, of DensePose
+    files      of the image, of OpenPose and, if there is one, of DensePose
     returns    real (H, W, 3) uint8; surface (H, W, 3) uint8: part id 0..24, u, v, or zeros; pose (137, 3), px of `size`
     raises     Fault
     """
@@ -77,7 +82,8 @@ def read(files: tuple[Path, ...], *, size: Size, keep_width: float) -> tuple[np.
         raise Fault(f"{files[2]}: {list(surface.shape[:2])} px, its frame {files[0].name} has {[H, W]}")
     if surface[..., 0].max() > _poses.N_SURFACES:
         raise Fault(
-            f"{files[2]}: part {surface[..., 0].max()} in the third channel; DensePose's go from 0 to {_poses.N_SURFACES}"
+            f"{files[2]}: part {surface[..., 0].max()} in the third channel; "
+            f"DensePose's go from 0 to {_poses.N_SURFACES}"
         )
     cut = max(1, round(keep_width * W))
     left = (W - cut) // 2
@@ -107,20 +113,21 @@ def prepare(
     """Read the folder and write the clip store; `test` is the test group.
 
     cache         not used: nothing is downloaded
-    folder        holds {train,test}_img, _openpose and _densepose, a folder a sequence in each, a file a frame in those
-    licence       of the film, told in the store and the report
-    n_frames      a clip; sequences are cut into clips end to end, and what is left at a sequence's end is not used
-    keep_width    share of a frame's width, in its middle; what is left is squashed to `size`
-    densepose     false: there are no such folders, and the maps' first three channels are zeros
-    threshold     of the confidence of a keypoint that is drawn
-    line_width    px, of the maps' lines
-    raises        Fault naming what is missing or malformed, and where
+    folder        has {train,test}_img, _openpose and _densepose, in each a folder per sequence with a file per frame
+    licence       of the film; written to the store and the report
+    n_frames      per clip; sequences are cut into consecutive clips, and the remainder at the end is not used
+    keep_width    share of a frame's width to keep, centred; the crop is resized to `size`
+    densepose     false: there are no DensePose folders, and the first three channels of the maps are zeros
+    threshold     lowest confidence of a keypoint that is drawn
+    line_width    px, of the lines in the maps
+    raises        Fault naming the file that is missing or malformed
     """
     root, kinds = Path(folder).expanduser(), tuple(ENDINGS)[: 2 + densepose]
     for path in (root, *(root / f"{phase}_{kind}" for phase in PHASES for kind in kinds)):
         if not path.is_dir():
             raise Fault(
-                f"datasets.{name}.folder: no folder {path}; expected {LAYOUT}{'' if densepose else ', the last not used'}"
+                f"datasets.{name}.folder: no folder {path}; "
+                f"expected {LAYOUT}{'' if densepose else ', the last not used'}"
             )
     if size[0] % 8 or size[1] % 8:
         raise Fault(f"datasets.{name}.size: {list(size)} must be multiples of 8")
@@ -167,7 +174,8 @@ def prepare(
         fps=fps,
         source="maps",
         size=size,
-        about=f"A film of a dancer, made from OpenPose's keypoints{' and the surface that DensePose finds' if densepose else ''}. "
+        about="A film of a dancer, made from OpenPose's keypoints"
+        f"{' and the surface that DensePose finds' if densepose else ''}. "
         "Flow and occlusion are estimated.",
         label_names=_poses.CHANNELS,
         label_colours=_poses.COLOURS,

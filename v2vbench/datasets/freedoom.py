@@ -1,5 +1,8 @@
-"""Walks through the maps of Freedoom. An engine draws the frames; a ray caster in the same maps gives labels, depth,
-motion and occlusion of every pixel. Source: ViZDoom 1.3.2, whose package carries the engine and both WAD files."""
+"""Walks through the maps of Freedoom, rendered by the game's engine.
+
+A ray caster in the same maps computes label, depth, flow and occlusion of every pixel.
+Source: ViZDoom 1.3.2, whose package has the engine and both WAD files.
+"""
 
 import hashlib
 import os
@@ -25,8 +28,8 @@ WADS = {
 }
 MAPS = [f"freedoom1:E{e}M{m}" for e in range(1, 5) for m in range(1, 10)]
 MAPS += [f"freedoom2:MAP{m:02d}" for m in range(1, 33)]
-HELD = {"all": (2, 8, 14), "validation": (5, 11)}  # which of each 17 maps in order; training has the other 12
-# One a label; any two differ by 15 or more (CIEDE2000), also for people without red, green or blue cones.
+HELD = {"all": (2, 8, 14), "validation": (5, 11)}  # positions in each 17 maps; training has the other 12
+# A colour per label; any two differ by at least 15 (CIEDE2000), also for people without red, green or blue cones.
 COLOURS = (
     (114, 102, 85),
     (43, 82, 88),
@@ -46,19 +49,19 @@ SOURCE = {"origin": "Freedoom, rendered by ViZDoom 1.3.2", "licence": "BSD-3-Cla
 
 @dataclass(frozen=True, kw_only=True)
 class Accept:
-    """What a walk has to show to become a clip."""
+    """Thresholds that a walk must meet to become a clip."""
 
     luma: Annotated[float, Range(0, 255)]  # mean brightness, at least
     sprites: Share  # share of pixels that are sprites, at least
     flow: tuple[Weight, Weight]  # median length, px at a width of 256, from and to
-    agreement: Share  # of ray caster and engine about flat or upright, at least
+    agreement: Share  # of ray caster and engine on flat or upright surfaces, at least
     unknown: Share  # share of pixels behind grates or outside the map, at most
-    warp_error: Annotated[float, Range(0, 1)]  # of the real frames where not occluded, at most: lights flicker
-    overlap: Share  # share of frames that stand and look as in another clip, at most
+    warp_error: Annotated[float, Range(0, 1)]  # of the real frames where visible, at most: lights flicker
+    overlap: Share  # share of frames with a pose near one of another clip, at most
 
 
 def wad_file(wad: str) -> Path:
-    """freedoom1 or freedoom2 in the package of ViZDoom, its sha256 checked; raises Fault."""
+    """The file freedoom1 or freedoom2 in the package of ViZDoom, after a check of its sha256; raises Fault."""
     package = find_spec("vizdoom")
     if package is None:
         raise Fault("freedoom: the package vizdoom, which renders the data set, is missing: pip install vizdoom==1.3.2")
@@ -72,14 +75,14 @@ def wad_file(wad: str) -> Path:
 
 
 def overlap(poses: np.ndarray, others: list[np.ndarray]) -> float:
-    """Share of the frames that stand within 256 units and look within 45 degrees of a frame of another clip."""
+    """Share of frames whose pose is within 256 units and 45 degrees of that of a frame of another clip."""
     other = np.concatenate([np.zeros((0, 4)), *others])
     near = np.hypot(*(poses[:, None, :2] - other[:, :2]).transpose(2, 0, 1)) < 256
     return float((near & (abs((poses[:, None, 3] - other[:, 3] + 180) % 360 - 180) < 45)).any(1).mean())
 
 
 def verdict(figures: dict, accept: Accept) -> str:
-    """ "accepted", or what is wrong with a walk."""
+    """ "accepted", or why a walk is rejected."""
     wrong = {
         "bare": figures["sprites"] < accept.sprites,
         "unknown": figures["unknown"] > accept.unknown,
@@ -102,9 +105,9 @@ def draw_clips(
     manner: _doom_walk.Walk,
     accept: Accept,
 ) -> tuple[list[tuple[dict, Path]], dict[str, int]]:
-    """Walk through one map until there is a clip for each of `splits`, or n_draws walks were made.
+    """Walk through one map until each of `splits` has a clip, or n_draws walks were made.
 
-    returns    [(clip, file of its arrays in folder)], and of the walks after the last clip, why refused: how many
+    returns    [(clip, file of its arrays in folder)]; {reason: number} of the walks rejected after the last clip
     """
     wad, level = where.split(":")
     world, view = _doom.load(wad_file(wad), level), _doom.camera(*size)
@@ -153,15 +156,15 @@ def prepare(
     walk: _doom_walk.Walk,
     accept: Accept,
 ) -> None:
-    """Render and write the clip store. The same parameters give the same bytes on one kind of machine.
+    """Render and write the clip store. Equal parameters give equal bytes on machines of one kind.
 
     cache                  not used: nothing is downloaded
     size                   H, W: 32, 64; 64, 128; 128, 256; or 256, 512
     train_maps             "freedoom2:MAP01", ...; "all": of the 68 maps, 12 of each 17 in order
-    unseen_maps            likewise; "all": 3 others of each 17; "validation": the last 2, to tune on, the test unseen
-    n_train_clips, ...     a map: for training; held out of the same map, group "seen"; of another map, group "unseen".
-                           A map that has fewer to give within n_draws gives those, and is named
-    seed, n_draws          first seed of a map, and how many seeds are tried at most
+    unseen_maps            likewise; "all": 3 others of each 17; "validation": the remaining 2, for tuning
+    n_train_clips, ...     per map: for training; held out of the training maps, group "seen"; of other maps, group
+                           "unseen". If n_draws walks give fewer, the map has fewer clips, and a message names it
+    seed, n_draws          first seed of a map, and the largest number of seeds tried
     raises                 Fault
     """
     from v2vbench.clips.store import Facts, write_store
@@ -183,7 +186,7 @@ def prepare(
         raise Fault(f"{where}: {twice[0]} stands twice in train_maps and unseen_maps")
     for wad in sorted({m.split(":")[0] for m in maps}):
         wad_file(wad)
-    # Held-out clips are drawn first, so that another number of training clips leaves the test as it is.
+    # Held-out clips are drawn first, so that another number of training clips does not change the test clips.
     splits = dict.fromkeys(train, ["seen"] * n_test_clips + ["train"] * n_train_clips)
     splits |= dict.fromkeys(unseen, ["unseen"] * n_unseen_clips)
 

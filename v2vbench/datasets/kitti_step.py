@@ -13,7 +13,7 @@ from v2vbench.download import archives
 from v2vbench.params import Count, Fault, Natural, Size
 from v2vbench.progress import progress
 
-LABELS = {  # name: colour, at the place of its id; other ids are 255, void
+LABELS = {  # name: colour, in the order of ids; other ids are 255, void
     "road": (128, 64, 128),
     "sidewalk": (244, 35, 232),
     "building": (70, 70, 70),
@@ -39,7 +39,7 @@ LICENCE = "CC BY-NC-SA 3.0 (KITTI)"
 
 
 def folder(root: Path, *names: str) -> Path:
-    """The first of `names` that is a folder in `root` or up to two folders below it; raises Fault."""
+    """The first of `names` that is a folder in `root` or up to two levels below; raises Fault if there is none."""
     for above in ("", "*/", "*/*/"):
         for name in names:
             if found := [path for path in sorted(root.glob(above + name)) if path.is_dir()]:
@@ -60,18 +60,18 @@ def frames(images: Path, labels: Path) -> list[tuple[Path, Path]]:
 
 
 def pixels(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 of a PNG; raises Fault where it is damaged or not RGB."""
+    """(H, W, 3) uint8 of a PNG; raises Fault if it is broken or not RGB."""
     try:
         with Image.open(path) as file:
             if file.mode != "RGB":
                 raise Fault(f"{path}: is {file.mode}, expected RGB; unpack the archive again")
             return np.asarray(file)
-    except (OSError, SyntaxError) as error:  # PIL's name for a broken chunk
+    except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken chunk
         raise Fault(f"{path}: {error}; unpack the archive again") from None
 
 
 def read(image: Path, label: Path, size: Size) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A frame's largest centred cut of the shape of `size`, resized to it: averaged, labels by the nearest pixel.
+    """The largest centred crop of a frame with the aspect ratio of `size`, resized: averaged, labels by nearest pixel.
 
     returns    real (H, W, 3) uint8; label (H, W) uint8, 255 = void; instance (H, W) uint16, 0 = none
     raises     Fault
@@ -105,11 +105,11 @@ def prepare(
     train: tuple[Natural, ...],
     val: tuple[Natural, ...],
 ) -> None:
-    """Download both archives, or take the copy that V2VBENCH_DATA names, and write the clip store.
+    """Download both archives, or use the copy in V2VBENCH_DATA, and write the clip store.
 
-    n_frames         a clip; drives are cut into clips end to end, and what is left at a drive's end is not used
-    images           holds training/image_02/0000/000000.png
-    labels           holds panoptic_maps/train/0000/000000.png
+    n_frames         per clip; drives are cut into consecutive clips, and the remainder at the end is not used
+    images           archive with training/image_02/0000/000000.png
+    labels           archive with panoptic_maps/train/0000/000000.png
     train, val       drives of each split; `val` is the test group
     raises           Fault
     """

@@ -1,4 +1,4 @@
-"""Pose to person: a jointed mannequin that dances before a still wall, made here in seconds. A sanity check."""
+"""Pose to person: a jointed mannequin that dances in front of a still wall, rendered in seconds. A sanity check."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,16 +16,19 @@ from v2vbench.progress import progress
 
 
 class Limb(NamedTuple):
-    """A rigid part of the body: a rod of a radius that grows evenly. Lengths are shares of the body's height; along a limb is
-    where it points, across is a quarter turn clockwise from there."""
+    """A rigid part of the body: a rod whose radius changes linearly.
+
+    Lengths are shares of the body's height. The axis `along` points to the limb's end; `across` is a quarter turn
+    clockwise from it.
+    """
 
     parent: str | None
-    start: tuple[float, float]  # along and across the parent
+    start: tuple[float, float]  # along and across the parent limb
     length: float
-    radii: tuple[float, float]  # where it starts and where it ends
-    turn: float  # degrees from where the parent points, clockwise, at rest
-    swing: float  # degrees to either side of that, at most
-    surface: int  # DensePose's number; where it has two, front and back, one of them
+    radii: tuple[float, float]  # at the start and at the end
+    turn: float  # degrees clockwise from the parent's direction, at rest
+    swing: float  # largest deviation from `turn`, degrees
+    surface: int  # DensePose's part id; one of the two if front and back differ
     colour: tuple[int, int, int]
 
 
@@ -41,7 +44,7 @@ LIMBS = {
     "right foot": Limb("right lower leg", (0.21, 0), 0.07, (0.042, 0.032), 50, 8, 6, SHOE),
 }
 LIMBS |= {
-    name.replace("right", "left"): limb._replace(  # the mirror image; seen from the front, right is on our left
+    name.replace("right", "left"): limb._replace(  # the mirror image; from the front, right is on our left
         parent=limb.parent.replace("right", "left"),
         start=(limb.start[0], -limb.start[1]),
         turn=-limb.turn,
@@ -63,7 +66,7 @@ LAYERS = [
 ]
 EYES, MOUTH = ((0.055, -0.03), (0.055, 0.03)), (-0.005, 0)  # along and across the head
 FLOOR = 0.94  # of the frame's height: where the lower foot stands
-SAME = 0.9  # a pixel is not occluded where this share of what warping reads is of the same limb
+SAME = 0.9  # a pixel is visible if this share of the pixels that warping reads is of the same limb
 LICENCE = "Apache-2.0"
 Frames = Annotated[float, Range(2)]
 
@@ -77,7 +80,7 @@ def arc(along: float, across: float, height: float, width: float, first: float, 
 
 
 def fan(hand: str, thumb: int) -> list:
-    """Points of a hand: the wrist, then four of each finger from the thumb, which is where across has the sign `thumb`."""
+    """Points of a hand: the wrist, then four per finger, thumb first; `thumb` is the sign of `across` at the thumb."""
     return [
         (hand, 0, 0),
         *(
@@ -126,10 +129,10 @@ def dance(
     sway: float,
     zoom: float,
 ) -> dict[str, np.ndarray]:
-    """Where each limb is: {limb: (T, 2, 3) float64}, which leads from (along, across, 1) to (x, y) in px.
+    """The pose of each limb: {limb: (T, 2, 3) float64}, matrices from (along, across, 1) to (x, y) in px.
 
-    Every joint swings about its rest, with one period and two harmonics mixed by chance; so do the place and the size. The
-    lower foot stands on the floor. For the arguments see `prepare`.
+    Every joint swings about its angle at rest: a random mix of one period and two harmonics. So do position and size.
+    The lower foot stands on the floor. For the arguments see `prepare`.
     """
     H, W = size
     at = 2 * np.pi * np.arange(n_frames) / rng.uniform(*period)
@@ -154,15 +157,18 @@ def dance(
 
 
 def keypoints(where: dict[str, np.ndarray], size: Size) -> np.ndarray:
-    """The pose of every frame as _poses has it, (T, 137, 3): confidence is 1, or 0 outside the frame."""
+    """The pose of every frame, as in _poses, (T, 137, 3): confidence is 1, or 0 outside the frame."""
     at = np.stack([where[limb] @ (along, across, 1) for limb, along, across in POINTS], 1)
     inside = ((at >= 0) & (at <= (size[1] - 1, size[0] - 1))).all(-1, keepdims=True)
     return np.concatenate([at, inside], -1)
 
 
 def looks(rng: np.random.Generator, size: Size) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The wall and the floor, (H, W, 3) float64 of 0..255; and every limb's texture, (2, 6): two waves, their cycles a body's
-    height along and across the limb, phase, and RGB of 0..255."""
+    """The background and the textures of limbs.
+
+    returns    wall and floor, (H, W, 3) float64 in 0..255; {limb: (2, 6)}, two waves: cycles per body height along and
+               across the limb, phase, RGB in 0..255
+    """
     (H, W), n = size, (2, len(LIMBS), 1)
     rough, fine = (
         cv2.resize(rng.normal(0, 1, (k, k * W // H + 1)), (W, H), interpolation=cv2.INTER_CUBIC) for k in (5, 24)
@@ -177,7 +183,7 @@ def looks(rng: np.random.Generator, size: Size) -> tuple[np.ndarray, dict[str, n
 
 
 def paint(name: str, along: np.ndarray, across: np.ndarray, waves: np.ndarray) -> np.ndarray:
-    """The colour (n, 3) of points (n,) of a limb; smooth, so that warping a frame by a part of a pixel loses little."""
+    """The colour (n, 3) of points (n,) of a limb; smooth, so that warping by a fraction of a pixel loses little."""
     colour = LIMBS[name].colour - 45 * (across / max(LIMBS[name].radii))[:, None] ** 2
     for a, b, phase, *amount in waves:
         colour = colour + np.sin(2 * np.pi * (a * along + b * across) + phase)[:, None] * amount
@@ -191,7 +197,7 @@ def paint(name: str, along: np.ndarray, across: np.ndarray, waves: np.ndarray) -
 def render(
     where: dict[str, np.ndarray], wall: np.ndarray, textures: dict
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The mannequin as `dance` places it; what is drawn last hides the rest.
+    """Render the mannequin in the poses from `dance`; limbs that are drawn later cover earlier ones.
 
     returns    real (T, H, W, 3) uint8; surface (T, H, W, 3) uint8: DensePose's part, u along and v across it;
                motion (T-1, H, W, 2) float16 px, back to the frame before; layer (T, H, W) int, 0 = the wall
@@ -222,7 +228,7 @@ def render(
 
 
 def hidden(motion: np.ndarray, layer: np.ndarray) -> np.ndarray:
-    """(T-1, H, W) uint8: 1 where warping would read another limb or the wall, or beyond the frame."""
+    """Occlusion (T-1, H, W) uint8: 1 where warping would read another limb, the wall, or outside the frame."""
     back, same = torch.from_numpy(motion).permute(0, 3, 1, 2), np.zeros(motion.shape[:3])
     for number in np.unique(layer):
         seen = warp(torch.from_numpy(layer[:-1] == number)[:, None].float(), back)[:, 0].numpy()
@@ -249,21 +255,22 @@ def prepare(
     zoom: Annotated[float, Range(0, 0.9)],
     line_width: Annotated[float, Range(0.25, 8)],
 ) -> None:
-    """Make the dances and write the clip store: the same dancer before the same wall in all of them.
+    """Render the dances and write the clip store: the same dancer in front of the same wall in all clips.
 
     cache         not used: nothing is downloaded
-    seed          of the looks and of every dance; more clips leave those that were there as they are
-    height        of the mannequin where it is largest, a share of the frame's; raised arms reach a fifth above it
-    period        frames until a dance repeats, drawn for each clip from least to most
-    swing         of each joint, a share of what it can do
+    seed          of the textures and of every dance; with more clips the earlier ones stay the same
+    height        largest height of the mannequin, a share of the frame's; raised arms reach a fifth higher
+    period        frames until a dance repeats: smallest and largest, drawn for each clip
+    swing         of each joint, a share of its largest deviation
     sway          to either side, a share of the frame's width
-    zoom          by how much of its height the mannequin shrinks, at most
-    line_width    px, of the maps' lines
+    zoom          largest decrease of the mannequin's height, a share of it
+    line_width    px, of the lines in the maps
     raises        Fault
     """
     if size[0] % 8 or size[1] % 8 or period[0] > period[1]:
         raise Fault(
-            f"datasets.{name}: size {list(size)} must be multiples of 8, and period {list(period)} go from least to most"
+            f"datasets.{name}: size {list(size)} must be multiples of 8, "
+            f"and period {list(period)} go from least to most"
         )
     wall, textures = looks(np.random.default_rng(seed), size)
     splits = {"train": n_train_clips, "same": n_test_clips}
@@ -305,8 +312,8 @@ def prepare(
         fps=25.0,
         source="maps",
         size=size,
-        about=f"A drawn mannequin dances before a still wall, {n_train_clips} dances for training: made from its keypoints "
-        "and from the surface of its limbs. Motion and occlusion are exact.",
+        about=f"A drawn mannequin dances before a still wall, {n_train_clips} dances for training: "
+        "made from its keypoints and from the surface of its limbs. Motion and occlusion are exact.",
         label_names=_poses.CHANNELS,
         label_colours=_poses.COLOURS,
         groups={"same": "new dances of the dancer it is trained on"},

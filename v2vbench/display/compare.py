@@ -76,7 +76,8 @@ def votes(result: Comparison, dataset: str, group: str) -> HTML | str:
     if not rows:
         return f"No votes: {preference.reason or 'there is only one run'}."
     voters = [compared.metrics[label].title for label in preference.labels]
-    return table(rows, f"Share of clips on which {' and '.join(voters)} prefer the first")
+    verb = "prefers" if len(voters) == 1 else "together prefer"
+    return table(rows, f"Share of clips on which {' and '.join(voters)} {verb} the first")
 
 
 def paper(result: Comparison) -> HTML:

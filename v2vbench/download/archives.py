@@ -18,9 +18,9 @@ from v2vbench.params import Fault
 from v2vbench.progress import progress, say
 
 MIB = 1 << 20
-ATTEMPTS = 5  # in a row that bring less than a MiB, before the download fails
-PAUSE_S = 1.0  # before the second attempt; doubled for each further one
-TIMEOUT_S = 30.0  # without a byte
+ATTEMPTS = 5  # consecutive attempts with less than 1 MiB each before a download fails
+PAUSE_S = 1.0  # before the second attempt; doubled before each later one
+TIMEOUT_S = 30.0  # without any data
 OWN_COPY = "set V2VBENCH_DATA to a folder that holds your own copy, unpacked"
 
 
@@ -34,11 +34,11 @@ class Archive:
 
 
 class _TryAgain(Exception):
-    """A failure that may be gone at the next attempt."""
+    """A temporary failure: the next attempt may succeed."""
 
 
 def local_copy() -> Path | None:
-    """The folder that V2VBENCH_DATA names, used in place of downloads, or None; raises Fault where it is no folder."""
+    """The folder in V2VBENCH_DATA, which replaces downloads, or None; raises Fault if it is not a folder."""
     if not (name := os.environ.get("V2VBENCH_DATA")):
         return None
     if not Path(name).is_dir():
@@ -47,10 +47,10 @@ def local_copy() -> Path | None:
 
 
 def archive(wanted: Archive, folder: Path, *, only: str) -> tuple[Path, str]:
-    """Download and unpack an archive; what is done already is not done again.
+    """Download and unpack an archive, unless that has been done before.
 
     folder     of downloads
-    only       unpack the members with this in their path; "": all
+    only       unpack only members whose path contains this; "": all
     returns    the folder with the content; sha256 of the archive
     raises     Fault
     """
@@ -64,9 +64,9 @@ def archive(wanted: Archive, folder: Path, *, only: str) -> tuple[Path, str]:
 
 
 def fetch(url: str, folder: Path, *, sha256: str | None = None, size: int | None = None) -> tuple[Path, str]:
-    """Download `url` to `folder`; a download that broke off is resumed, now or at the next call.
+    """Download `url` to `folder`; an interrupted download is resumed, now or at the next call.
 
-    sha256, size    that the file must have; None: not known
+    sha256, size    expected of the file; None: not checked
     returns         the file, which appears whole or not at all; its sha256
     raises          Fault, always with the URL
     """
@@ -93,7 +93,7 @@ def fetch(url: str, folder: Path, *, sha256: str | None = None, size: int | None
 
 
 def _download(url: str, partial: Path, state: Path, sha256: str | None, size: int | None) -> None:
-    """Attempts until `partial` is whole; raises Fault after ATTEMPTS in a row that brought next to nothing."""
+    """Retry until `partial` is complete; raises Fault after ATTEMPTS consecutive attempts with almost no data."""
     failed, furthest = 0, 0
     while True:
         try:
@@ -117,19 +117,20 @@ def _download(url: str, partial: Path, state: Path, sha256: str | None, size: in
 
 
 def _attempt(url: str, partial: Path, state: Path, sha256: str | None, size: int | None) -> None:
-    """One request: append what is missing to `partial`; returns when it is whole, raises _TryAgain or of requests.
+    """Send one request and append the missing bytes to `partial`; returns when it is complete.
 
-    state    a file with the URL and the validator (ETag or date) of what `partial` holds
+    state     a file with the URL and the validator (ETag or date) of the bytes in `partial`
+    raises    _TryAgain, or an error of requests
     """
     start, validator, headers = 0, "", {"Accept-Encoding": "identity"}
     if partial.is_file() and state.is_file():
         address, _, validator = state.read_text().partition("\n")
-        # Without a validator, only the final hash could show that the two parts are of one file.
+        # Without a validator only the final hash can show that both parts belong to the same file.
         start = partial.stat().st_size if address == url and (validator or sha256) else 0
     if start:
         headers |= {"Range": f"bytes={start}-"} | ({"If-Range": validator} if validator else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
-        if response.status_code == 416:  # nothing after `start`: whole already, or not this file
+        if response.status_code == 416:  # no bytes after `start`: complete, or another file
             if response.headers.get("Content-Range") == f"bytes */{start}":
                 return
             partial.unlink()
@@ -147,7 +148,7 @@ def _attempt(url: str, partial: Path, state: Path, sha256: str | None, size: int
                 raise _TryAgain("the server sent another part than was requested")
             total = int(span[2])
         else:
-            start = 0  # the file has changed, or the server knows no ranges: from the beginning
+            start = 0  # the file has changed, or the server does not support ranges: start over
             total = int(response.headers.get("Content-Length", 0)) or size or 0
         if size and total != size:
             raise Fault(f"{url}: the server has {total} bytes, expected {size}; correct the size, or {OWN_COPY}")
@@ -165,7 +166,7 @@ def _attempt(url: str, partial: Path, state: Path, sha256: str | None, size: int
 
 
 def _save(response: requests.Response, file: BinaryIO, start: int) -> Iterator[None]:
-    """Write the body, yielding once a MiB. Pieces are small because the one that a break interrupts is lost."""
+    """Write the body and yield after each MiB. Pieces are small because an interrupted piece is lost."""
     for piece in response.iter_content(MIB // 16):
         file.write(piece)
         yield from [None] * ((start + len(piece)) // MIB - start // MIB)
@@ -182,14 +183,14 @@ def _sha256(path: Path) -> str:
 
 
 def _name(url: str) -> str:
-    """The name of the file that a URL ends in."""
+    """The file name at the end of a URL."""
     if not (name := re.sub(r"[^\w.-]", "_", unquote(PurePosixPath(urlsplit(url).path).name))):
         raise Fault(f"{url}: this URL names no file")
     return name
 
 
 def _check_space(folder: Path, n_bytes: int, url: str) -> None:
-    """Raises Fault where `n_bytes` more do not fit."""
+    """Raises Fault if the disk of `folder` has less than `n_bytes` free."""
     if (free := shutil.disk_usage(folder).free) < n_bytes:
         sizes = f"needs {n_bytes / 1e9:.1f} GB, {folder} has {free / 1e9:.1f} GB free"
         raise Fault(f"{url}: {sizes}; free some, or {OWN_COPY}")

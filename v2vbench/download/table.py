@@ -1,4 +1,4 @@
-"""Where the pretrained weights that no package brings are published, and which bytes they must be."""
+"""Addresses and hashes of the pretrained weights that no package installs."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ class Weights:
 
     url: str
     file: str
-    sha256: str | None  # whole, or the first digits, which the file's name carries; None: any file is accepted
+    sha256: str | None  # the whole hash, or its first digits from the file's name; None: any file is accepted
     mb: float  # 10^6 bytes
-    licence: str  # of the weights, as far as their publisher states one
+    licence: str  # of the weights, if the publisher states one
     use: str
-    others: tuple[str, ...] = ()  # other names under which the same bytes are published
+    others: tuple[str, ...] = ()  # other names of the same file
 
     @property
     def description(self) -> str:
@@ -23,9 +23,9 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """Files that come with installed Python packages, which need not be imported to find them."""
+    """Weights that are installed with Python packages; the packages need not be imported to find them."""
 
-    needs: tuple[str, ...]  # importable names; the first has the files
+    needs: tuple[str, ...]  # importable names; the first package has the files
     files: tuple[str, ...]  # in the folder of the first
     install: str
     mb: float
@@ -41,12 +41,12 @@ class Package:
 TORCH, GITHUB = "https://download.pytorch.org/models", "https://github.com"
 CLIP = "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02"  # its sha256, which its address contains
 BSD, BSD_VIDEO = "BSD-3-Clause, trained on ImageNet", "BSD-3-Clause, trained on Kinetics-400"
-# Hashes and sizes are those that several public repositories state; of i3d_videogpt, s3d and resnext101 none do.
+# Hashes and sizes are from several public repositories; none states those of i3d_videogpt, s3d and resnext101.
 TABLE = {
     "inception2015": Weights(
         url=f"{GITHUB}/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
         file="weights-inception-2015-12-05-6726825d.pth",
-        others=("pt_inception-2015-12-05-6726825d.pth",),  # the second is pytorch-fid's
+        others=("pt_inception-2015-12-05-6726825d.pth",),  # the second name is pytorch-fid's
         sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
         mb=95.6,
         licence="Apache-2.0",
@@ -84,7 +84,7 @@ TABLE = {
         mb=382,
         licence="MIT",
         use="video FID (ResNeXt-101)",
-    ),  # mb: computed from the number of weights, not published
+    ),  # mb is computed from the number of weights; not published
     "alexnet": Weights(
         url=f"{TORCH}/alexnet-owt-7be5be79.pth",
         file="alexnet-owt-7be5be79.pth",

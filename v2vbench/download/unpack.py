@@ -1,4 +1,4 @@
-"""Unpack a zip or tar archive to a folder that appears whole or not at all; no member can reach out of it."""
+"""Unpack a zip or tar archive to a folder that appears whole or not at all; no member can write outside it."""
 
 import os
 import re
@@ -14,18 +14,18 @@ from typing import TypeVar
 from v2vbench.params import Fault
 from v2vbench.progress import progress
 
-MARKER = ".unpacked"  # a file in the folder: the sha256 of its archive, and which members were wanted
+MARKER = ".unpacked"  # a file in the folder: the sha256 of the archive, and the value of `only`
 CURE = "free some space or repair the folder, and run again"
 Member = TypeVar("Member", zipfile.ZipInfo, tarfile.TarInfo)
 
 
 def unpack(path: Path, folder: Path, *, sha256: str, only: str) -> Path:
-    """Unpack an archive to `folder`, unless that holds it already.
+    """Unpack an archive to `folder`, unless it is there already.
 
     sha256     of the archive, recorded in the folder
-    only       unpack the members with this in their path; "": all
+    only       unpack only members whose path contains this; "": all
     returns    the folder
-    raises     Fault for an archive that is damaged, or that holds links or paths out of the folder
+    raises     Fault if the archive is damaged, or has links or paths that leave the folder
     """
     folder, partial = Path(folder), Path(folder).with_name(folder.name + ".unpacking")
     if origin(folder, only) == sha256:
@@ -52,7 +52,7 @@ def unpack(path: Path, folder: Path, *, sha256: str, only: str) -> Path:
 
 
 def origin(folder: Path, only: str) -> str | None:
-    """sha256 of the archive whose members with `only` in their path `folder` holds; None where it holds others."""
+    """sha256 of the archive that `folder` was unpacked from with the same `only`; None for any other folder."""
     marker = folder / MARKER
     sha256, _, members = marker.read_text().partition("\n") if marker.is_file() else ("", "", None)
     return sha256 if members == only else None
@@ -70,11 +70,11 @@ def _unzip(path: Path, folder: Path, only: str) -> None:
 def _untar(path: Path, folder: Path, only: str) -> None:
     with tarfile.open(path) as file:
         for member in _members(path, folder, only, [(m, m.name, m.size) for m in file.getmembers()]):
-            file.extract(member, folder, filter="data")  # refuses links out of the folder, devices and the like
+            file.extract(member, folder, filter="data")  # rejects devices and links that leave the folder
 
 
 def _members(path: Path, folder: Path, only: str, members: list[tuple[Member, str, int]]) -> Iterator[Member]:
-    """The members to unpack, after a check that every name stays in the folder and that there is space.
+    """The members to unpack, after a check that all paths stay in the folder and that the disk has space.
 
     members    (member, its name, its bytes)
     """

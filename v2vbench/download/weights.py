@@ -1,4 +1,4 @@
-"""Pretrained weights: find, check and download the files of `TABLE`, and keep the manifest of those that are there."""
+"""Pretrained weights: find, check and download the files in `TABLE`, and write the manifest of the files present."""
 
 import hashlib
 import importlib.util
@@ -21,12 +21,12 @@ _hashes: dict[str, tuple[int, int, str]] = {}  # {path: (bytes, time of change i
 
 
 def cache() -> Path:
-    """The folder of downloaded weights, in the user's cache folder of the operating system."""
+    """The folder of downloaded weights, in the user's cache folder."""
     return Path(pooch.os_cache("v2vbench")) / "weights"
 
 
 def folders() -> list[Path]:
-    """Where files are looked for, in order: V2VBENCH_WEIGHTS, `cache()`, and torch.hub's folder, where torchvision's are."""
+    """The search path for weights: V2VBENCH_WEIGHTS, `cache()`, and the folder of torch.hub, which torchvision uses."""
     chosen = os.environ.get("V2VBENCH_WEIGHTS")
     if chosen and not Path(chosen).is_dir():
         raise Fault(f"V2VBENCH_WEIGHTS={chosen}: no such folder; correct it, or unset it")
@@ -36,7 +36,7 @@ def folders() -> list[Path]:
 
 
 def find(name: str) -> Path | None:
-    """The file of `name`, or the folder of its package; None where there is none. Content is not checked.
+    """The file of `name`, or the folder of its package; None if it is missing. The content is not checked.
 
     raises    Fault for an unknown name
     """
@@ -45,13 +45,14 @@ def find(name: str) -> Path | None:
         places = [folder / file for folder in folders() for file in (entry.file, *entry.others)]
         return next((place for place in places if place.is_file()), None)
     specs = [importlib.util.find_spec(module) for module in entry.needs]
-    if None in specs or not (package := specs[0].submodule_search_locations):
+    if specs[0] is None or None in specs or not specs[0].submodule_search_locations:
         return None
-    return Path(package[0]) if all(Path(package[0], file).is_file() for file in entry.files) else None
+    folder = Path(specs[0].submodule_search_locations[0])
+    return folder if all((folder / file).is_file() for file in entry.files) else None
 
 
 def path(name: str) -> Path:
-    """The file of `name`, its hash checked; raises Fault where it is absent or another file."""
+    """The file of `name`, after a check of its hash; raises Fault if it is missing or another file."""
     file = find(name)
     if (line := why_absent([name])) or file is None:
         raise Fault(line)
@@ -59,7 +60,7 @@ def path(name: str) -> Path:
 
 
 def why_absent(names: Iterable[str]) -> str | None:
-    """One line that names the absent ones and how to get them, or None; raises Fault where one is another file."""
+    """One line that names the missing weights and how to get them, or None; raises Fault if one is another file."""
     missing = {name: TABLE[name] for name in names if find(name) is None or not sha256(name)}  # sha256 may raise
     if not missing:
         return None
@@ -70,9 +71,9 @@ def why_absent(names: Iterable[str]) -> str | None:
 
 
 def sha256(name: str) -> str:
-    """The hash of the file of `name`; of a package, one of all its files.
+    """The hash of the file of `name`; for a package, one hash of all its files.
 
-    raises    Fault where it is absent, or not the file that TABLE describes
+    raises    Fault if it is missing, or not the file in TABLE
     """
     entry, place = choose(TABLE, name, "weights"), find(name)
     if place is None:
@@ -86,13 +87,13 @@ def sha256(name: str) -> str:
 
 
 def load(name: str) -> dict:
-    """The content of the file of `name` by torch.load, which runs no code of it; raises Fault."""
+    """The content of the file of `name`, by torch.load with weights_only; raises Fault."""
     import torch
 
     file = path(name)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises what pickle, zipfile and its own reader raise
+    except Exception as error:  # torch.load raises many kinds: of pickle, of zipfile, of its reader
         reason = (str(error) or repr(error)).splitlines()[0]
     else:
         if isinstance(content, dict):
@@ -102,17 +103,17 @@ def load(name: str) -> dict:
 
 
 def manifest() -> dict[str, str]:
-    """{name: sha256} of all weights that are there; raises Fault where one is another file."""
+    """{name: sha256} of all weights that are present; raises Fault if one is another file."""
     return {name: sha256(name) for name in sorted(TABLE) if find(name)}
 
 
 def write_manifest(root: Path) -> None:
-    """Write weights.json. Evaluation depends on it, so it runs again when weights arrive; git keeps it with dvc.lock."""
+    """Write weights.json, which evaluation depends on, so new weights rerun it. It is committed with dvc.lock."""
     write_json(Path(root) / "weights.json", manifest())
 
 
 def read_manifest(root: Path) -> dict[str, str]:
-    """weights.json of the project; {} where there is none. Raises Fault where it is broken."""
+    """The content of the project's weights.json; {} if it is missing. Raises Fault if it is malformed."""
     file = Path(root) / "weights.json"
     try:
         return json.loads(file.read_text()) if file.is_file() else {}
@@ -121,9 +122,10 @@ def read_manifest(root: Path) -> dict[str, str]:
 
 
 def why_unusable(names: Iterable[str], root: Path) -> str | None:
-    """One line that says why results of the project may not use these weights, or None.
+    """One line that says why the project may not use these weights, or None if it may.
 
-    They are absent, or not listed in the manifest as they are: a file that is merely there must not change results.
+    They must be present and listed with the same hash in weights.json: a file that only lies there must not change
+    results.
     """
     if line := why_absent(names):
         return line
@@ -134,10 +136,11 @@ def why_unusable(names: Iterable[str], root: Path) -> str | None:
 
 
 def fetch(names: Iterable[str] | None = None) -> None:
-    """Download those of `names` that are absent; None: all of TABLE.
+    """Download the weights in `names` that are missing; None: all in TABLE.
 
-    One that fails does not stop the others; each failure is reported in a line of its own.
-    raises    Fault at the end where something failed; for an unknown name before anything is downloaded
+    A failed download does not stop the others; each failure is reported on a separate line.
+
+    raises    Fault at the end if a download failed; for an unknown name, before anything is downloaded
     """
     entries = {name: choose(TABLE, name, "weights") for name in (TABLE if names is None else names)}
     files = {name: entry for name, entry in entries.items() if isinstance(entry, Weights)}
@@ -153,7 +156,7 @@ def fetch(names: Iterable[str] | None = None) -> None:
                 _download(name, missing[name])
             elif find(name) is not None:
                 sha256(name)
-            elif names is None:  # a package that was not named is optional
+            elif names is None:  # packages are optional unless they are named
                 say(f"{why_absent([name])}, if you want it")
             else:
                 path(name)
@@ -168,7 +171,7 @@ def fetch(names: Iterable[str] | None = None) -> None:
 
 
 def _download(name: str, entry: Weights) -> None:
-    """Download one file to the cache: pooch has the folder and checks whole hashes, `archives` transfers the bytes."""
+    """Download one file to the cache: pooch manages the folder and checks whole hashes, `archives` downloads."""
     mirror, whole = os.environ.get("V2VBENCH_MIRROR"), entry.sha256 if len(entry.sha256 or "") == 64 else None
     address = f"{mirror.rstrip('/')}/{entry.file}" if mirror else entry.url
 
@@ -185,7 +188,7 @@ def _download(name: str, entry: Weights) -> None:
     pooch.get_logger().setLevel("WARNING")  # `archives` reports the progress
     try:
         keeper = pooch.create(path=cache(), base_url="", registry={entry.file: whole}, urls={entry.file: address})
-        keeper.fetch(entry.file, downloader=download)
+        keeper.fetch(entry.file, downloader=download)  # pyright: ignore[reportArgumentType] - its names differ
     except Fault as error:
         cure = f"put {entry.file} in a folder that V2VBENCH_WEIGHTS names"
         raise Fault(str(error).replace(archives.OWN_COPY, cure)) from None
@@ -197,7 +200,7 @@ def _download(name: str, entry: Weights) -> None:
 
 
 def _check(entry: Weights, file: Path, digest: str) -> None:
-    """Raises Fault where a file's hash is not the entry's."""
+    """Raises Fault if a file's hash differs from that of the entry."""
     wanted = entry.sha256 or ""
     if not digest.startswith(wanted):
         shown = f"{wanted}…" if len(wanted) < 64 else wanted
@@ -207,18 +210,15 @@ def _check(entry: Weights, file: Path, digest: str) -> None:
 
 
 def _sha256(file: Path) -> str:
-    """The hash of a file, kept while its size and time of change stay: half a gigabyte takes seconds.
-
-    Who changes a file and keeps both, to the nanosecond, does so on purpose, and deceives this machine's cache alone.
-    """
+    """The hash of a file, cached while its size and modification time stay: half a gigabyte takes seconds to hash."""
     key, stat = str(file), file.stat()
     state, kept = (stat.st_size, stat.st_mtime_ns), cache() / "hashes.json"
     if key not in _hashes:
-        with suppress(OSError, ValueError):  # there is none, or it is cut short: the file is hashed again below
+        with suppress(OSError, ValueError):  # missing or truncated: the file is hashed again below
             entries = json.loads(kept.read_text()).items()
             _hashes.update({path: tuple(entry) for path, entry in entries if path not in _hashes})
     if _hashes.get(key, ())[:2] != state:
         _hashes[key] = (*state, pooch.file_hash(file))
-        with suppress(OSError):  # a cache that cannot be written costs the next run some seconds
+        with suppress(OSError):  # without a writable cache the next run hashes again
             write_json(kept, _hashes)
     return _hashes[key][2]

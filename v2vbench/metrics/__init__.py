@@ -107,7 +107,7 @@ class Metric:
     on: list[str] | None  # data sets that have what it needs; None: all
     judge: str | None  # the line of `judges` whose model it needs; that model's data set is then the only one
 
-    def get(self, name: str):
+    def get(self, name: str) -> Any:
         """What the file has under a name of the contract, or the contract's own value."""
         return getattr(self.module, name, getattr(Contract, name, None))
 

@@ -1,13 +1,14 @@
 """The contract of a model: a file here has a class `Model` that extends one of the three classes below.
 
-| class      | a line of | must define     | is asked for                                    |
-|------------|-----------|-----------------|-------------------------------------------------|
-| VideoModel | runs      | parts, generate | video, frame by frame                           |
-| Forecaster | forecasts | parts, forecast | the source of frames to come                    |
-| Judge      | judges    | parts, predict  | what a frame shows; metrics name it in `judge`  |
+| class      | section of params.yaml | must define     | produces                                            |
+|------------|------------------------|-----------------|-----------------------------------------------------|
+| VideoModel | runs                   | parts, generate | video, frame by frame                               |
+| Forecaster | forecasts              | parts, forecast | the source of future frames                         |
+| Judge      | judges                 | parts, predict  | what a frame shows; metrics name a judge in `judge` |
 
-`Model(facts, *, ...)` is built from the data set's facts; its other arguments are the `kwargs` of a line, and their types the
-schema. What has parts also defines `losses`. The other methods and constants have defaults, which a model may replace.
+`Model(facts, *, ...)` is built from the data set's facts. Its other arguments are the `kwargs` of a line in
+params.yaml, and their types are the schema of that line. A model whose `parts` is not empty also defines `losses`. All
+other methods and constants have defaults, which a model may replace.
 """
 
 from abc import ABC, abstractmethod
@@ -20,42 +21,42 @@ from v2vbench.clips.store import Store
 
 
 class Trainable(nn.Module, ABC):
-    """What the training loop needs.
+    """A model as the training loop uses it.
 
-    READS    arrays of the store that training reads; None: all but depth and keypoints
+    READS    arrays of the store that training reads; None: all except depth and keypoints
     """
 
     READS: ClassVar[tuple[str, ...] | None] = None
 
     @abstractmethod
     def parts(self) -> dict[str, list[nn.Parameter]]:
-        """{part: the parameters of its optimiser}: "G" first, then what is trained against it; {}: there is nothing to train."""
+        """{part: parameters of its optimiser}: "G" first, then its discriminators; {} if there is nothing to train."""
 
     def losses(self, clip: dict) -> dict[str, torch.Tensor]:
-        """The loss of every part on one batch of windows, and terms of the losses, detached, for the learning curves.
+        """The loss of every part on one batch of windows, and the detached terms of these losses for learning curves.
 
         clip       as `Windows.batch` returns it
-        returns    scalars: each part's loss under the part's name
+        returns    scalars; the loss of a part is under the part's name
         """
         raise NotImplementedError(f"{type(self).__module__} has parts to train and defines no losses")
 
     def begin(self, weights: dict[str, torch.Tensor]) -> None:
-        """Start from the weights of the line's `base`; raises RuntimeError naming keys that do not fit."""
+        """Start from the weights of the run that `base` names; raises RuntimeError naming keys that do not fit."""
         self.load_state_dict(weights)
 
     def finish(self, store: Store) -> None:
-        """Called once after training, before the weights are saved: fills buffers from the training clips."""
+        """Compute buffers from the training clips; runs once after training, before the weights are saved."""
 
 
 class VideoModel(Trainable):
     """A method: makes video from its source.
 
-    n_past          frames that the next one is made from; 0: each frame is made alone
-    from_nothing    its first n_past frames are its own as well, made from a shorter past
-    NEEDS           arrays beside the source that `generate` is given
-    NEEDS_BASE      the model of the run that `base` must name; "": none is needed, and a base is of the same model
+    n_past          past frames that the next frame is made from; 0: each frame is made alone
+    from_nothing    the model also generates its first n_past frames, each from a shorter past
+    NEEDS           arrays that `generate` needs in addition to the source
+    NEEDS_BASE      the model of the run that `base` must name; "": `base` is optional and names a run of the same model
 
-    n_past and from_nothing are arguments of a model that is given them as kwargs; `check` reads them there or on the class.
+    n_past and from_nothing may be arguments of a model: `check` reads them from the kwargs, or else from the class.
     """
 
     NEEDS: ClassVar[tuple[str, ...]] = ()
@@ -67,8 +68,9 @@ class VideoModel(Trainable):
     def generate(self, clip: dict, past: torch.Tensor, memory: dict) -> torch.Tensor:
         """The frame after `past`.
 
-        clip       `source`, and where there are any `instance` and NEEDS, of the frames of `past` and of the next one: (1, P + 1, ...)
-        past       (1, P, 3, H, W) in [-1, 1]; P is n_past, or with from_nothing fewer at a clip's start
+        clip       (1, P + 1, ...) each, of the frames in `past` and the next one: `source`, `instance` if the data set
+                   has it, and the arrays in NEEDS
+        past       (1, P, 3, H, W) in [-1, 1]; P is n_past, or less at a clip's start if from_nothing is set
         memory     what the model keeps from frame to frame; empty at a clip's start
         returns    (1, 3, H, W) in [-1, 1]
         """
@@ -83,23 +85,23 @@ class Forecaster(Trainable):
 
 
 class Judge(Trainable):
-    """Trained on real frames, reads what frames show.
+    """A network trained on real frames that predicts what a frame shows, such as labels or keypoints.
 
-    prior    a buffer: what it would answer without a look at the frame
+    prior    a buffer: the constant prediction that ignores the frame
     """
 
     prior: torch.Tensor
 
     @abstractmethod
     def predict(self, frames: torch.Tensor) -> torch.Tensor:
-        """(T, 3, H, W) in [-1, 1] to (T, ...); the answer for a frame depends on no other frame."""
+        """(T, 3, H, W) in [-1, 1] to (T, ...); the prediction for a frame depends on no other frame."""
 
 
 SECTIONS: dict[str, type[Trainable]] = {"runs": VideoModel, "forecasts": Forecaster, "judges": Judge}  # of params.yaml
 
 
 def problems(module) -> list[str]:
-    """What keeps a file from the contract, a line each."""
+    """How a file breaks the contract, one line for each problem."""
     model = getattr(module, "Model", None)
     if not (isinstance(model, type) and issubclass(model, tuple(SECTIONS.values()))):
         return [f"has no class Model that extends {' or '.join(kind.__name__ for kind in SECTIONS.values())}"]

@@ -1,4 +1,4 @@
-"""Parts that the models share: convolutions, residual blocks, encoders, decoders, patch discriminators."""
+"""Layers that models share: convolutions, residual blocks, encoders, decoders, patch discriminators."""
 
 from itertools import pairwise
 
@@ -11,7 +11,10 @@ from v2vbench.params import Fault
 
 
 def norm_layer(norm: str, n_channels: int) -> nn.Module:
-    """Statistics are always those of the present batch, in training and in use, as in the reference code."""
+    """A normalisation layer that uses the statistics of the current batch in training and in synthesis.
+
+    The reference code does so too.
+    """
     if norm == "batch":
         return nn.BatchNorm2d(n_channels, track_running_stats=False)
     return nn.InstanceNorm2d(n_channels, affine=norm == "instance_affine")
@@ -70,7 +73,7 @@ def head(n_filters: int, n_out: int, *activation: nn.Module) -> nn.Sequential:
 
 
 def half(x: torch.Tensor) -> torch.Tensor:
-    """Half the size by averaging 3 x 3 pixels, those of the frame alone, (B, C, H, W); one-hot labels become soft."""
+    """Halve the size of (B, C, H, W) by averaging 3 x 3 pixels, without padding; one-hot labels become soft."""
     return F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
 
 
@@ -83,7 +86,7 @@ def pyramid(x: torch.Tensor, n_scales: int) -> list[torch.Tensor]:
 
 
 class PatchDiscriminator(nn.Module):
-    """One verdict a patch (Isola et al. 2017); returns the outputs of every layer, the verdicts last."""
+    """One prediction per patch (Isola et al. 2017); returns the outputs of every layer, the predictions last."""
 
     def __init__(self, n_in: int, n_filters: int, n_layers: int, norm: str):
         super().__init__()
@@ -109,7 +112,7 @@ class PatchDiscriminator(nn.Module):
 class Discriminator(nn.Module):
     """Patch discriminators on an image pyramid (pix2pixHD, section 3.2), the full size first.
 
-    n_filters    of the full-size one; each coarser one has twice as many, at most 64 at its first layer
+    n_filters    of the first layer at full size; doubled at each coarser scale, up to 64
     """
 
     def __init__(self, n_in: int, *, n_scales: int, n_filters: int, n_layers: int, norm: str):
@@ -137,7 +140,7 @@ def initialise(module: nn.Module) -> None:
 
 
 def must_divide(facts: Facts, by: int, why: str) -> None:
-    """Raises Fault where frames cannot be halved as often as the model does."""
+    """Raises Fault if `by` does not divide both sides of a frame; `why` names the kwargs that `by` comes from."""
     if any(side % by for side in facts.size):
         raise Fault(
             f"{why}: frames of {facts.name} are {facts.size[0]} x {facts.size[1]}, and {by} does not divide both sides"
@@ -150,11 +153,11 @@ def n_source(facts: Facts, instance_edges: bool) -> int:
 
 
 def encode(clip: dict, facts: Facts, instance_edges: bool) -> torch.Tensor:
-    """The clip's source as the channels that a generator and a discriminator see.
+    """The clip's source as input channels of a generator or a discriminator.
 
-    labels     (B, T, H, W) to one-hot (B, T, K, H, W), all zero where ignored; maps (B, T, C, H, W) as they are
+    labels     (B, T, H, W) to one-hot (B, T, K, H, W), all zero where ignored; maps (B, T, C, H, W) unchanged
     edges      one more channel, 1 where a 4-neighbour belongs to another instance
-    raises     Fault where edges are asked of data without instances
+    raises     Fault if `instance_edges` is set for data without instances
     """
     source = clip["source"]
     if facts.source == "labels":

@@ -1,4 +1,4 @@
-"""The networks of vid2vid: F of eq. 4 at one spatial scale, the coarsest or one that refines it."""
+"""The generator networks of vid2vid: F of eq. 4 at one spatial scale, either the coarsest or a finer one."""
 
 from typing import Any
 
@@ -10,22 +10,23 @@ from v2vbench.models._blocks import decoder, encoder, head, residuals
 
 
 class Generator(nn.Module):
-    """Hallucinates a frame, carries the last one along a flow, and blends the two by a mask (eq. 4).
+    """Hallucinates a frame, warps the last one by a predicted flow, and blends the two with a predicted mask (eq. 4).
 
-    A finer scale is the same net with one downsampling and no blocks before the sum, to which it adds the features that the coarser
-    scale ends in (section 3.4, Coarse-to-fine).
+    A finer scale is the same network with one downsampling and no residual blocks in its encoders. The last features of
+    the coarser scale are added to the sum of its encoded source and past (section 3.4, Coarse-to-fine).
 
-    n_blocks_in, n_blocks      residual blocks of the encoders of source and past, and of the branches after their sum
-    n_blocks_front             of the foreground's own net
-    n_filters_front            its width; 0 = no such net
-    flow_scale                 px that 1 of the flow's last layer stands for
+    n_blocks_in                residual blocks of the encoders of source and past
+    n_blocks                   residual blocks of the branches that follow the sum of the two
+    n_blocks_front             residual blocks of the foreground network
+    n_filters_front            width of the foreground network; 0: there is none
+    flow_scale                 px per unit of the output of the flow's last layer
     source                     (B, (n_past + 1) * n_source, H, W)    of frames t - n_past .. t
     past                       (B, n_past * 3, H, W)                 frames t - n_past .. t - 1, [-1, 1]
-    front                      (B, 1, H, W) or None                  1 where the labels say foreground; soft where pooled
+    front                      (B, 1, H, W) or None                  1 where the label is foreground; soft where pooled
     coarse                     `features` of the coarser scale, or None
-    raw_only                   there is no past to carry: the blend is the hallucinated frame
-    returns    dict: fake, raw (B, 3, H, W) [-1, 1]; flow (B, 2, H, W) px to t - 1; mask (B, 1, H, W), 1 = paint anew;
-               features, of image, motion and foreground, each (B, its n_filters, H, W) or 0
+    raw_only                   there is no past frame to warp: the result is the hallucinated frame
+    returns    dict: fake, raw (B, 3, H, W) [-1, 1]; flow (B, 2, H, W) px to t - 1; mask (B, 1, H, W), 1 = hallucinated
+               frame; features of image, motion and foreground, each (B, n_filters of that branch, H, W) or 0
     """
 
     def __init__(
@@ -94,7 +95,10 @@ class Generator(nn.Module):
 
 
 def pick_filters(n_filters: int, n_down: int, scale: int) -> tuple[int, int]:
-    """Widths of a scale, 0 the coarsest, and of its foreground net: halved at each finer scale, as in the reference code."""
+    """Widths of the generator and the foreground network at a scale; scale 0 is the coarsest.
+
+    As in the reference code, both are halved at each finer scale.
+    """
     width = n_filters // 2**scale
     return width, width // 2 if n_down > 2 else width
 
@@ -111,7 +115,7 @@ def generators(
     with_front: bool,
     **common,
 ) -> nn.ModuleList:
-    """G0 (coarsest), G1, ...: the flow's unit doubles with the size."""
+    """G0 (coarsest), G1, ...: flow_scale doubles with the frame size."""
     nets = nn.ModuleList()
     for scale in range(n_scales):
         width, front = pick_filters(n_filters, n_down, scale)
@@ -135,6 +139,6 @@ def generators(
 
 
 def carried(pasts: list[torch.Tensor], frames: list[torch.Tensor], detach: bool) -> list[torch.Tensor]:
-    """Each scale's past (B, n_past, 3, h, w) with the newest frame (B, 3, h, w) at its end and the oldest gone."""
+    """Each scale's past (B, n_past, 3, h, w) with the newest frame (B, 3, h, w) appended and the oldest one dropped."""
     later = [torch.cat([past[:, 1:], frame[:, None]], 1) for past, frame in zip(pasts, frames)]
     return [past.detach() for past in later] if detach else later

@@ -7,14 +7,15 @@ from torch.nn import functional as F
 from v2vbench.models._blocks import decoder, encoder, half, head, residuals
 from v2vbench.params import Fault
 
-MOST = 1024  # channels, however deep
+MOST = 1024  # channels at most, at any depth
 
 
 class Global(nn.Module):
-    """The global generator G1 (section 3.2), in two halves: to deep features, and from them to a picture.
+    """The global generator G1 (section 3.2), in two halves: `deep` computes deep features, `paint` a frame from them.
 
-    n_z    channels of styles that go in at the input, before and after the residual blocks, and before the last layer, instead of
-           at the input alone: how the reference code of vid2vid paints the first frame of a face
+    n_z    channels of the styles if they enter at four places: at the input, before and after the residual blocks, and
+           before the last layer, as in the network of vid2vid's reference code that makes the first frame of a face;
+           0: styles, if any, enter at the input alone
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Global(nn.Module):
             self.head = head(n_filters + n_z, 3, nn.Tanh())
 
     def deep(self, x: torch.Tensor, z: torch.Tensor | None = None) -> torch.Tensor:
-        """(B, n_in, H, W) to (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down)."""
+        """(B, n_in, H, W) to deep features (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down)."""
         if z is None:
             return self.blocks(self.down(x))
         small = F.adaptive_avg_pool2d(z, (z.shape[-2] >> self.n_down, z.shape[-1] >> self.n_down))
@@ -77,7 +78,7 @@ class Local(nn.Module):
         return self.coarse.deep(self.sizes(x)[0])
 
     def paint(self, deep: torch.Tensor, x: torch.Tensor, z: None = None) -> torch.Tensor:
-        """Deep features to (B, 3, H, W) in [-1, 1]; the enhancers look at x again."""
+        """Deep features to (B, 3, H, W) in [-1, 1]; the enhancers take x as input too."""
         features = self.coarse.up(deep)
         for source, down, up in zip(self.sizes(x)[1:], self.downs, self.ups):
             features = up(down(source) + features)
@@ -88,7 +89,7 @@ class Local(nn.Module):
 
 
 def generator(n_in: int, n_z: int, *, n_local: int, n_blocks_local: int, **shape) -> Global | Local:
-    """Global, or Local where there are enhancers."""
+    """Local if there are local enhancers (n_local > 0), else Global."""
     if not n_local:
         return Global(n_in, n_z=n_z, **shape)
     if n_z:

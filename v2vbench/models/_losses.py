@@ -1,4 +1,4 @@
-"""What generators and discriminators minimise: functions of tensors."""
+"""Loss functions of generators and discriminators."""
 
 from functools import reduce
 
@@ -9,7 +9,7 @@ from v2vbench.clips.flow import warp
 from v2vbench.download import weights
 from v2vbench.params import Fault, root
 
-LAYERS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}  # relu1_1 .. relu5_1 and what each counts
+LAYERS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}  # relu1_1 .. relu5_1: weight of each
 
 
 def lsgan(predictions: list[list[torch.Tensor]], target: float) -> torch.Tensor:
@@ -25,9 +25,10 @@ def lsgan(predictions: list[list[torch.Tensor]], target: float) -> torch.Tensor:
 
 
 def feature_matching(fake: list[list[torch.Tensor]], real: list[list[torch.Tensor]]) -> torch.Tensor:
-    """L1 between the discriminator's inner features of fake and real video (Wang et al. 2018, pix2pixHD, eq. 4).
+    """L1 between the discriminator's hidden features of fake and real video (Wang et al. 2018, pix2pixHD, eq. 4).
 
-    Each layer but the last counts 4 / (number of layers - 1), each scale 1 / (number of scales), as in the reference code.
+    As in the reference code, each layer except the last has weight 4 / (number of layers - 1), and each scale
+    1 / (number of scales).
     """
     layers = []
     for fakes, reals in zip(fake, real, strict=True):
@@ -37,38 +38,40 @@ def feature_matching(fake: list[list[torch.Tensor]], real: list[list[torch.Tenso
 
 
 def masked_l1(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Mean over all elements of |a - b| where `weight` (B, 1, H, W) counts; b gives no gradient."""
+    """Mean over all elements of |a - b| times `weight` (B, 1, H, W); no gradient flows through b."""
     return F.l1_loss(a.float() * weight, b.detach().float() * weight)
 
 
 def flow_endpoint(flow, flow_real, visible) -> torch.Tensor:
-    """The first term of L_W (Wang et al. 2018, eq. 9): predicted against the data's flow, px, where it is `visible`."""
+    """First term of L_W (Wang et al. 2018, eq. 9): L1 between predicted and true flow, px, where `visible`."""
     return masked_l1(flow, flow_real, visible)
 
 
 def flow_warp(flow, real_past, real, visible) -> torch.Tensor:
-    """The second term of L_W (eq. 9): the predicted flow must carry real frame t-1 to real frame t."""
+    """Second term of L_W (eq. 9): L1 between real frame t and real frame t-1 warped by the predicted flow."""
     return masked_l1(warp(real_past, flow), real, visible)
 
 
 def temporal_warp(fake, fake_past, flow_real, visible) -> torch.Tensor:
-    """Fake frame t against fake frame t-1 carried by the data's flow; in the reference code, not in the paper's objective."""
+    """L1 between fake frame t and fake frame t-1 warped by the true flow; in the reference code, not in the paper."""
     return masked_l1(fake, warp(fake_past, flow_real), visible)
 
 
 class Perceptual:
-    """L1 between VGG19 features of fake and real frames, relu1_1 to relu5_1, 1/32 to 1 (Wang et al. 2018, pix2pixHD, section 3.3).
+    """L1 between VGG19 features of fake and real frames (Wang et al. 2018, pix2pixHD, section 3.3).
 
-    As the reference code has it: frames go in as they are, in [-1, 1], and are halved until at most 1024 px wide.
-    No torch module, so that a model that has one neither saves nor trains it. The network is loaded at the first call: only training
-    needs it.
+    The layers are relu1_1 to relu5_1, with weights from 1/32 to 1. As in the reference code, the input is in [-1, 1]
+    without further normalisation, and halved until it is at most 1024 px wide.
+
+    This is no torch module, so a model that has one neither saves nor trains VGG19. The network is loaded at the first
+    call, since only training needs it.
     """
 
     def __init__(self, weight: float, net: torch.nn.Sequential | None = None):
         self.weight, self.net = weight, net
 
     def __call__(self, fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) each; real gives no gradient."""
+        """Fake and real (B, 3, H, W) to a scalar; no gradient flows through real."""
         if self.net is None:
             self.net = vgg19_features()
         self.net.to(fake.device)
@@ -83,14 +86,14 @@ class Perceptual:
 
 
 def perceptual_loss(name: str, weight: float) -> Perceptual | None:
-    """The term that a model's `perceptual` names: None for "none"."""
+    """The loss that the setting `perceptual` of a model names; None for "none"."""
     return None if name == "none" else Perceptual(weight)
 
 
 def vgg19_features() -> torch.nn.Sequential:
     """The convolutions of torchvision's VGG19, trained on ImageNet.
 
-    raises    Fault where the weights are absent, others, or not listed in the project's weights.json
+    raises    Fault if the weights are missing, are another file, or are not listed in the project's weights.json
     """
     from torchvision.models import vgg19
 
@@ -100,7 +103,7 @@ def vgg19_features() -> torch.nn.Sequential:
         content = weights.load("vgg19")
     except Fault as error:
         raise Fault(f"perceptual: {error}, or set perceptual: none") from None
-    with torch.device("meta"):  # nothing drawn at random
+    with torch.device("meta"):  # no random initial weights
         net = vgg19()
     net.load_state_dict(content, assign=True)
     layers = list(net.features.children())

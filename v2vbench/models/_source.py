@@ -1,4 +1,4 @@
-"""What a generator sees of a frame's source: labels, edges, drawings, and the styles of its instances."""
+"""The input of a generator for a frame: its labels, instance edges or maps, and the styles of its instances."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,25 +15,26 @@ from v2vbench.params import Count, Fault, Natural
 
 @dataclass(frozen=True, kw_only=True)
 class Styles:
-    """The instance-wise encoder and the mixtures that stand for it where no real frame is to be seen."""
+    """Settings of the instance-wise encoder, and of the mixtures that styles are drawn from in synthesis."""
 
     n_features: Count  # channels of a style
     n_filters: Count  # of the encoder
     n_down: Natural
-    mixture: Literal["gauss", "kmeans"]  # a label's: vid2vid's Gaussians, pix2pixHD's cluster centres
-    n_components: Count  # of it, at most
-    min_px: Count  # of a region whose style counts in the fit
-    seed: Natural  # of the fit, and of what is drawn for a clip
+    mixture: Literal["gauss", "kmeans"]  # of each label: Gaussians as in vid2vid, cluster centres as in pix2pixHD
+    n_components: Count  # at most, of each mixture
+    min_px: Count  # smaller regions are left out of the fit
+    seed: Natural  # of the fit, and of the styles drawn for a clip
 
 
 class Source(nn.Module):
-    """One-hot labels or maps, instance edges, and with `styles` a style for each instance (section 3.4, Multimodal; pix2pixHD 3.4).
+    """One-hot labels or maps, instance edges, and with `styles` a style for each instance.
 
-    The styles come from the real frames in training and are drawn from the mixtures when video is made; a drawn style is held over
-    the clip.
+    In training, styles are encoded from the real frames. In synthesis they are drawn from the mixtures; a drawn style
+    stays the same for the whole clip.
 
     n_plain, n_channels    channels without and with styles
-    raises                 Fault where edges or styles are asked of data that have no instances or labels
+    raises                 Fault if edges or styles are set for data without instances or labels
+    source                 section 3.4, Multimodal synthesis; pix2pixHD, section 3.4
     """
 
     means: torch.Tensor
@@ -61,8 +62,8 @@ class Source(nn.Module):
     def forward(self, clip: dict, memory: dict | None = None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The plain channels (B, T, n_plain, H, W) and the styles (B, T, n_features, H, W) or None.
 
-        clip      with `real`: styles are encoded from it; without: they are drawn
-        memory    of the roll-out; `style_seed` in it replaces the run's own
+        clip      if it has `real`, styles are encoded from these frames, else they are drawn
+        memory    of the roll-out; its `style_seed`, if any, replaces the seed of the run
         """
         plain = encode(clip, self.facts, self.instance_edges)
         if not self.style:
@@ -78,18 +79,22 @@ class Source(nn.Module):
         return plain, styles.paint(drawn, ids).to(plain.device)
 
     def joined(self, clip: dict, memory: dict | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """What a generator sees (B, T, n_channels, H, W), and what a discriminator does, the same without styles."""
+        """The inputs of the generator, (B, T, n_channels, H, W), and of the discriminator, (B, T, n_plain, H, W)."""
         plain, style = self(clip, memory)
         return (plain if style is None else torch.cat([plain, style], 2)), plain
 
     def encoded(self, real: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """The styles of real frames (B, T, 3, H, W): features averaged over each region, (B, T, n_features, H, W), 0 where ignored."""
+        """Styles of real frames: encoder features averaged over each region, 0 where the label is IGNORE.
+
+        real       (B, T, 3, H, W)
+        returns    (B, T, n_features, H, W)
+        """
         features = styles.pool(self.E(real.flatten(0, 1)).float().unflatten(0, real.shape[:2]), ids)
         return features * (ids[:, :, None] // styles.STRIDE != IGNORE)
 
     @torch.no_grad()
     def fit(self, store: Store) -> None:
-        """Fit the mixtures to the styles of the training clips, a few frames of which are in memory at a time; without styles, nothing."""
+        """Fit the mixtures to the styles of the training clips, a few frames at a time; no-op without styles."""
         if self.style is None:
             return
 

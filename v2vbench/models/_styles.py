@@ -1,7 +1,8 @@
-"""Many videos from one source: what each region looks like as a vector, drawn from those of the training clips, and labels edited.
+"""Many videos from one source: style vectors of regions, drawn from mixtures fitted to the training clips; label edits.
 
-A region is a pair (label, instance); what makes no instances is one region a label.
-Source: vid2vid (Wang et al., NeurIPS 2018), section 3, "Multimodal synthesis"; pix2pixHD (Wang et al., CVPR 2018), section 3.4.
+A region is a pair (label, instance); a label without instances is one region.
+Source: vid2vid (Wang et al., NeurIPS 2018), section 3, "Multimodal synthesis"; pix2pixHD (Wang et al., CVPR 2018),
+section 3.4.
 """
 
 import warnings
@@ -19,12 +20,12 @@ LEAST_VARIANCE = 1e-6  # added to every covariance's diagonal; the features are 
 
 
 def regions(source: torch.Tensor, instance: torch.Tensor | None = None) -> torch.Tensor:
-    """A whole number for each region, the same in every frame.
+    """An integer id for each region, the same in every frame.
 
     source      (B, T, H, W) int64, labels, 255 = ignore: one region, whatever `instance` says there
     instance    (B, T, H, W) int64 in 0..65535, 0 = none; None = none anywhere
     returns     (B, T, H, W) int64, label * 65536 + instance
-    raises      Fault where the source is maps
+    raises      Fault if the source is maps
     """
     if source.is_floating_point():
         raise Fault("styles need a source of labels; this one is maps")
@@ -33,17 +34,21 @@ def regions(source: torch.Tensor, instance: torch.Tensor | None = None) -> torch
 
 
 def present(ids: torch.Tensor) -> list[tuple[int, int]]:
-    """The pairs (label, instance) among `regions`' ids, in order; (255, 0) where something is ignored."""
+    """The pairs (label, instance) of the ids from `regions`, sorted; (255, 0) stands for ignored pixels."""
     return [divmod(name, STRIDE) for name in ids.unique().tolist()]
 
 
 def _means(features, ids) -> tuple[torch.Tensor, ...]:
-    """Means (B * T * n, F) and pixels (B * T * n,) of n ids in each frame, none of some; rows (B, T, H, W) into them; the ids (n,)."""
+    """The mean of the features over each of n ids in each frame, and where they are.
+
+    returns    means (B * T * n, F); number of pixels (B * T * n,), which may be 0; the row of each pixel in these two,
+               (B, T, H, W); the ids (n,)
+    """
     B, T, n_features = features.shape[:3]
     names, rows = ids.unique(return_inverse=True)
     rows = rows + len(names) * torch.arange(B * T, device=ids.device).view(B, T, 1, 1)
     n_px = rows.flatten().bincount(minlength=B * T * len(names))
-    # in float32 a sum over half a million equal pixels is off by half a percent
+    # float64: in float32 the sum of half a million equal values is off by half a percent
     totals = torch.zeros(len(n_px), n_features, dtype=torch.float64, device=features.device)
     totals = totals.index_add(0, rows.flatten(), features.movedim(2, -1).flatten(0, 3).double())
     return totals / n_px.clamp(min=1)[:, None], n_px, rows, names
@@ -53,8 +58,8 @@ def pool(features: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     """The mean of each region of each frame, at all of its pixels: instance-wise average pooling.
 
     features    (B, T, F, H, W)
-    ids         (B, T, H, W) int64, any whole numbers
-    returns     (B, T, F, H, W) float32 (float64 for float64), whatever the autocast; gives gradient
+    ids         (B, T, H, W) int64
+    returns     (B, T, F, H, W) float32, or float64 for float64 features, also under autocast; differentiable
     """
     means, _, rows, _ = _means(features, ids)
     return means.to(torch.promote_types(features.dtype, torch.float32))[rows].movedim(-1, 2)
@@ -62,11 +67,11 @@ def pool(features: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def collect(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], min_px: Count) -> dict[int, np.ndarray]:
-    """One vector for each region and frame, by label: what `fit` takes.
+    """One vector for each region and frame, grouped by label: the input of `fit`.
 
-    batches    pairs of features (B, T, F, H, W), pooled or not, and `regions`' ids (B, T, H, W)
-    min_px     regions of fewer pixels are left out, as what is ignored is
-    returns    {label: (N, F) float32}, labels in order; none for a label that has no such region
+    batches    pairs of features (B, T, F, H, W), pooled or not, and ids (B, T, H, W) from `regions`
+    min_px     smaller regions are left out, and so are ignored pixels
+    returns    {label: (N, F) float32}, sorted by label; labels without a large enough region are missing
     """
     vectors: dict[int, list[np.ndarray]] = {}
     for features, ids in batches:
@@ -81,7 +86,7 @@ def collect(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], min_px: Count)
 def _gauss(x: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, ...]:
     from sklearn.mixture import GaussianMixture
 
-    x = np.concatenate([x, x]) if len(x) == 1 else x  # scikit-learn wants two
+    x = np.concatenate([x, x]) if len(x) == 1 else x  # scikit-learn needs two
     fitted = GaussianMixture(n, reg_covar=LEAST_VARIANCE, max_iter=500, n_init=3, random_state=seed).fit(x)
     means, covariances, shares = map(np.asarray, (fitted.means_, fitted.covariances_, fitted.weights_))
     return means, np.linalg.cholesky(covariances), shares
@@ -101,17 +106,19 @@ def fit(
     seed: Natural,
     n_labels: Count,
 ) -> dict[str, torch.Tensor]:
-    """What the vectors of each label look like: a mixture of Gaussians (vid2vid) or cluster centres (pix2pixHD).
+    """Fit a mixture to the vectors of each label: Gaussians (vid2vid) or cluster centres (pix2pixHD).
 
     vectors         {label: (N, F)} as from `collect`
-    kind            "gauss": full covariances; "kmeans": centres alone, each as likely as any other
-    n_components    M, of each label. Fewer where it has few distinct vectors: for "gauss" one component for each F + 1 of them (that
-                    many span F dimensions) and at least one, for "kmeans" as many as there are; the rest are zero and have weight 0
+    kind            "gauss": full covariances; "kmeans": centres alone, all equally likely
+    n_components    M, at most, of each label. A label with few distinct vectors has fewer: with "gauss" one component
+                    for each F + 1 of them (F + 1 points span F dimensions) and at least one, with "kmeans" one for each
+                    distinct vector. The unused components are zero and have weight 0
     n_labels        K
-    returns         float32, {"means": (K, M, F); "factors": (K, M, F, F), lower Cholesky factors of the covariances, 0 for "kmeans";
-                    "weights": (K, M), summing to 1 for a label in `vectors` and all 0 for one that is not}
-                    the same on any number of threads
-    raises          Fault where there is nothing to fit, a label is not in 0..K-1, or a vector is not finite
+    returns         float32 arrays, the same on any number of threads:
+                    means      (K, M, F)
+                    factors    (K, M, F, F), lower Cholesky factors of the covariances; 0 for "kmeans"
+                    weights    (K, M), which sum to 1 for a label in `vectors`; all 0 for other labels
+    raises          Fault if `vectors` is empty, a label is not in 0..K-1, or a vector is not finite
     """
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
@@ -130,7 +137,8 @@ def fit(
     for label, x in vectors.items():
         n = len(np.unique(x, axis=0)) // (n_features + 1 if kind == "gauss" else 1)
         n = min(n_components, max(1, n))
-        # threads sum in any order; and a mixture that would still creep, or that has two centres in one place, is a mixture
+        # One thread, since threads sum in any order. The warnings are of fits that have not quite converged, or that
+        # have two equal centres; both are usable mixtures.
         with threadpool_limits(1), warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             means[label, :n], factors[label, :n], weights[label, :n] = map(torch.from_numpy, fitter(x, n, seed))
     return {"means": means, "factors": factors, "weights": weights}
@@ -139,11 +147,12 @@ def fit(
 def draw(
     mixture: dict[str, torch.Tensor], pairs: Iterable[tuple[int, int]], seed: Natural
 ) -> dict[tuple[int, int], torch.Tensor]:
-    """A vector for each pair (label, instance), which depends on the seed and that pair alone.
+    """A random vector for each pair (label, instance), which depends on the seed and on that pair alone.
 
-    mixture    as from `fit`
-    pairs      as from `present`
-    returns    {pair: (F,) float32}, on the mixture's device; zeros for labels of weight 0 (never seen in training) and ignored pixels
+    mixture    from `fit`
+    pairs      from `present`
+    returns    {pair: (F,) float32}, on the mixture's device; zeros for labels of weight 0 (absent from the training
+               clips) and for ignored pixels
     """
     means, factors, weights = (mixture[name].cpu().double().numpy() for name in ("means", "factors", "weights"))
     drawn = {}
@@ -158,10 +167,10 @@ def draw(
 
 
 def paint(vectors: dict[tuple[int, int], torch.Tensor], ids: torch.Tensor) -> torch.Tensor:
-    """Each region's vector at all of its pixels, held over the clip.
+    """Each region's vector at all of its pixels, in every frame of the clip.
 
-    vectors    {(label, instance): (F,)} as from `draw`
-    ids        (B, T, H, W) int64 as from `regions`; a pair has one vector in all B clips
+    vectors    {(label, instance): (F,)} from `draw`
+    ids        (B, T, H, W) int64 from `regions`; a pair has the same vector in all B clips
     returns    (B, T, F, H, W) float32
     raises     Fault naming a region that has no vector
     """
@@ -172,12 +181,12 @@ def paint(vectors: dict[tuple[int, int], torch.Tensor], ids: torch.Tensor) -> to
 
 
 def swap(source: torch.Tensor, names: tuple[str, ...], pairs: dict[str, str]) -> torch.Tensor:
-    """The source with labels turned into others, all at once: {"wall": "door", "door": "wall"} exchanges the two.
+    """The source with labels replaced, all at once: {"wall": "door", "door": "wall"} exchanges the two.
 
-    source     (B, T, H, W) int64, 255 = ignore and stays so
+    source     (B, T, H, W) int64, 255 = ignore, which stays
     names      of the labels, as in the store's facts
-    returns    a new tensor, as `source`; instances are left to the caller
-    raises     Fault naming an unknown label, and those there are; where the source is maps
+    returns    a new tensor of the same shape and dtype; instances are not changed here
+    raises     Fault naming an unknown label and listing the valid ones, or if the source is maps
     """
     if source.is_floating_point():
         raise Fault("swap needs a source of labels; this one is maps")

@@ -1,4 +1,4 @@
-"""What the video discriminators see: three frames, spaced by their temporal scale, and the flows between them."""
+"""The input of the video discriminators: three frames, spaced by the temporal scale, and the flows between them."""
 
 from itertools import pairwise
 
@@ -6,18 +6,20 @@ import torch
 
 from v2vbench.clips.flow import warp
 
-N_FRAMES_D = 3  # frames that a video discriminator sees at once
+N_FRAMES_D = 3  # frames in one input of a video discriminator
 
 
 def n_channels(with_flow: bool) -> int:
-    """Of three frames, and of the two flows between them: 13, or 9 without flows."""
+    """Input channels of a video discriminator: 13 for three frames and the two flows between them, 9 without flows."""
     return 3 * N_FRAMES_D + 2 * (N_FRAMES_D - 1) * with_flow
 
 
 def triplets(n_frames: int, scale: int) -> list[list[int]]:
-    """Frames that the video discriminator of a temporal scale sees: spaced 3**scale, every third window from the end.
+    """Frame numbers of each input of the video discriminator at a temporal scale.
 
-    n_frames    of the clip; spans are 3, 7, 19 frames for scales 0, 1, 2; none fits a shorter clip
+    The three frames are 3**scale apart; inputs end at the last frame and at every third frame before it.
+
+    n_frames    of the clip; an input spans 3, 7, 19 frames at scales 0, 1, 2; [] if the clip is shorter than that
     """
     spacing = N_FRAMES_D**scale
     span = spacing * (N_FRAMES_D - 1)
@@ -25,7 +27,11 @@ def triplets(n_frames: int, scale: int) -> list[list[int]]:
 
 
 def compose(flow: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-    """The flow from frame `stop` back to frame `start`, px, (B, 2, H, W): single steps of `flow` (B, T-1, 2, H, W) in a chain."""
+    """The flow from frame `stop` back to frame `start`: the flows between neighbouring frames, composed.
+
+    flow       (B, T-1, 2, H, W) px
+    returns    (B, 2, H, W) px
+    """
     total = flow[:, stop - 1]
     for t in range(stop - 2, start - 1, -1):
         total = total + warp(flow[:, t], total)
@@ -33,11 +39,11 @@ def compose(flow: torch.Tensor, start: int, stop: int) -> torch.Tensor:
 
 
 def stack(frames: torch.Tensor, flow: torch.Tensor | None, flow_scale: float, picks: list[list[int]]) -> torch.Tensor:
-    """The frames of each pick and the flows between them as channels; eq. 7's (x, w).
+    """The frames of each pick and the flows between them, stacked as channels: (x, w) of eq. 7.
 
     frames        (B, T, 3, H, W)
-    flow          (B, T-1, 2, H, W) px; None: the discriminator sees frames alone
-    flow_scale    px that 1 in the result stands for
+    flow          (B, T-1, 2, H, W) px; None: the discriminator's input is frames alone
+    flow_scale    px per unit of flow in the result
     picks         frame numbers, as from `triplets`
     returns       (len(picks) * B, n_channels, H, W)
     """

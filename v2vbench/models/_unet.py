@@ -1,4 +1,4 @@
-"""What the judges share: a U-Net, and the disturbances that keep it from being thrown by frames that are not quite real."""
+"""Shared by the judges: a U-Net, and the data augmentation that makes it robust to generated frames."""
 
 import torch
 from torch import nn
@@ -15,8 +15,11 @@ def pair(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """(B, 3, H, W) to (B, n_out, H / 2, W / 2): halved n_down times, doubled n_down - 1 times with the finer maps beside
-    (Ronneberger et al. 2015); widths double from n_filters on. At half the size a frame costs a quarter."""
+    """(B, 3, H, W) to (B, n_out, H / 2, W / 2), with skip connections (Ronneberger et al. 2015).
+
+    The size is halved n_down times and doubled n_down - 1 times; widths double with each halving, from n_filters on.
+    An output of half the frame's size costs a quarter of the time.
+    """
 
     def __init__(self, n_out: int, n_filters: int, n_down: int):
         super().__init__()
@@ -35,13 +38,13 @@ class UNet(nn.Module):
 
 
 def disturb(frames: torch.Tensor, step: int, *, blur: float, noise: float, brightness: float) -> torch.Tensor:
-    """Each frame blurred, noisy and brighter or darker by chance, the same in the same step of training.
+    """Data augmentation: each frame with random blur, noise, brightness and contrast.
 
     frames        (B, 3, H, W) in [-1, 1]
-    step          of training, which seeds the chance
-    blur          sigma of a Gaussian at most, px
-    noise         standard deviation at most, grey levels of 255
-    brightness    added to values at most, either way, and the share of itself by which contrast rises or falls
+    step          of training; seeds the draws
+    blur          largest sigma of the Gaussian filter, px
+    noise         largest standard deviation of Gaussian noise, grey levels of 255
+    brightness    largest change of brightness, up or down, in units of [-1, 1]; and of contrast, as a share
     """
     rng, n = torch.Generator().manual_seed(step), len(frames)
 

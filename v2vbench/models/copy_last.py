@@ -1,4 +1,4 @@
-"""The floor: the last frame again. Perfectly steady, and wrong as soon as anything moves."""
+"""The simplest baseline: repeat the last real frame. It never flickers, and is wrong as soon as anything moves."""
 
 import torch
 
@@ -7,7 +7,7 @@ from v2vbench.models import VideoModel
 
 
 class Model(VideoModel):
-    """Learns nothing; n_past real frames are given, and the last of them is shown for ever."""
+    """Has nothing to train; n_past real frames are given, and every later frame is a copy of the last one."""
 
     n_past = 1
 

@@ -1,8 +1,8 @@
-"""COVST: coherent online video style transfer (Chen et al., ICCV 2017) with pix2pixHD as its stylisation net, vid2vid's competitor.
+"""COVST, a baseline of vid2vid: coherent online video style transfer (Chen et al., ICCV 2017) on top of pix2pixHD.
 
-The vid2vid paper describes it in two sentences (section 4, Baselines) and never released it: the stylisation net is pix2pixHD, its
-deep features are carried along the flow of the real video, and nothing adversarial is trained. So the flow that this method is shown
-when it makes video is the real video's own; a method for use would not have it.
+The vid2vid paper describes this baseline in two sentences (section 4, Baselines), and its code was never released: the
+stylisation network is pix2pixHD, its deep features are warped by the flow of the real video, and no adversarial loss is
+trained. So in synthesis the method reads the flow of the real video, which it would not have in practice.
 """
 
 from typing import Literal
@@ -22,12 +22,12 @@ from v2vbench.params import Count, Fault, Natural, Weight
 
 
 class Model(VideoModel):
-    """pix2pixHD's generator, fixed, with a small net that says where its deep features may be those of the last frame.
+    """pix2pixHD's frozen generator, and a small mask network that says where to reuse the last frame's deep features.
 
     n_filters .. norm    of the generator, as in the base
-    n_filters_mask       of the mask net
-    w_coherence          of the difference to the last frame carried along the flow, where that is visible (Chen et al., eq. 6)
-    w_occlusion          of the difference to the frame made alone, where it is not (eq. 7)
+    n_filters_mask       of the mask network
+    w_coherence          weight of L1 to the last frame, warped by the flow, where that is visible (Chen et al., eq. 6)
+    w_occlusion          weight of L1 to pix2pixHD's frame, where the last frame is occluded (eq. 7)
     """
 
     NEEDS = ("flow", "occluded")
@@ -76,11 +76,11 @@ class Model(VideoModel):
         self.G.requires_grad_(False)
 
     def parts(self) -> dict:
-        """{part: its parameters}: the mask net alone."""
+        """{part: its parameters}: the mask network alone."""
         return {"G": list(self.mask.parameters())}
 
     def begin(self, weights: dict[str, torch.Tensor]) -> None:
-        """Take the generator of a pix2pixhd run; raises RuntimeError naming keys that do not fit."""
+        """Load the generator of a pix2pixhd run; raises RuntimeError naming keys that do not fit."""
         self.G.load_state_dict(
             {name.removeprefix("G."): value for name, value in weights.items() if name.startswith("G.")}
         )
@@ -88,9 +88,10 @@ class Model(VideoModel):
     def blend(
         self, deep: torch.Tensor, before: torch.Tensor, flow: torch.Tensor, occluded: torch.Tensor
     ) -> torch.Tensor:
-        """Deep features (B, C, h, w) of a frame made alone with those of the last frame carried along the flow.
+        """Deep features (B, C, h, w) of pix2pixHD's frame, blended with those of the last frame warped by the flow.
 
-        flow, occluded    of the data, (B, 2, H, W) px and (B, 1, H, W): averaged down to h x w, and occluded if any of its pixels is
+        flow        (B, 2, H, W) px, from the data set; averaged down to h x w
+        occluded    (B, 1, H, W), from the data set; at h x w a pixel is occluded if any of the pixels it covers is
         """
         size, scale = (deep.shape[-2], deep.shape[-1]), flow.shape[-1] / deep.shape[-1]
         carried = warp(before.float(), F.adaptive_avg_pool2d(flow, size) / scale)
@@ -99,9 +100,9 @@ class Model(VideoModel):
         return keep * carried + (1 - keep) * deep.float()
 
     def generate(self, clip: dict, past: torch.Tensor, memory: dict) -> torch.Tensor:
-        """source of one frame (1, 1, ...) and the data's flow to it (1, 1, 2, H, W) to that frame, (1, 3, H, W) in [-1, 1].
+        """The frame (1, 3, H, W) in [-1, 1] of a source (1, 1, ...) and of the data set's flow to it (1, 1, 2, H, W).
 
-        memory    keeps the deep features of the last frame; at a clip's start there are none, and the frame is pix2pixHD's
+        memory    keeps the deep features of the last frame; a clip's first frame has none and is pix2pixHD's frame
         """
         source = self.source.joined({name: clip[name] for name in ("source", "instance") if name in clip})[0][:, -1]
         deep = self.G.deep(source)
@@ -111,11 +112,11 @@ class Model(VideoModel):
         return self.G.paint(deep, source)
 
     def losses(self, clip: dict) -> dict:
-        """The mask net's loss over a window: coherent where the last frame shows it, the frame's own where not; terms detached.
+        """The mask network's loss over a window and its two detached terms, coherence and occlusion.
 
-        raises    Fault where the data have no flow, or the window is of one frame
+        raises    Fault if the data set has no flow, or the window has only one frame
         """
-        n = clip["n_warmup"]  # features of the frames before are made as they are in use, without gradient
+        n = clip["n_warmup"]  # frames before the window: made as in synthesis, without gradient
         if missing := [name for name in self.NEEDS if name not in clip]:
             raise Fault(f"covst needs the data set's {' and '.join(missing)}, and this one has none")
         if clip["source"].shape[1] - n < 2:

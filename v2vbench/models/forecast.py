@@ -1,4 +1,4 @@
-"""Where will the labels be? A small convolutional recurrent net predicts the source, so that vid2vid can predict video."""
+"""A small convolutional recurrent network that predicts future labels, from which vid2vid then makes future video."""
 
 from functools import reduce
 
@@ -28,11 +28,13 @@ class Cell(nn.Module):
 
 
 class Model(Forecaster):
-    """Reads label frames one by one, then goes on from its own predictions.
+    """Reads label frames one by one, then continues from its predictions.
 
-    Each prediction is the last label map carried along a predicted flow, corrected by predicted evidence where that fails.
-    n_seen      frames whose labels are read in training before the rest of the window must be predicted
-    w_flow      of the endpoint error against the data's flow, px
+    Each prediction blends the last label map, warped by a predicted flow, with predicted label probabilities.
+
+    n_seen        label frames that are read in training; the rest of the window is predicted
+    flow_scale    px per unit of the output of the flow layer
+    w_flow        weight of the endpoint error against the data set's flow, px
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class Model(Forecaster):
         return {"G": list(self.parameters())}
 
     def step(self, labels, state) -> tuple:
-        """One frame on: labels (B, K, H, W) as probabilities, to those of the next frame, the flow back, and the state."""
+        """Label probabilities (B, K, H, W) to those of the next frame, the flow back from it, and the new state."""
         features = self.read(labels)
         state = self.cell(features, torch.zeros_like(features) if state is None else state)
         out = F.interpolate(
@@ -75,7 +77,7 @@ class Model(Forecaster):
         return torch.lerp(evidence, warp(labels, flow), trust), flow, state
 
     def losses(self, clip: dict) -> dict:
-        """Cross-entropy of every predicted frame, nats a pixel, and the flow's endpoint error; ignored pixels do not count."""
+        """Cross-entropy, nats per pixel, and the flow's endpoint error of predicted frames, without ignored pixels."""
         if clip["n_warmup"]:
             raise Fault("n_warmup: a forecast reads real labels, so its schedule must have 0")
         labels, target = encode(clip, self.facts, False), clip["source"]
@@ -98,7 +100,7 @@ class Model(Forecaster):
 
     @torch.inference_mode()
     def forecast(self, source: torch.Tensor, horizon: int) -> torch.Tensor:
-        """Labels after those seen.
+        """Labels of the frames after `source`.
 
         source     (1, n_past, H, W) label ids
         returns    (1, horizon, H, W) label ids
@@ -114,16 +116,16 @@ class Model(Forecaster):
 
 
 def instances(source: torch.Tensor, things: list[int]) -> torch.Tensor:
-    """Connected regions of the labels that are things, numbered, 0 elsewhere: the instances a forecast can know of.
+    """Instances of forecast labels: connected regions of the labels in `things`, numbered from 1 in each frame.
 
     source     (1, T, H, W) label ids
-    returns    (1, T, H, W) int64
+    returns    (1, T, H, W) int64; 0 where the label is not in `things`
     """
     result = torch.zeros_like(source)
     for t, frame in enumerate(source[0].cpu().numpy()):
         number = 0
         for thing in things:
-            regions, n = ndimage.label(frame == thing)  # pyright: ignore[reportGeneralTypeIssues] - a pair without `output`
+            regions, n = ndimage.label(frame == thing)  # pyright: ignore[reportGeneralTypeIssues] - returns a pair
             result[0, t] += torch.from_numpy(regions + number * (regions > 0)).to(result)
             number += n
     return result

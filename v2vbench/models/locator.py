@@ -1,4 +1,4 @@
-"""A judge: where is each keypoint in a frame? A small U-Net that the suite trains on real training frames."""
+"""A judge that locates the keypoints in a frame: a small U-Net that the suite trains on real training frames."""
 
 import torch
 from torch.nn import functional as F
@@ -10,25 +10,28 @@ from v2vbench.models._unet import UNet, disturb
 from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Share, Weight
 
-BATCH = 4  # frames a pass
+BATCH = 4  # frames per forward pass
 
 
 def visible(points: torch.Tensor) -> torch.Tensor:
-    """Which keypoints (..., P, D) the data set has, (..., P) bool: x and y are finite and, where D is 3, the confidence is above 0."""
+    """Which of the data set's keypoints (..., P, D) are annotated, (..., P) bool.
+
+    Those whose x and y are finite and, if D is 3, whose confidence is above 0.
+    """
     finite = points[..., :2].isfinite().all(-1)
     return finite & (points[..., 2] > 0) if points.shape[-1] > 2 else finite
 
 
 class Model(Judge):
-    """Frames to keypoints: the mean of a heat map each, which is learned as a Gaussian around the point.
+    """Frames to keypoints: each is the mean of a heat map, which is trained to be a Gaussian around the point.
 
     n_points                   keypoints of a frame in the data set
-    n_filters                  of the first layer; they double with every halving
-    n_down                     halvings
+    n_filters                  channels of the first layer; doubled with every halving of the size
+    n_down                     how often the size is halved
     spread                     sigma of that Gaussian, px
-    shift, zoom                by how much training frames are moved, px, and enlarged or shrunk, at most
-    blur, noise, brightness    of training frames at most, see _unet.disturb
-    The buffer `prior` is the mean place of each point in the training clips, which knows no frame at all.
+    shift, zoom                augmentation: largest shift of a training frame, px, and largest change of its scale
+    blur, noise, brightness    augmentation: see _unet.disturb
+    prior                      buffer: the mean position of each point in the training clips
     """
 
     READS = ("real", "keypoints")
@@ -59,7 +62,7 @@ class Model(Judge):
         return {"G": list(self.net.parameters())}
 
     def losses(self, clip: dict) -> dict:
-        """Cross-entropy of heat maps, nats a point, and how far off the points are, px; unknown ones do not count."""
+        """Cross-entropy of heat maps, nats per point, and the distance in px; points not annotated are left out."""
         frames, points = clip["real"].flatten(0, 1), clip["keypoints"].flatten(0, 1)
         self._fits(points)
         present, step = visible(points), clip["step"]
@@ -79,11 +82,11 @@ class Model(Judge):
             raise Fault(f"n_points: {self.n_points}, and {self.name} has {points.shape[-2]} keypoints a frame")
 
     def _bell(self, place: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-        """A Gaussian around each place (B, P) over the cells at (n,), which sums to 1: (B, P, n)."""
+        """A Gaussian around each position (B, P), over cells at (n,): (B, P, n), which sums to 1 over the cells."""
         return (-((at - place.nan_to_num()[..., None]) ** 2) / (2 * self.spread**2)).softmax(-1)
 
     def _move(self, frames: torch.Tensor, points: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Frames (B, 3, H, W) and points (B, P, 2) shifted and scaled about the middle by chance; edges are repeated."""
+        """Frames (B, 3, H, W) and points (B, P, 2), randomly shifted and scaled about the centre; edges repeated."""
         chance = 2 * torch.rand(len(frames), 3, generator=torch.Generator().manual_seed(step)).to(frames.device) - 1
         by, scale = self.shift * chance[:, None, :2], 1 + self.zoom * chance[:, 2, None, None]
         last = frames.new_tensor([frames.shape[-1] - 1, frames.shape[-2] - 1])
@@ -94,7 +97,7 @@ class Model(Judge):
         return moved, (points - last / 2) * scale + last / 2 + by
 
     def finish(self, store: Store) -> None:
-        """The mean of every training frame's points; the middle of the frame for one that is in none."""
+        """Set `prior`: the mean of each point over all training frames, or the frame's centre for a point in none."""
         points = torch.cat(
             [torch.from_numpy(store.read(clip, arrays=["keypoints"])["keypoints"]) for clip in store.split("train")]
         )
@@ -103,12 +106,12 @@ class Model(Judge):
         self.prior.copy_(mean.where(present.any(0), mean.new_tensor([(W - 1) / 2, (H - 1) / 2])))
 
     def predict(self, frames: torch.Tensor) -> torch.Tensor:
-        """(T, 3, H, W) in [-1, 1] to (T, P, 2) px (x, y); no frame's depend on the others or on the number of cores."""
+        """(T, 3, H, W) in [-1, 1] to points (T, P, 2), px (x, y), the same for any batch and any number of cores."""
         return passes(lambda batch: mean_place(self.net(batch).float()), frames.float(), BATCH)
 
 
 def centres(heat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where the columns and the rows of cells of half the frame's size lie in the frame, px."""
+    """The x of each column and the y of each row of a heat map, in px of the frame, which is twice as large."""
     x, y = (2 * torch.arange(heat.shape[i], device=heat.device) + 0.5 for i in (-1, -2))
     return x, y
 

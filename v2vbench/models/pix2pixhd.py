@@ -1,4 +1,4 @@
-"""pix2pixHD (Wang et al., CVPR 2018) on each frame alone: what a video model must beat."""
+"""pix2pixHD (Wang et al., CVPR 2018) on each frame alone: the image-by-image baseline of a video model."""
 
 from typing import Literal
 
@@ -14,15 +14,15 @@ from v2vbench.params import Count, Natural, Weight
 
 
 class Model(VideoModel):
-    """Generator and multi-scale image discriminator; sees no other frame.
+    """Generator and multi-scale image discriminator, both on single frames.
 
-    n_filters     of the last layers
-    n_down        of the global generator
-    n_local       local enhancers, each of twice the size; 0 = the global generator alone
+    n_filters     channels of the last layers
+    n_down        how often the global generator halves the size
+    n_local       local enhancers, each of twice the size; 0: the global generator alone
     styles        of instances, or "none"
-    styles_at     "input" beside the source, the paper's; "bottleneck": see Global.n_z
-    w_pixel       of an L1 to the real frame, which stands where the VGG term would without its weights; 0 is the paper's
-    perceptual    "vgg19" where its weights are there (section 3.3's w_perceptual 10), or "none"
+    styles_at     "input": beside the source, as in the paper; "bottleneck": see Global.n_z
+    w_pixel       weight of L1 to the real frame, a substitute for the VGG term without VGG weights; 0 in the paper
+    perceptual    "vgg19", which needs its weights (w_perceptual is 10 in section 3.3), or "none"
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class Model(VideoModel):
         self.apply(initialise)
 
     def parts(self) -> dict:
-        """{part: its parameters}; each has an optimiser of its own."""
+        """{part: its parameters}; each part has a separate optimiser."""
         return {"G": [*self.G.parameters(), *self.source.parameters()], "D_image": list(self.D_image.parameters())}
 
     def begin(self, weights: dict[str, torch.Tensor]) -> None:
-        """Start from a base's weights: all of this model's, or its generator and encoder beside a new discriminator.
+        """Start from the weights of a base: all of them, or generator and encoder with a new discriminator.
 
-        raises    RuntimeError naming keys that are missing, left over or of another shape
+        raises    RuntimeError naming keys that are missing, unexpected or of another shape
         """
         if not any(name.startswith("D_") for name in weights):
             weights = {name: value for name, value in self.state_dict().items() if name.startswith("D_")} | weights
@@ -86,7 +86,7 @@ class Model(VideoModel):
         self.source.fit(store)
 
     def inputs(self, clip: dict, memory: dict | None = None) -> tuple:
-        """Source and styles as the generator takes them, and the source as the discriminator does; frames as a batch."""
+        """The generator's source and styles, and the discriminator's source; the frames of all clips are one batch."""
         plain, style = self.source(clip, memory)
         if style is None or self.at_bottleneck:
             source = plain
@@ -95,13 +95,13 @@ class Model(VideoModel):
         return source.flatten(0, 1), None if style is None else style.flatten(0, 1), plain.flatten(0, 1)
 
     def generate(self, clip: dict, past: torch.Tensor, memory: dict) -> torch.Tensor:
-        """source of one frame (1, 1, ...) to that frame, (1, 3, H, W) in [-1, 1]; `past` is empty."""
+        """Source of one frame (1, 1, ...) to that frame, (1, 3, H, W) in [-1, 1]; `past` is empty."""
         source, style, _ = self.inputs({name: clip[name] for name in ("source", "instance") if name in clip}, memory)
         return self.G(source, style)
 
     def losses(self, clip: dict) -> dict:
-        """Every part's loss on one batch of windows (eq. 5), frames as a batch, and its terms detached."""
-        n = clip["n_warmup"]  # means nothing to a model without a past
+        """The loss of every part on one batch of windows (eq. 5), each frame alone, and its terms detached."""
+        n = clip["n_warmup"]  # these frames are left out: a model of single frames has no past to warm up
         clip = {name: value[:, n:] for name, value in clip.items() if name in ("real", "source", "instance")}
         source, style, plain = self.inputs(clip)
         real, fake = clip["real"].flatten(0, 1), self.G(source, style)

@@ -1,4 +1,4 @@
-"""A judge: what label does each pixel of a frame show? A small U-Net that the suite trains on real training frames."""
+"""A judge that predicts the label of each pixel: a small U-Net that the suite trains on real training frames."""
 
 import numpy as np
 import torch
@@ -11,16 +11,16 @@ from v2vbench.models._unet import UNet, disturb
 from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Weight
 
-BATCH = 4  # frames a pass
+BATCH = 4  # frames per forward pass
 
 
 class Model(Judge):
     """Frames to labels.
 
-    n_filters                  of the first layer; they double with every halving
-    n_down                     halvings
-    blur, noise, brightness    of training frames at most, see _unet.disturb
-    The buffer `prior` is the label that each pixel shows most often in the training clips, which knows no frame at all.
+    n_filters                  channels of the first layer; doubled with every halving of the size
+    n_down                     how often the size is halved
+    blur, noise, brightness    augmentation: see _unet.disturb
+    prior                      buffer: the most frequent label of each pixel in the training clips
     """
 
     READS = ("real", "label")
@@ -41,13 +41,14 @@ class Model(Judge):
         return {"G": list(self.net.parameters())}
 
     def scores(self, frames: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) to (B, K, H, W), unnormalised."""
+        """(B, 3, H, W) to logits (B, K, H, W)."""
         return F.interpolate(self.net(frames).float(), scale_factor=2, mode="bilinear", align_corners=False)
 
     def losses(self, clip: dict) -> dict:
-        """Cross-entropy, nats a pixel, in which a label counts by 1 / sqrt(its pixels in the batch): mean IoU asks for the rare too.
+        """Cross-entropy, nats per pixel, in which each label has weight 1 / sqrt(its pixels in the batch).
 
-        Ignored pixels do not count.
+        The weights help with rare labels, which matter as much as frequent ones in mean IoU. Ignored pixels are left
+        out.
         """
         frames, labels = (
             disturb(clip["real"].flatten(0, 1), clip["step"], **self.disturbances),
@@ -59,15 +60,15 @@ class Model(Judge):
         }
 
     def finish(self, store: Store) -> None:
-        """Count the labels of every training frame."""
+        """Set `prior` from the labels of every training frame."""
         counts = np.zeros((self.n_labels, *store.facts.size), np.int32)
         for clip in store.split("train"):
             for _, part in store.stream(clip, ["label"]):
                 for label in range(self.n_labels):
                     counts[label] += (part["label"] == label).sum(0, dtype=np.int32)
-        prior = np.where(counts.any(0), counts.argmax(0), IGNORE)  # of equally frequent ones the first
+        prior = np.where(counts.any(0), counts.argmax(0), IGNORE)  # ties: the lowest id
         self.prior.copy_(torch.from_numpy(prior))
 
     def predict(self, frames: torch.Tensor) -> torch.Tensor:
-        """(T, 3, H, W) in [-1, 1] to label ids (T, H, W) int64; no frame's depend on the others or on the number of cores."""
+        """(T, 3, H, W) in [-1, 1] to label ids (T, H, W) int64, the same for any batch and any number of cores."""
         return passes(lambda batch: self.scores(batch).argmax(1), frames.float(), BATCH)

@@ -24,30 +24,32 @@ from v2vbench.params import Count, Fault, Natural, Weight
 
 
 class Model(VideoModel):
-    """Generators from coarse to fine, image discriminator and a video discriminator a temporal scale.
+    """Generators from coarse to fine, an image discriminator, and one video discriminator per temporal scale.
 
-    n_past               L, frames that the next one is made from
-    n_filters            of the coarsest generator; half as many at each finer scale
+    n_past               L of the paper: past frames that the next frame is made from
+    n_filters            of the coarsest generator; halved at each finer scale
     n_scales_spatial     1 to 3 in the paper: G0, G0 + G1, ... (section 3.4)
     n_blocks_local       residual blocks of the branches of G1, ...
-    n_frozen_steps       steps for which the coarser scales, taken from a `base`, are not trained
-    n_backprop           past frames that a frame's loss reaches back to, at most: the past is cut off after every n_backprop + 1 frames;
-                         0 is the reference code's setting
-    from_nothing         the model paints its first frames as well, from a black past and without a warp (first_frames: self)
-    norm                 of all nets; statistics are those of the present frames; "batch" is the paper's, with one clip a batch, where it
-                         equals "instance_affine"
-    foreground           labels painted by a network of their own ("no foreground prior" in Table 2 is []; section 3.3)
-    composition          "over": the foreground is laid over the blend, as in the reference code; "inside": eq. 12, blended with the warp
+    n_frozen_steps       first training steps in which the coarser scales, which come from a `base`, are frozen
+    n_backprop           truncated backpropagation through time: the past is detached after every n_backprop + 1 frames,
+                         so a loss reaches back n_backprop frames at most; 0 in the reference code
+    from_nothing         the model generates the first frames too, from a black past without warp (first_frames: self)
+    norm                 of all networks, with the statistics of the current batch; "batch" in the paper, which has one
+                         clip per batch, where it equals "instance_affine"
+    foreground           labels that a separate network paints (section 3.3); [] is "no foreground prior" in Table 2
+    composition          "over": the foreground is laid over the blend, as in the reference code;
+                         "inside": the foreground is blended with the warped frame, eq. 12
     with_flow            False removes flow and mask ("no flow warping" in Table 2)
-    resample             how the last frame is carried along the flow; "bilinear" is the paper's, and blurs a little more each frame
+    resample             interpolation of the warp; "bilinear" in the paper, which blurs a little more with each frame
     n_scales             of the discriminators' image pyramids
     n_scales_temporal    0 removes the video discriminator ("no conditional video discriminator" in Table 2)
-    condition_video      the video discriminator sees the flow as well as the frames (eq. 7); False: an unconditional one
-    score_raw            the hallucinated frame is scored by the image discriminator as well, as in the reference code
-    w_temporal           of the reference code's extra term; 0 is the paper's objective
-    w_mask               pulls the mask to the warp where the past shows the frame; the reference code's with from_nothing is 1
-    w_pixel              of an L1 to the real frame, which stands where the VGG term would without its weights; 0 is the paper's
-    perceptual           "vgg19" where its weights are there, or "none"
+    condition_video      the video discriminator gets the flow in addition to the frames (eq. 7); False: frames alone
+    score_raw            the image discriminator also gets the hallucinated frame, as in the reference code
+    w_temporal           weight of temporal_warp, a term of the reference code; 0 in the paper
+    w_mask               weight of an L1 norm of the mask where the past is visible, which favours the warped frame;
+                         1 in the reference code with from_nothing
+    w_pixel              weight of L1 to the real frame, in place of the VGG term without VGG weights; 0 in the paper
+    perceptual           "vgg19", which needs its weights, or "none"
     """
 
     def __init__(
@@ -138,17 +140,19 @@ class Model(VideoModel):
         self.apply(initialise)
 
     def parts(self) -> dict:
-        """{part: its parameters}; each has an optimiser of its own."""
+        """{part: its parameters}; each part has a separate optimiser."""
         parts = {"D_image": self.D_image} | {f"D_video{s}": D for s, D in enumerate(self.D_video)}
         return {"G": [*self.G.parameters(), *self.source.parameters()]} | {
             name: list(part.parameters()) for name, part in parts.items()
         }
 
     def begin(self, weights: dict[str, torch.Tensor]) -> None:
-        """Start from a base's weights: all of this model's, or its generators and encoder, or those of its coarser scales.
+        """Start from the weights of a base: all of them, or those of the encoder and of the scales that the base has.
 
-        Discriminators start anew where the base has another number of spatial scales, since they judge another size.
-        raises    RuntimeError naming keys that are missing, left over or of another shape
+        Discriminators start from random weights if the base has another number of spatial scales, since the frames then
+        have another size.
+
+        raises    RuntimeError naming keys that are missing, unexpected or of another shape
         """
         scales = [name.split(".")[1] for name in weights if name.startswith("G.")]
         n = 1 + max((int(scale) for scale in scales if scale.isdecimal()), default=-1)  # pix2pixHD has no scales
@@ -175,9 +179,13 @@ class Model(VideoModel):
     def step(
         self, sources: list[torch.Tensor], pasts: list[torch.Tensor], raw_only: bool = False, frozen: bool = False
     ) -> tuple:
-        """One frame: the source (B, n_past + 1, C, h, w) and the past (B, n_past, 3, h, w) at each scale, the coarsest first.
+        """Generate one frame.
 
-        returns    the finest generator's outputs, and every scale's frame (B, 3, h, w)
+        sources     (B, n_past + 1, C, h, w) at each scale, the coarsest first
+        pasts       (B, n_past, 3, h, w) at each scale
+        raw_only    there is no past frame to warp
+        frozen      the coarser scales get no gradient
+        returns     the finest generator's outputs, and the frame (B, 3, h, w) at every scale
         """
         coarse, frames, trains = None, [], torch.is_grad_enabled()
         for scale, (G, source, past) in enumerate(zip(self.G, sources, pasts)):
@@ -191,9 +199,9 @@ class Model(VideoModel):
     def generate(self, clip: dict, past: torch.Tensor, memory: dict) -> torch.Tensor:
         """The frame after `past`.
 
-        clip       source (and instance) of the frames of `past` and of the next one, (1, P + 1, ...)
-        past       (1, P, 3, H, W) in [-1, 1]; P is n_past, or with from_nothing fewer at a clip's start
-        memory     keeps the coarser scales' own past between the frames of one roll-out; empty at its start
+        clip       source (and instance) of the frames in `past` and of the next one, (1, P + 1, ...)
+        past       (1, P, 3, H, W) in [-1, 1]; P is n_past, or less at a clip's start if from_nothing is set
+        memory     keeps the past frames of the coarser scales during a roll-out; empty at its start
         returns    (1, 3, H, W) in [-1, 1]
         """
         source, _ = self.source.joined({name: clip[name] for name in ("source", "instance") if name in clip}, memory)
@@ -208,7 +216,7 @@ class Model(VideoModel):
         return out["fake"]
 
     def lead(self, clip: dict) -> dict:
-        """n_past copies of the first frame in front of a clip that starts from nothing; no loss compares with them."""
+        """The clip with n_past copies of its first frame in front, for `from_nothing`; losses leave out the copies."""
 
         def longer(name: str, value: torch.Tensor) -> torch.Tensor:
             if name not in ("real", "source", "instance", "flow", "occluded"):
@@ -221,10 +229,11 @@ class Model(VideoModel):
 
     @torch.no_grad()
     def warm_up(self, clip: dict) -> tuple[dict, list[torch.Tensor]]:
-        """The clip without its first n_warmup frames, and each scale's past as the model has painted it by then.
+        """The clip without its first n_warmup frames, and the past that the model generates from these, at each scale.
 
-        A model that has only ever continued real frames lets its own errors grow; the reference code meets them by training
-        on long clips in chunks, each going on from the last. This is one such chunk, the earlier ones without gradient.
+        A model trained only on real past frames lets errors accumulate in a roll-out. So the reference code trains on
+        long clips in chunks, each of which continues the last one. Here the window is one such chunk, and the warm-up
+        frames stand for the earlier ones, without gradient.
         """
         n, later = (
             clip["n_warmup"],
@@ -238,12 +247,13 @@ class Model(VideoModel):
         return later, self.rollout(early, pasts, first=self.from_nothing)["pasts"]
 
     def rollout(self, clip: dict, pasts: list[torch.Tensor], first: bool = False, frozen: bool = False) -> dict:
-        """Frames n_past .. T-1 from the model's own past.
+        """Generate frames n_past .. T-1, each from the generated frames before it.
 
-        pasts      what stands for frames 0 .. n_past-1, (B, n_past, 3, h, w) at each scale
-        first      these are the first frames at all: nothing can be carried
-        returns    the finest generator's outputs, each (B, T - n_past, ...), `source` and `past` (the frame before each), and
-                   `pasts` of the frame after the last
+        pasts      in place of frames 0 .. n_past-1, (B, n_past, 3, h, w) at each scale
+        first      the clip starts here, so the first frame has no past frame to warp
+        frozen     the coarser scales get no gradient
+        returns    the finest generator's outputs, `source`, and `past` (the frame before each), (B, T - n_past, ...)
+                   each; `pasts`, the past of the frame after the last, as above
         """
         (source, plain), outputs = self.source.joined(clip), []
         sources = pyramid(source, len(self.G))
@@ -256,9 +266,9 @@ class Model(VideoModel):
         return outs | {"source": plain[:, self.n_past :], "pasts": pasts}
 
     def losses(self, clip: dict) -> dict:
-        """Every part's loss on one batch of windows, and the terms it is made of (detached, for the learning curves).
+        """The loss of every part on one batch of windows, and the detached terms of these losses for learning curves.
 
-        raises    Fault where the window is shorter than n_past + 1
+        raises    Fault if the window is shorter than n_past + 1
         """
         if self.from_nothing:
             clip = self.lead(clip)
@@ -270,7 +280,7 @@ class Model(VideoModel):
         return self.objective(clip, self.rollout(clip, pasts, first, frozen))
 
     def objective(self, clip: dict, out: dict) -> dict:
-        """eq. 8 with its terms as the reference code weighs them; `out` as `rollout` gives it."""
+        """The objective, eq. 8, with the weights of the reference code; `out` comes from `rollout`."""
         fake, real, source = out["fake"], clip["real"][:, self.n_past :], out["source"]
         flow_real = clip["flow"][:, self.n_past - 1 :]
         visible = 1 - clip["occluded"][:, self.n_past - 1 :].flatten(0, 1)
@@ -317,7 +327,10 @@ class Model(VideoModel):
         return {"G": G, **losses} | {f"G_{name}": term.detach() for name, term in terms.items()}
 
     def gan_and_feature_loss(self, terms: dict, name: str, pred_fake: list, pred_real: list) -> torch.Tensor:
-        """What a discriminator's outputs ask of the generator; adds its two terms to `terms` under names that begin with `name`."""
+        """The generator's loss from a discriminator's outputs: adversarial and feature matching.
+
+        The two are also added to `terms`, as `<name>_gan` and `<name>_feature`.
+        """
         gan = lsgan(pred_fake, 1)
         feature = self.weights["feature"] * feature_matching(pred_fake, pred_real)
         terms[f"{name}_gan"] = terms.get(f"{name}_gan", 0) + gan

@@ -81,7 +81,7 @@ def names(net: nn.Module) -> dict[str, tuple[str | None, tuple[int, ...]]]:
     if isinstance(net, Discriminator):
         n, layers = len(net.scales), []
         for i, scale in enumerate(net.scales):  # their scale 0 is the smallest image, ours the full size
-            for j, layer in enumerate(scale.layers):
+            for j, layer in enumerate(scale.get_submodule("layers").children()):
                 prefix = f"scales.{i}.layers.{j}"
                 inner = (
                     [(f"{prefix}.{k}", part) for k, part in enumerate(layer)]

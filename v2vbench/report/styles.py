@@ -17,6 +17,12 @@ class Edit:
     swap: dict[str, str]  # labels, and what they are shown as
     changed: float  # share of the pixels, 0 to 1
 
+    @property
+    def words(self) -> str:
+        """ "wall shown as door, 3.96 %"."""
+        swaps = [f"{old} shown as {new}" for old, new in self.swap.items()]
+        return ", ".join([*swaps, f"{100 * self.changed:.3g} %"])
+
 
 @dataclass(frozen=True)
 class StyleVideo:

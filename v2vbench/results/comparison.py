@@ -221,7 +221,7 @@ class ReliabilityBin:
 class WinModel(Fit):
     """What gives the chance that one clip is preferred to another, and how well it does on held-out pairs."""
 
-    learned_from: Annotated[str, "people, simulated raters, or damages of known order"]
+    learned_from: Annotated[str, "what taught it: damages of known order"]
     n_pairs: Annotated[int, "pairs of known order"]
     n_adjacent: Annotated[int, "of these of neighbouring degrees"]
     n_clips: Annotated[int, "clips"]

@@ -1,4 +1,4 @@
-"""Suites: ready experiments in suites/, written whole or as what differs from another."""
+"""Suites: experiments in suites/, written in full or as differences from another suite."""
 
 import re
 import subprocess
@@ -7,18 +7,19 @@ from pathlib import Path
 from v2vbench.files import write_whole
 from v2vbench.params import Fault, Params, brief, parse, read, shorten, typed
 
-HEADING = re.compile(r"(\s*#.*\n|\s*\n)*\S.*\n")  # of a section: comments and blank lines, then its key
+ABOUT = r"(#.*\n)*"  # the comment that a file begins with
+HEADING = r"(\s*#.*\n|\s*\n)*\S.*\n"  # of a section: comments and blank lines, then its key
 
 
 def load_suite(path: Path) -> Params:
-    """The parameters that `use` would make of a suite; raises Fault with the path to the line."""
+    """The parameters of a suite after `use`; raises Fault with the path to the line."""
     return typed(parse(whole_text(path), path.name), path.name)
 
 
 def use(suite: str, force: bool, root: Path) -> None:
-    """Make a suite the params.yaml; raises Fault where that would lose changes, or the suite is not sound.
+    """Write a suite to params.yaml; raises Fault if that would lose changes, or the suite is not valid.
 
-    force    even if params.yaml holds changes that git does not have
+    force    overwrite params.yaml even if it has changes that are not in git
     """
     path, target = root / "suites" / f"{suite}.yaml", root / "params.yaml"
     if not path.is_file():
@@ -36,8 +37,9 @@ def use(suite: str, force: bool, root: Path) -> None:
 def whole_text(path: Path) -> str:
     """The text of a suite with every section written out, comments and named blocks (&name) kept.
 
-    With `extends: mini` a suite has mini's sections but for those that it writes. A section that itself says `extends: mini`
-    has mini's lines: one written here replaces mini's, a new one stands after the line before it, null removes one.
+    A suite with `extends: mini` has all sections of mini except those that it writes itself. A section with
+    `extends: mini` has all lines of mini's section: a line here replaces mini's line, a new line goes after the line
+    above it, and null removes a line.
 
     raises    Fault naming the suite and the section
     """
@@ -68,7 +70,7 @@ def _whole(path: Path, heirs: tuple[str, ...], read_before: dict[str, tuple[str,
             raise Fault(f"{other.name}: expected a mapping of sections, got {type(values).__name__}")
         return blocks(whole), values
 
-    about = text[: re.match(r"(#.*\n)*", text).end()]
+    about = _start(text, ABOUT)
     sections, content = extended(own.pop("extends"), f"{path.name}: extends")
     content = dict(content)
     written = blocks(text[len(about) :])
@@ -113,7 +115,8 @@ def _merged(base: str, own: str, values: dict, where: str) -> str:
 
     values    the lines of `own`, parsed, without `extends`
     """
-    lines, changes = (blocks(block[HEADING.match(block).end() :], "  ") for block in (base, own))
+    heading = _start(base, HEADING)
+    lines, changes = blocks(base[len(heading) :], "  "), blocks(own[len(_start(own, HEADING)) :], "  ")
     if changes.keys() != values.keys() | {"extends"} or not lines:
         raise Fault(f"{where}: a section that extends another is written as lines that are indented by two spaces")
     order, place = list(lines), len(lines)
@@ -122,7 +125,13 @@ def _merged(base: str, own: str, values: dict, where: str) -> str:
             order.insert(place, key)
         place = order.index(key) + 1
     removed = {key for key, value in values.items() if value is None and key in lines}
-    return HEADING.match(base)[0] + "".join((lines | changes)[key] for key in order if key not in removed)
+    return heading + "".join((lines | changes)[key] for key in order if key not in removed)
+
+
+def _start(text: str, pattern: str) -> str:
+    """The part of a text, from its beginning, that a pattern matches."""
+    match = re.match(pattern, text)
+    return match[0] if match else ""
 
 
 def _names(folder: Path) -> str:
@@ -130,7 +139,7 @@ def _names(folder: Path) -> str:
 
 
 def _is_suite(text: str, folder: Path) -> bool:
-    """Whether a text is that of a suite, and so not lost where it is replaced; a suite that is not sound is none."""
+    """Whether a text is that of a valid suite, so that nothing is lost if it is overwritten."""
     for path in sorted(folder.glob("*.yaml")):
         try:
             if whole_text(path) == text:

@@ -4,6 +4,7 @@ Metrics vote today. A study of people brings votes of raters, as votes/<dataset>
 already allow for votes of one rater being alike, and votes of different sources are never counted together.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -230,7 +231,7 @@ def clusters(votes: list[Vote]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return alike, raters, np.unique(alike * (max(raters) + 1) + raters, return_inverse=True)[1]
 
 
-def share_of(votes: list[Vote], confidence: float) -> VoteShare:
+def share_of(votes: Sequence[Vote], confidence: float) -> VoteShare:
     """Share of the outcomes, with Clopper and Pearson's interval on as many independent votes as these are worth.
 
     With one vote a clip, a clip a cluster and no raters they are worth their number. Votes that agree within a cluster,

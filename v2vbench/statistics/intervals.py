@@ -1,5 +1,6 @@
 """How sure a number is, from its value on all clips and without each cluster: clusters are the unit, not frames."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,7 @@ class Estimate:
         return Estimate(float(function(self.value)), np.asarray(function(self.replicates), float), self.sizes)
 
 
-def of_clips(per_clip: list[float], clusters: list) -> Estimate:
+def of_clips(per_clip: Sequence[float] | np.ndarray, clusters: Sequence | np.ndarray) -> Estimate:
     """The mean over clips.
 
     per_clip    (n_clips,)
@@ -67,7 +68,7 @@ def mean_of(estimates: list[Estimate]) -> Estimate:
     )
 
 
-def _numbered(clusters: list) -> tuple[np.ndarray, np.ndarray]:
+def _numbered(clusters: Sequence | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The number of each clip's cluster, in order of first appearance, and the clips of each cluster."""
     place = {name: i for i, name in enumerate(dict.fromkeys(clusters))}
     owner = np.array([place[name] for name in clusters], int)

@@ -234,7 +234,7 @@ def _difference(entry: Entry, group: Group, runs: dict[str, str]) -> str:
             entry.table, entry.of, POOLED[entry.of], metric and metric.protocol, table.n_clips, group.dataset
         )
     voters = [table.metrics[label].title for label in table.preference.labels]
-    own = group.titles.get(runs.get("vid2vid", ""), "vid2vid")
+    stand_in = group.titles.get(runs.get("vid2vid", ""), "vid2vid")
     silent = entry.of == "long sequences" or entry.table == "Table 3"
-    instead = own if entry.table == "Table 2" and own != "vid2vid" else None
+    instead = stand_in if entry.table == "Table 2" and stand_in != "vid2vid" else None
     return sentences.other_voters(None if silent else voters, table.n_clips, group.dataset, instead)

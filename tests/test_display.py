@@ -1,0 +1,290 @@
+"""What notebooks show: tables and charts have the numbers of the results, strips the frames of the stores."""
+
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made_up_results import calibrated_group, climb, control, fooled_by, ladder, metric_info, response
+from PIL import Image
+
+from v2vbench import params
+from v2vbench.clips.damage import damaged
+from v2vbench.clips.store import Store, facts_of_run, write_store
+from v2vbench.display import calibrate, compare, data, evaluate, future, pictures, restyle, train
+from v2vbench.display.table import table
+from v2vbench.results.calibration import CalibrationScores, CalibrationSettings
+from v2vbench.results.comparison import Comparison
+from v2vbench.results.future import FutureScores
+from v2vbench.results.runs import RunScores
+
+ROOT = Path(__file__).parents[1]
+RUN, GROUP = RunScores.load(RunScores.path(ROOT, "freedoom_vid2vid")), "unseen"
+COMPARISON = Comparison.load(Comparison.path(ROOT))
+CALIBRATION = CalibrationScores.load(CalibrationScores.path(ROOT, "freedoom"))
+FUTURE = FutureScores.load(FutureScores.path(ROOT, "freedoom_future"))
+COMPARED = json.loads(Comparison.path(ROOT).read_text())["datasets"]["freedoom"]["groups"][GROUP]
+
+
+def rows(shown) -> list[dict]:
+    """The lines of an HTML table by the names above its columns."""
+    names = re.findall(r'<th scope="col">(.*?)</th>', shown.data)
+    lines = re.findall(r"<tr>(<td>.*?)</tr>", shown.data)
+    return [dict(zip(names, re.findall("<td>(.*?)</td>", line), strict=True)) for line in lines]
+
+
+def pixels(shown) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(shown.data)).convert("RGB"))
+
+
+def holds(shown, n_columns: int, frame: np.ndarray) -> bool:
+    """Whether a frame stands in a strip of some columns, enlarged by the factor that makes it about 1100 px wide."""
+    picture, factor = pixels(shown), round(1100 / frame.shape[1] / n_columns)
+    large = frame.repeat(factor, 0).repeat(factor, 1)
+    height, width = large.shape[:2]
+    corners = (picture[: picture.shape[0] - height + 1, : picture.shape[1] - width + 1] == large[0, 0]).all(-1)
+    return any((picture[y : y + height, x : x + width] == large).all() for y, x in zip(*np.nonzero(corners)))
+
+
+def test_a_table_escapes_words_and_shortens_numbers():
+    (row,) = rows(table([{"a<": "<b>", "n": 1.23456, "none": None, "whole": 123456}], "of <all>"))
+    assert row == {"a&lt;": "&lt;b&gt;", "n": "1.235", "none": "–", "whole": "123456"}
+
+
+def test_a_strip_holds_the_frames_that_it_names(store):
+    key = store.split("seen")[0]
+    real = store.read(key)["real"]
+    shown = data.clip(store, key, n=3)
+    assert all(holds(shown, 3, real[t]) for t in (1, 6, 11))
+    assert not holds(shown, 3, real[5])
+    assert "Columns: frame 1, frame 6, frame 11" in shown.alt
+    assert "Rows: real, source, flow, occluded" in shown.alt
+
+
+def test_generated_frames_are_below_the_real_ones(store, tmp_path):
+    key = store.split("seen")[0]
+    fake = 255 - store.read(key)["real"]
+    write_store(
+        tmp_path / "x.zip", facts_of_run(store.facts, "x", "X"), [({"id": key, "split": "seen"}, {"fake": fake})]
+    )
+    shown = pictures.beside(store, {"X": Store(tmp_path / "x.zip")}, key, n=2, about=", the worst")
+    assert holds(shown, 2, fake[0])
+    assert holds(shown, 2, fake[11])
+    assert "the worst. Rows: source, real, X. Columns: frame 0, frame 11" in shown.alt
+
+
+def test_equal_input_gives_equal_bytes(store):
+    key = store.split("seen")[0]
+    assert data.clip(store, key, n=2).data == data.clip(store, key, n=2).data
+
+
+def test_flow_is_drawn_by_direction_and_length():
+    flow = np.zeros((1, 1, 4, 2))
+    flow[0, 0, :3] = [[9, 0], [-9, 0], [4.5, 0]]
+    right, left, half, still = data.flow_colours(flow)[0, 0].astype(int)
+    assert list(still) == [255, 255, 255]
+    assert list(right) == [255, 0, 0]  # hue 0
+    assert list(left) == [0, 255, 255]  # the hue opposite
+    assert half[0] == 255
+    assert 100 < half[1] < 150
+
+
+def test_a_data_set_is_counted(store):
+    seconds = {row["split"]: (row["clips"], row["frames"], row["seconds"]) for row in rows(data.facts(store))}
+    assert seconds == {"train": ("4", "48", "4.8"), "seen": ("3", "36", "3.6"), "unseen": ("3", "36", "3.6")}
+
+
+def test_exact_motion_leaves_no_warp_error(store):
+    for row in rows(data.movement(store, n_clips=2)):
+        assert float(row["warp error"]) < 1e-6
+        assert float(row["warp error without the flow"]) > 0.01
+
+
+class Net(torch.nn.Module):
+    """Two modules, of which one is trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.G, self.fixed = torch.nn.Linear(3, 4), torch.nn.Linear(2, 2)
+
+    def parts(self):
+        return {"G": list(self.G.parameters())}
+
+
+def test_modules_say_what_trains_them():
+    assert [(row["module"], row["parameters"], row["trained as"]) for row in rows(train.modules(Net()))] == [
+        ("G", "16", "G"),
+        ("fixed", "6", "nothing"),
+        ("all", "22", ""),
+    ]
+
+
+def test_schedule_and_losses_are_shown(tmp_path):
+    schedule = next(iter(params.load(ROOT / "params.yaml").schedules.values()))
+    assert {"setting": "steps", "value": str(schedule.steps)} in rows(train.schedule(schedule))
+    (tmp_path / "curves.csv").write_text("step,D,G/pixel\n10,1.0,4\n20,0.5,2\n")
+    assert (
+        train.learning_curves(tmp_path / "curves.csv").alt == "Learning curves, by step. D: 1 to 0.5; G/pixel: 4 to 2."
+    )
+    (tmp_path / "curves.csv").write_text("")
+    assert train.learning_curves(tmp_path / "curves.csv") == "This model has nothing to train."
+
+
+def test_scores_of_a_run_are_those_of_its_file():
+    shown = rows(evaluate.scores(RUN, GROUP))
+    content = json.loads(RunScores.path(ROOT, "freedoom_vid2vid").read_text())
+    scores = {content["metrics"][label]["title"]: own for label, own in content["groups"][GROUP]["scores"].items()}
+    assert len(shown) == len(scores)
+    for row in shown:
+        for column, side in (("value", "fake"), ("real video", "real")):
+            own = scores[row["metric"]][side]
+            assert row[column] == (f"{own['value']:.4g}" if own else "–"), row["metric"]
+
+
+def test_curves_by_frame_end_at_the_last_frame():
+    alt = evaluate.by_frame(RUN).alt
+    curve = RUN.groups[GROUP].scores["psnr"].curve
+    assert f"PSNR, {GROUP}: {curve[0]:.3g} to {curve[-1]:.3g}" in alt
+    assert "FED" not in alt  # a set has no frames
+
+
+def test_worst_and_best_are_by_the_first_per_clip_metric():
+    per_clip = np.array(RUN.groups[GROUP].scores["psnr"].fake.per_clip)
+    clips = RUN.groups[GROUP].clips
+    places = evaluate.worst_and_best(RUN, GROUP, ["fed_frames", "psnr", "warp_error"])
+    assert places == {clips[per_clip.argmin()]: "worst", clips[per_clip.argmax()]: "best"}
+    per_clip = np.array(RUN.groups[GROUP].scores["warp_error"].fake.per_clip)
+    places = evaluate.worst_and_best(RUN, GROUP, ["warp_error"])
+    assert places == {clips[per_clip.argmax()]: "worst", clips[per_clip.argmin()]: "best"}
+
+
+def test_a_horizon_has_every_method():
+    alt = future.horizon(FUTURE, GROUP).alt
+    for label, methods in FUTURE.groups[GROUP].curves.items():
+        for title, own in methods.items():
+            ends = f"{own.curve[0]:.3g} to {own.curve[-1]:.3g}"
+            assert f"{FUTURE.metrics[label].title}, {title}: {ends}" in alt
+
+
+def test_a_comparison_has_values_intervals_and_verdicts():
+    shown = {row["metric"]: row for row in rows(compare.scores(COMPARISON, "freedoom", GROUP))}
+    metric = COMPARED["metrics"]["warp_error"]
+    row, own = shown["warp error"], metric["rows"]["freedoom_pix2pixhd"]
+    assert row["pix2pixHD"] == f"{own['value']:.4g} ({own['low']:.3g} to {own['high']:.3g}) ▼"
+    assert row["vid2vid"].endswith("*")
+    assert row["real video"] == f"{metric['real']['value']:.4g}"
+    assert "carried along the true flow" in row["fooled by"]
+    assert [name for name in shown if name.endswith("(primary)")]
+    absent = next(own["title"] for own in COMPARED["metrics"].values() if own["absent"])
+    assert next(row for name, row in shown.items() if name.startswith(absent))["vid2vid"] == "–"
+
+
+def test_scores_are_worded_as_damage():
+    shown = {row["metric"]: row for row in rows(compare.equivalents(COMPARISON, "freedoom", GROUP))}
+    assert shown["warp error"]["vid2vid"].startswith("as bad as noise σ ")
+    assert "PSNR" not in shown
+
+
+def test_votes_are_shares_of_clips():
+    shown = compare.votes(COMPARISON, "freedoom", GROUP)
+    pairs = COMPARED["preference"]["pairs"]
+    assert [row["share"] for row in rows(shown)] == [f"{pair['share']['value']:.4g}" for pair in pairs]
+    assert "Share of clips on which tOF prefers the first" in shown.data
+
+
+def test_groups_without_votes_say_why():
+    dataset = COMPARISON.datasets["carphone"]
+    (name,) = dataset.groups
+    assert compare.votes(COMPARISON, "carphone", name) == f"No votes: {dataset.groups[name].preference.reason}."
+
+
+def test_the_papers_entries_are_all_shown():
+    assert len(rows(compare.paper(COMPARISON))) == len(COMPARISON.published)
+    assert "No benchmark" in compare.paper(replace(COMPARISON, published=[])).data
+
+
+@pytest.fixture
+def calibration(store):
+    """A made-up calibration of the store's clips, with one ladder of each of two kinds."""
+    clips = store.split("seen")
+    scores = {"psnr": climb([[30] * 3, [25] * 3, [20] * 3])}
+    odd = {"psnr": climb([[30] * 3, [20] * 3, [25] * 3], monotone=False)}
+    group = calibrated_group(
+        clips,
+        {
+            "blur": ladder("space", [0, 0.5, 3], scores, "blur", "σ {} px"),
+            "freeze": ladder("time", [0, 2, 4], odd, "freeze", "for {} frames"),
+        },
+        controls={"frozen": control("frozen", True), "copied": control("copied from another clip", False)},
+        fooled={"psnr": [*fooled_by("frozen"), replace(fooled_by("copied")[0], sure=False)]},
+        responses={"psnr": response()},
+    )
+    settings = CalibrationSettings(
+        seed=0, ladders={"blur": [0.5, 3], "freeze": [2, 4]}, controls={}, equivalents=["blur"], seen_from=0.1
+    )
+    metrics = {"psnr": metric_info("psnr", "higher", title="PSNR"), "fid": metric_info("fid", absent="weights absent")}
+    return CalibrationScores(
+        dataset="sliding", skip_frames=2, settings=settings, metrics=metrics, groups={"seen": group}
+    )
+
+
+def test_damaged_frames_are_shown_at_their_levels(store, calibration):
+    key = store.split("seen")[0]
+    frames = store.read(key, 2, arrays=["real"])["real"]
+    shown = calibrate.damage(store, calibration, key)
+    assert "Rows: blur 0.5, 0.5, 3." in shown.alt
+    assert holds(shown, 4, frames[5])
+    assert holds(shown, 4, damaged(frames, "blur", 3, key, 0)[5])
+
+
+def test_frames_at_the_wrong_time_are_shown_beside_the_right_ones(store, calibration):
+    key = store.split("seen")[0]
+    frames = store.read(key, 2, arrays=["real"])["real"]
+    shown = calibrate.wrong_times(store, calibration, key, n=4)
+    assert "Rows: untouched, freeze 4." in shown.alt
+    assert all(holds(shown, 4, frames[t]) for t in range(4))
+
+
+def test_metrics_along_ladders_of_one_kind(calibration):
+    assert calibrate.ladders(calibration, "seen", "space").alt.endswith("PSNR, blur: 30 to 20.")
+    assert calibrate.ladders(calibration, "seen", "time").alt.endswith("PSNR, freeze: 30 to 25.")
+    assert calibrate.ladders(calibration, "seen", "both") == "No ladder of kind both."
+
+
+def test_ladders_that_are_not_monotone_are_named(calibration):
+    (row,) = rows(calibrate.responses(calibration, "seen"))
+    assert (row["metric"], row["sees"], row["monotone"], row["not monotone"]) == ("PSNR", "space", "1 of 2", "freeze")
+
+
+def test_controls_that_may_fool_by_chance_have_a_question_mark(calibration):
+    (row,) = rows(calibrate.controls(calibration, "seen"))
+    assert row["fooled by"] == "frozen, copied from another clip (?)"
+    assert calibrate.fooled_by(calibration.groups["seen"], "fid") is None
+
+
+def test_controls_of_a_real_calibration_have_their_scores():
+    shown = {row["metric"]: row for row in rows(calibrate.controls(CALIBRATION, GROUP))}
+    score = CALIBRATION.groups[GROUP].controls["frozen"].scores["psnr"]
+    assert shown["PSNR"]["frozen"] == f"{score.value:.4g}"
+
+
+def test_variants_of_a_clip_are_rows(store, tmp_path):
+    key = store.split("seen")[0]
+    arrays = store.read(key)
+    first = {"of": key, "run": "x", "split": "seen", "seed": 3, "given": 0}
+    variants = [
+        (first | {"id": "a", "swap": {}}, {"fake": 255 - arrays["real"]}),
+        (
+            first | {"id": "b", "swap": {"square": "odd"}, "changed": 0.0396},
+            {"fake": arrays["real"] // 2, "label": np.minimum(arrays["label"], 1)},
+        ),
+    ]
+    write_store(tmp_path / "s.zip", facts_of_run(store.facts, "s", "X"), variants)
+    shown = restyle.variants(store, Store(tmp_path / "s.zip"), ["a", "b"], n=2)
+    assert "square as odd, 4.0% of the pixels" in shown.alt
+    assert "Rows: source, real, seed 3, edited source, edited, seed 3." in shown.alt
+    assert holds(shown, 2, 255 - arrays["real"][0])
