@@ -6,6 +6,8 @@ how smooth a warp is, is fixed in the function. Damages that only reorder or rep
 cached features of these frames can be reused.
 """
 
+# pyright: reportOptionalSubscript=false
+
 import hashlib
 import typing
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Optical flow estimated from frames, for data sets without exact flow."""
 
+# pyright: reportAttributeAccessIssue=false
+
 import numpy as np
 
 

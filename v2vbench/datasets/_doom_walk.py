@@ -56,7 +56,7 @@ def follow_parent(folder: str) -> None:
         os._exit(1)
 
     def wait():
-        connection.wait([parent_process().sentinel])
+        connection.wait([parent_process().sentinel])  # pyright: ignore[reportOptionalMemberAccess]
         end()
 
     own = Path(folder) / str(os.getpid())
@@ -214,7 +214,7 @@ def walk(game, world: World, size: Size, n_frames: int, seed: int, manner: Walk,
                 return "stuck"
             if len(frames) in (4, n_frames) and np.mean([frame["real"].mean() for frame in frames]) < luma:
                 return "dark"
-        room = reach(*blocked, np.array([x, y]), angle + HEADINGS, 500)
+        room = reach(*blocked, np.array([x, y]), angle + HEADINGS, 500)  # pyright: ignore[reportCallIssue]
         aim = HEADINGS[(room - 5 * abs(HEADINGS - wish)).argmax()]
         turn += np.clip(np.clip(0.1 * aim, -manner.turn, manner.turn) - turn, -0.15, 0.15)
         pace = np.clip(room[len(room) // 2] / 120, 0.3, 1)

@@ -46,9 +46,9 @@ def landmarks(frames: np.ndarray, *, enlarge: int) -> tuple[np.ndarray, np.ndarr
     home = find_spec("face_recognition_models")
     if not find_spec("dlib") or not home:
         raise Fault("landmarks need dlib and its models, 100 MB: pip install 'v2vbench[faces]'")
-    import dlib
+    import dlib  # pyright: ignore[reportMissingImports]
 
-    models = Path(home.submodule_search_locations[0], "models")
+    models = Path(home.submodule_search_locations[0], "models")  # pyright: ignore[reportOptionalSubscript]
     detect = dlib.get_frontal_face_detector()
     predict = dlib.shape_predictor(str(models / "shape_predictor_68_face_landmarks.dat"))
     T, H, W, _ = frames.shape

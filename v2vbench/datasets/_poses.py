@@ -1,5 +1,7 @@
 """Poses of a person: OpenPose's keypoints, read from its files, and the maps that are the source of a video."""
 
+# pyright: reportCallIssue=false
+
 import json
 from itertools import pairwise
 from pathlib import Path

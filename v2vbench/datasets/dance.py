@@ -1,6 +1,8 @@
 """Pose to person: a film of a dancer that you provide, in the folders of vid2vid's pose task, with OpenPose's and
 DensePose's files."""
 
+# pyright: reportGeneralTypeIssues=false
+
 import re
 from collections.abc import Iterator
 from pathlib import Path

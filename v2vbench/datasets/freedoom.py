@@ -4,6 +4,8 @@ A ray caster in the same maps computes label, depth, flow and occlusion of every
 Source: ViZDoom 1.3.2, whose package has the engine and both WAD files.
 """
 
+# pyright: reportArgumentType=false, reportOptionalSubscript=false
+
 import hashlib
 import os
 from collections import Counter

@@ -1,5 +1,7 @@
 """Label maps to street video: KITTI-STEP (Weber et al. 2021), 21 drives with labels of every frame, 15 GB."""
 
+# pyright: reportArgumentType=false, reportCallIssue=false
+
 from collections.abc import Iterator
 from pathlib import Path
 

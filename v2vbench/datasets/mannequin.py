@@ -45,7 +45,7 @@ LIMBS = {
 }
 LIMBS |= {
     name.replace("right", "left"): limb._replace(  # the mirror image; from the front, right is on our left
-        parent=limb.parent.replace("right", "left"),
+        parent=limb.parent.replace("right", "left"),  # pyright: ignore[reportOptionalMemberAccess]
         start=(limb.start[0], -limb.start[1]),
         turn=-limb.turn,
         surface=limb.surface + (1 if limb.surface in (3, 9, 13) else -1),

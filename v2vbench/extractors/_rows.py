@@ -1,5 +1,7 @@
 """The rows that set metrics compare: what pretrained networks see in frames, snippets and windows, kept by content."""
 
+# pyright: reportArgumentType=false
+
 import hashlib
 import itertools
 import os
@@ -101,7 +103,7 @@ def _snippets(frames: np.ndarray, extractors: dict[str, Extractor]) -> dict[str,
     """Rows of snippets, whole ones alone: frames after the last one are not used."""
     rows: dict[str, list[np.ndarray]] = {base: [] for base in extractors}
     for policy, snippet in {(extractor.resize, extractor.snippet) for extractor in extractors.values()}:
-        n, stride = snippet
+        n, stride = snippet  # pyright: ignore[reportGeneralTypeIssues]
         alike = {
             base: extractor
             for base, extractor in extractors.items()

@@ -1,5 +1,7 @@
 """EfficientNet-Lite0 with its ImageNet weights, which come as a package: what there is without a download."""
 
+# pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportGeneralTypeIssues=false, reportOptionalMemberAccess=false
+
 import functools
 import hashlib
 from pathlib import Path

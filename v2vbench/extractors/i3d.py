@@ -1,5 +1,7 @@
 """Inception-I3D, the network of FVD and of the video FID of vid2vid's heirs."""
 
+# pyright: reportPrivateImportUsage=false
+
 import functools
 import warnings
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """The network of FID: Inception as Google gave it away on 5 December 2015, not torchvision's."""
 
+# pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
+
 import functools
 from pathlib import Path
 from typing import Literal

@@ -58,7 +58,7 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool3d(F.relu_(self.bn1(self.conv1(x))), 3, 2, 1)
         for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = layer(x)
+            x = layer(x)  # pyright: ignore[reportCallIssue]
         return x.mean((2, 3, 4))
 
 

@@ -1,5 +1,7 @@
 """S3D of Kinetics-400 as torchvision trained it: a small network of actions, for a second opinion on FVD."""
 
+# pyright: reportCallIssue=false
+
 import functools
 from typing import Annotated, Literal
 

@@ -1,5 +1,7 @@
 """The contract of a metric, one file each, and lines of `metrics` of params.yaml bound to their files."""
 
+# pyright: reportArgumentType=false
+
 import inspect
 import typing
 from collections.abc import Callable

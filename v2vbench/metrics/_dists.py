@@ -1,5 +1,7 @@
 """The parts of DISTS: VGG16's stages, pooling without aliasing, two similarities of a feature map, their weights."""
 
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
+
 from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise

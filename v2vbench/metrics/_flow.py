@@ -20,7 +20,7 @@ def estimated(frames: np.ndarray) -> np.ndarray:
     returns    (T-1, H, W, 2) float32 px, not to be written to
     """
     key, known = (
-        (frames.shape, hashlib.sha256(np.ascontiguousarray(frames)).digest()),
+        (frames.shape, hashlib.sha256(np.ascontiguousarray(frames)).digest()),  # pyright: ignore[reportArgumentType]
         _memory.__dict__.setdefault("flows", {}),
     )
     if key not in known:

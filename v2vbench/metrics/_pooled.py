@@ -24,5 +24,5 @@ def pooled(pool: Callable[[np.ndarray], float], counts: list[np.ndarray], cluste
     return {
         "value": pool(total),
         "leave_one_out": [pool(total - own) for own in of_cluster] if len(names) > 1 else [],
-        "curve": [pool(frame) for frame in of_frame],
+        "curve": [pool(frame) for frame in of_frame],  # pyright: ignore[reportArgumentType]
     }

@@ -1,5 +1,7 @@
 """The real side of a clip, made once where many videos are scored against the same one."""
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+
 import hashlib
 from collections.abc import Callable, Iterator
 

@@ -1,5 +1,7 @@
 """What distances between sets share: checked inputs, Fréchet distances of any choice of clusters, block sums."""
 
+# pyright: reportOptionalSubscript=false
+
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
@@ -119,7 +121,7 @@ class Frechet:
             if (root := cholesky(products - n * np.outer(mean, mean))) is not None:
                 return root / np.sqrt(n - self.less)
         centred = (rows[keep] - mean) / np.sqrt(n - self.less)
-        return np.linalg.qr(centred, mode="r") if n > rows.shape[1] else centred
+        return np.linalg.qr(centred, mode="r") if n > rows.shape[1] else centred  # pyright: ignore[reportReturnType]
 
 
 def cholesky(matrix: np.ndarray) -> np.ndarray | None:

@@ -30,7 +30,7 @@ def similarity(x: torch.Tensor, y: torch.Tensor, sigma: float) -> tuple[np.ndarr
     def smooth(image):
         return np.stack([cv2.sepFilter2D(plane, cv2.CV_64F, window, window)[r:-r, r:-r] for plane in image])
 
-    x, y = x.numpy(), y.numpy()
+    x, y = x.numpy(), y.numpy()  # pyright: ignore[reportAssignmentType]
     mean_x, mean_y = smooth(x), smooth(y)
     var_x, var_y, cov = smooth(x * x) - mean_x**2, smooth(y * y) - mean_y**2, smooth(x * y) - mean_x * mean_y
     contrast = (2 * cov + C2) / (var_x + var_y + C2)

@@ -28,7 +28,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601's weights of R, G and B
 def change(frames: torch.Tensor, block_px: int) -> torch.Tensor:
     """Frame-to-frame change of the mean luma of each block, (T-1, h, w), in grey levels."""
     luma = sum(weight * frames[:, c].double() for c, weight in enumerate(LUMA)) * 127.5  # [-1, 1] is 255 levels
-    return F.avg_pool2d(luma[:, None], block_px, ceil_mode=True)[:, 0].diff(dim=0)
+    return F.avg_pool2d(luma[:, None], block_px, ceil_mode=True)[:, 0].diff(dim=0)  # pyright: ignore[reportIndexIssue]
 
 
 def compute(fake: torch.Tensor, real: torch.Tensor, *, block_px: Count) -> torch.Tensor:

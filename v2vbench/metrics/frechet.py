@@ -67,4 +67,4 @@ def leave_one_out(
 
 def _prepared(fake_features, real_features, clusters, divisor: str) -> Frechet:
     fake, real, _, owner = checked(fake_features, real_features, clusters, MIN_CLUSTERS)
-    return Frechet(fake, real, owner, divisor)
+    return Frechet(fake, real, owner, divisor)  # pyright: ignore[reportArgumentType]

@@ -17,6 +17,8 @@ under 80 px.
 shape model is for research only.
 """
 
+# pyright: reportReturnType=false
+
 from functools import cache
 from threading import Lock
 from typing import Annotated
@@ -43,7 +45,7 @@ def weights(*, enlarge: Count, threshold: Annotated[float, Range(-1, 1)]) -> tup
 def _networks() -> tuple:
     """dlib's face detector, predictor of 68 landmarks and 128-number descriptor; Fault where they are missing."""
     folder = table.path("dlib_faces") / "models"
-    import dlib
+    import dlib  # pyright: ignore[reportMissingImports]
 
     return (
         dlib.get_frontal_face_detector(),

@@ -77,4 +77,4 @@ def _blocks(fake_features, real_features, clusters, pairs: str) -> Blocks:
         base = a @ b.T / a.shape[1] + 1
         return base * base * base  # a tenth of the time of base ** 3
 
-    return Blocks(kernel, x, y, owner, pairs)
+    return Blocks(kernel, x, y, owner, pairs)  # pyright: ignore[reportArgumentType]

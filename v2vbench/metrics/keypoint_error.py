@@ -56,9 +56,9 @@ def compute(
     raises       ValueError naming a frame without a known keypoint
     source       Sagonas et al. 2013 (300-W) for inter-ocular
     """
-    return distance(judge.predict(fake), keypoints, unit)
+    return distance(judge.predict(fake), keypoints, unit)  # pyright: ignore[reportCallIssue]
 
 
 def floor(keypoints: torch.Tensor, judge: torch.nn.Module, *, unit: Literal["px", "inter-ocular"]) -> torch.Tensor:
     """What the mean place of each point in the training clips scores, which no frame was looked at for, (T,)."""
-    return distance(judge.prior.expand(len(keypoints), -1, -1), keypoints, unit)
+    return distance(judge.prior.expand(len(keypoints), -1, -1), keypoints, unit)  # pyright: ignore[reportCallIssue]

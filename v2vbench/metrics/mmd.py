@@ -16,6 +16,8 @@ summed in place of k, which changes nothing but the digits kept.
 length 1 are more than 2 apart.
 """
 
+# pyright: reportArgumentType=false
+
 from typing import Annotated, Literal
 
 import numpy as np

@@ -24,6 +24,8 @@ number of cores.
 on unseen maps a method that paints those can be as easy to read as the real video.
 """
 
+# pyright: reportArgumentType=false, reportCallIssue=false
+
 import numpy as np
 import torch
 

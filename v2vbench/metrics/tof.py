@@ -13,6 +13,8 @@ this. That code also crops to multiples of 8 and skips two frames at either end;
 *Cannot see*: what does not change the estimated flow: blur, colour. Frozen scores the real motion, as it should.
 """
 
+# pyright: reportArgumentType=false, reportCallIssue=false
+
 from collections.abc import Iterator
 from itertools import pairwise
 

@@ -60,7 +60,10 @@ def compute(
     """
     own = torch.from_numpy(estimated(pictures(fake, at_least=2))).permute(0, 3, 1, 2)  # (T-1, 2, H, W)
     sums = torch.zeros(
-        2, len(fake), len(grid(fake.shape[-2:], stride_px)), dtype=torch.float64
+        2,
+        len(fake),
+        len(grid(fake.shape[-2:], stride_px)),
+        dtype=torch.float64,  # pyright: ignore[reportArgumentType]
     )  # of distances, and their number
     for k, ((seen, _), (true, visible)) in enumerate(
         zip(follow(own, None, n_frames, stride_px), of_real(follow, flow, occluded, n_frames, stride_px), strict=True),

@@ -71,7 +71,7 @@ def compute(
     """
     if len(fake) < 2:
         raise ValueError(f"{len(fake)} frame, and it takes 2")
-    n, start = len(fake), grid(fake.shape[-2:], stride_px)
+    n, start = len(fake), grid(fake.shape[-2:], stride_px)  # pyright: ignore[reportArgumentType]
     colours, beside = (
         sample(fake, start.expand(n, -1, -1)),
         [(0, 0), (apart_px, 0), (-apart_px, 0), (0, apart_px), (0, -apart_px)],

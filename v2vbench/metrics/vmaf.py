@@ -37,7 +37,7 @@ def weights() -> tuple[str, ...]:
 @cache
 def _model() -> torch.nn.Module:
     table.path("vmaf")  # raises Fault where the package is missing
-    from vmaf_torch import VMAF
+    from vmaf_torch import VMAF  # pyright: ignore[reportMissingImports]
 
     return VMAF(temporal_pooling=False, clip_score=True).eval()
 

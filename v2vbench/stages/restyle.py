@@ -102,5 +102,5 @@ def restyle(params: Params, key: str, root: Path) -> Path:
             yield about, {"fake": Frames(n, frames(name, seed, swap)), "label": Frames(n, labels(swap))}
 
     out = root / "runs" / key / "clips.zip"
-    write_store(out, facts_of_run(store.facts, key, line.title), made())
+    write_store(out, facts_of_run(store.facts, key, line.title), made())  # pyright: ignore[reportArgumentType]
     return out

@@ -1,5 +1,7 @@
 """Roll a trained model out over whole clips, frame by frame each from the frames before it."""
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
