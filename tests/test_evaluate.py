@@ -373,10 +373,10 @@ def test_a_metric_for_other_data_sets_is_left_out(tmp_path, store):
 def test_a_scorer_takes_frames_that_are_in_no_store(tmp_path, store):
     project(tmp_path, store)
     scorer, clip = Scorer(PARAMS, "sliding", tmp_path), store.split("seen")[0]
-    arrays = scorer.read(clip, 7)
-    assert {name: len(array) for name, array in arrays.items()} == {"real": 7, "flow": 6, "occluded": 6}
+    arrays = scorer.read(clip)
+    assert {name: len(array) for name, array in arrays.items()} == {"real": 10, "flow": 9, "occluded": 9}
     scores = scorer.score(arrays | {"fake": arrays["real"] // 2}, "half", real=False, keep=False)
-    assert len(scores.fake["psnr"]) == 7
+    assert len(scores.fake["psnr"]) == 10
     assert scores.real == scores.floor == {}
     assert scores.fake_rows.keys() == scores.real_rows.keys() == {"frames", "windows"}
     assert len(list((tmp_path / ".cache" / "features").iterdir())) == 1  # of the real frames alone

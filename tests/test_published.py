@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from v2vbench.results.comparison import ComparedGroup, ComparedMetric, Preference, Row, VotePair, Voter
-from v2vbench.results.metric import Interval
+from v2vbench.results.metric import Bounded
 from v2vbench.statistics import intervals
 from v2vbench.statistics.bradley_terry import Vote, share_of
 from v2vbench.statistics.published import ENTRIES, OTHER, SAME, UNSURE, Group, beside_the_paper, published_pairs
@@ -222,7 +222,7 @@ def test_votes_stand_beside_peoples_and_test_nothing():
     rows = rows_of(shares=votes)
     entry = row(rows, "Table 1", "human preference, short", "pix2pixHD")
     votes_for = share(votes["v", "p"])
-    assert entry.ours["vid2vid"] == Interval(value=votes_for.value, low=votes_for.low, high=votes_for.high)
+    assert entry.ours["vid2vid"] == Bounded(value=votes_for.value, low=votes_for.low, high=votes_for.high)
     assert votes_for.low < entry.published["vid2vid"] < votes_for.high  # and yet it lies within nothing
     assert entry.ours["pix2pixHD"].low == pytest.approx(1 - votes_for.high)
     assert entry.ratio.value == pytest.approx(15)

@@ -91,17 +91,15 @@ class Scorer:
         longest = max(self.store.clips[clip]["n_frames"] for clip in self.store.split(group))
         return longest - self.params.protocol.skip_frames
 
-    def read(
-        self, clip: str, n_frames: int | None = None, fakes: Store | None = None, fake: str | None = None
-    ) -> dict[str, np.ndarray]:
-        """The arrays of a clip, and the frames of `fakes`, from protocol.skip_frames on, at most `n_frames`.
+    def read(self, clip: str, fakes: Store | None = None, fake: str | None = None) -> dict[str, np.ndarray]:
+        """The arrays of a clip, and the frames of `fakes`, from protocol.skip_frames on.
 
         fake    the clip of `fakes`, where it has another name
         """
         skip, entry = self.params.protocol.skip_frames, self.store.clips[clip]
-        stop = min(entry["n_frames"], skip + (n_frames or entry["n_frames"]))
-        arrays = self.store.read(clip, skip, stop, [name for name in self.arrays if name in entry["arrays"]])
-        return arrays | (fakes.read(fake or clip, skip, stop, ["fake"]) if fakes else {})
+        names = [name for name in self.arrays if name in entry["arrays"]]
+        arrays = self.store.read(clip, skip, entry["n_frames"], names)
+        return arrays | (fakes.read(fake or clip, skip, entry["n_frames"], ["fake"]) if fakes else {})
 
     def score(
         self,
