@@ -19,20 +19,20 @@ CLAIMS += [("frechet", "64", 0.0, n) for n in (8, 16, 32, 64)] + [("frechet", "6
 TABLES = {  # title, heads of columns
     "cover": (
         f"Intervals of nominally {100 * CONFIDENCE:.3g} %, {N_FRAMES} frames a clip",
-        ["of", "features", "alike", "clips", "cover %", "", "own mean %", "truth", "estimate", "uncorrected"],
+        ["of", "features", "alike", "clips", "cover %", "", "mean %", "truth", "estimate", "uncorrected"],
     ),
     "clusters": (
         f"Clusters of {', '.join(map(str, SIZES))} clips in turn, alike by 0.5: what intervals cover, "
         f"and equal methods called different {LEVEL}",
-        ["of", "features", "clusters", "cover % by clip", "by cluster", "called % by clip", "by cluster"],
+        ["of", "features", "clusters", "cover % by clip", "by cluster", "rejected % by clip", "by cluster"],
     ),
     "families": (
         f"Tables of 5 metrics x 6 runs {LEVEL}, 3 runs worse by the effect",
-        ["correction", "clusters", "effect", "tables in error %", "found %"],
+        ["correction", "clusters", "effect", "tables in error %", "power %"],
     ),
     "equal": (
         f"Two methods of one distribution called different {LEVEL}, frames alike by 0.5",
-        ["by", "features", "clusters", "called %"],
+        ["by", "features", "clusters", "rejected %"],
     ),
     "unequal": (
         f"A narrow (x {simulation.NARROW:g}) and a wide method of equal true distance {LEVEL}, frames alike by 0.5",
@@ -73,19 +73,19 @@ def cell(rng: np.random.Generator, table: str, of: tuple, draws: int) -> list:
         name, features, alike, n = of
         return _cover(rng, name, features, alike, n, draws)
     if table == "clusters":
-        own = simulation.by_clip_and_cluster(
+        rates = simulation.by_clip_and_cluster(
             rng, of[0], POPULATIONS["64"], of[1], draws if of[0] == "kernel" else 5 * draws
         )
         return [
             of[0],
             "64" if of[0] == "kernel" else "-",
             of[1],
-            *(_percent(own[by][key]) for key in ("covered", "called") for by in ("clip", "cluster")),
+            *(_percent(rates[by][key]) for key in ("covered", "rejected") for by in ("clip", "cluster")),
         ]
     if table == "families":
         how, effect, n = of
-        own = simulation.decisions(rng, n, effect, how, draws)
-        return [how, n, effect, _percent(own["error"]), _percent(own["power"]) if effect else "-"]
+        rates = simulation.decisions(rng, n, effect, how, draws)
+        return [how, n, effect, _percent(rates["error"]), _percent(rates["power"]) if effect else "-"]
     if table == "equal":
         name, features, n = of
         return [
@@ -97,8 +97,8 @@ def cell(rng: np.random.Generator, table: str, of: tuple, draws: int) -> list:
     if table == "unequal":
         name, n = of
         pair = unequal(name, POPULATIONS["64"])
-        own = simulation.error_of_pair(rng, name, pair, n, draws)
-        return [name, "64", f"x {pair[1].wider:.3g}", n, _percent(own["first"]), _percent(own["second"])]
+        rates = simulation.error_of_pair(rng, name, pair, n, draws)
+        return [name, "64", f"x {pair[1].wider:.3g}", n, _percent(rates["first"]), _percent(rates["second"])]
     tail, n = of
     return [
         tail,
@@ -110,28 +110,28 @@ def cell(rng: np.random.Generator, table: str, of: tuple, draws: int) -> list:
 
 def _cover(rng: np.random.Generator, name: str, features, alike: float, n: int, draws: int) -> list:
     if name == "mean":
-        title, own = (
+        title, rates = (
             "mean, skewed" if features else "mean",
             simulation.coverage_of_mean(rng, n, alike, features, 10 * draws),
         )
     elif name == "bootstrap":
-        title, own = (
+        title, rates = (
             "frechet, bootstrap",
             simulation.coverage_of_bootstrap(rng, POPULATIONS[features], n, alike, max(draws // 8, 1), 60),
         )
     else:
-        title, own = name, simulation.coverage_of_set(rng, name, POPULATIONS[features], n, alike, draws)
+        title, rates = name, simulation.coverage_of_set(rng, name, POPULATIONS[features], n, alike, draws)
     return [
         title,
         "-" if name == "mean" else features,
         alike,
         n,
-        _percent(own["covered"]),
-        "" if own["covered"] >= CLAIMED else "low",
-        _percent(own["covers_own_mean"]),
-        f"{own['truth']:.3g}",
-        f"{own['estimate']:.3g}",
-        f"{own['plain']:.3g}",
+        _percent(rates["covered"]),
+        "" if rates["covered"] >= CLAIMED else "low",
+        _percent(rates["covers_mean"]),
+        f"{rates['truth']:.3g}",
+        f"{rates['estimate']:.3g}",
+        f"{rates['plain']:.3g}",
     ]
 
 

@@ -109,8 +109,11 @@ def rows(rng: np.random.Generator, methods: list[Population], cluster: np.ndarra
     share = ALIKE if len(np.unique(cluster)) < n_clips else 0.0
 
     def of_a_clip() -> np.ndarray:
-        group, own = rng.normal(size=(int(cluster.max()) + 1, 1, n_features)), rng.normal(size=(n_clips, 1, n_features))
-        return np.sqrt(share) * group[cluster] + np.sqrt(1 - share) * own
+        group, single = (
+            rng.normal(size=(int(cluster.max()) + 1, 1, n_features)),
+            rng.normal(size=(n_clips, 1, n_features)),
+        )
+        return np.sqrt(share) * group[cluster] + np.sqrt(1 - share) * single
 
     source, part = of_a_clip(), np.sqrt(alike / 2)
     real, *fakes = (
@@ -144,7 +147,7 @@ def covered(intervals: list[Interval], truth: float, plain: list[float] | None =
         "covered": float(((low <= truth) & (truth <= high)).mean()),
         "truth": truth,
         "estimate": float(estimates.mean()),
-        "covers_own_mean": float(((low <= estimates.mean()) & (estimates.mean() <= high)).mean()),
+        "covers_mean": float(((low <= estimates.mean()) & (estimates.mean() <= high)).mean()),
         "plain": float(np.mean(estimates if plain is None else plain)),
     }
 
@@ -186,7 +189,7 @@ def by_clip_and_cluster(rng, name: str, of: Population, n_clusters: int, draws: 
     """What it costs to take the clips of a cluster as independent.
 
     name       mean: of clips whose values correlate by ALIKE within a cluster; kernel: of rows distributed as `of`
-    returns    {"clip" and "cluster": {"covered", "called": share of tests that tell two equal methods apart}}
+    returns    {"clip" and "cluster": {"covered", "rejected": share of tests that tell two equal methods apart}}
     """
     cluster, results = clustered(n_clusters, True), {"clip": ([], []), "cluster": ([], [])}
     for _ in range(draws):
@@ -209,7 +212,7 @@ def by_clip_and_cluster(rng, name: str, of: Population, n_clusters: int, draws: 
             wrong.append(_differ(rng, *estimates))
     truth = 0.0 if name == "mean" else TRUE[name](of)
     return {
-        by: {"covered": covered(intervals, truth)["covered"], "called": float(np.mean(wrong))}
+        by: {"covered": covered(intervals, truth)["covered"], "rejected": float(np.mean(wrong))}
         for by, (intervals, wrong) in results.items()
     }
 

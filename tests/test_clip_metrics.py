@@ -1,4 +1,4 @@
-"""Metrics of single clips beyond PSNR and SSIM: other libraries, closed forms, order of damage, and what they refuse."""
+"""Per-clip metrics beyond PSNR and SSIM against other libraries and closed forms; order of damage; errors."""
 
 import types
 from pathlib import Path
@@ -113,10 +113,7 @@ def lpips_formula(backbone, net):
     """Zhang et al. 2018, eq. 1, of two 8-bit frames: `net` read out after each stage, the package's heads, NumPy."""
     file = Path(package.__file__).parent / f"weights/v0.1/{backbone}.pth"
     heads = torch.load(file, weights_only=True, map_location="cpu")
-    mean, deviation = (
-        np.array([0.485, 0.456, 0.406]),
-        np.array([0.229, 0.224, 0.225]),
-    )  # ImageNet's
+    mean, deviation = (np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]))  # ImageNet's
 
     @torch.no_grad()
     def units(frame):
@@ -283,7 +280,7 @@ def test_motion_refuses_one_frame_and_what_is_not_finite(world):
 
 
 def faces(seen, where):
-    """Networks in place of dlib's: a face is at the column where the frame is brightest, and described by the colours there."""
+    """Replaces dlib's networks: a face is at the brightest column of the frame, its descriptor is the colour there."""
 
     def run(frame, n_times, threshold):
         column = int(frame.sum((0, 2)).argmax())

@@ -55,7 +55,7 @@ def test_a_crash_while_writing_leaves_the_old_store(tmp_path):
 
 
 def pieces(array, sizes):
-    """The array in pieces of sizes[0], sizes[1], ... frames, again and again, all in the same memory as a careless generator's are."""
+    """The array in pieces of sizes[0], sizes[1], ... frames, in a cycle, all in one buffer that is overwritten."""
     start, held = 0, np.empty((max(sizes), *array.shape[1:]), array.dtype)
     while start < len(array):
         for size in sizes:
@@ -71,7 +71,7 @@ def lazily(arrays, sizes):
 
 
 def long_clip(n):
-    """Every array of KINDS that a data set may hold, over n frames; some chunks are all zero, which zarr does not store."""
+    """Every array of KINDS that a data set may have, with n frames; some chunks are all zero, which zarr leaves out."""
     rng = np.random.default_rng(n)
     shape = {"T": n, "t": n - 1, "H": 32, "W": 64, "2": 2, "3": 3, "C": 5, "P": 7, "D": 2}
     arrays = {

@@ -1,6 +1,6 @@
 """Every file that params.yaml can name keeps the contract of its folder, and one that does not is refused in one line.
 
-Files and lines are found, not listed: a new file with a line in tests/tiny.yaml or a suite is tested without an entry here.
+Files and lines are found, not listed: a new file with a line in tests/tiny.yaml or a suite is tested without an entry.
 """
 
 import importlib

@@ -91,7 +91,7 @@ def test_features_move_by_the_flow_and_not_where_one_of_their_pixels_is_occluded
 
 @pytest.mark.parametrize("n_warmup", [0, 3])
 def test_the_loss_is_that_of_the_video_made_in_use(store, n_warmup):
-    """Coherence with the last frame where it shows this one, likeness to pix2pixHD's frame where not; warm-up frames do not count."""
+    """L1 to the warped last frame where visible, to pix2pixHD's frame where occluded; warm-up frames do not count."""
     (base, model), clip = pair(w_coherence=2.0, w_occlusion=3.0), window(store, 4, n_warmup)
     video, alone, steps = made(model, clip), used(base, clip), range(n_warmup + 1, n_warmup + 4)
     visible = 1 - clip["occluded"]
@@ -128,7 +128,7 @@ def noisy(clip, share, seed):
 
 @pytest.mark.parametrize("n_down, share, falls_to", [(2, 0.0, 0.97), (0, 0.1, 0.5)])
 def test_a_short_training_makes_it_steadier_than_pix2pixhd(store, n_down, share, falls_to):
-    """On clips not trained on, with the same weights of the generator; most where the source flickers and features can be carried."""
+    """On held-out clips, with the same generator weights; most if the source flickers and features can be warped."""
     base, model = pair(gain=1, n_down=n_down)
     windows = Windows(store, **SHAPE | dict(n_frames=4))
     held = noisy(Windows(store, **SHAPE | dict(seed=9)).batch(0), share, 99)

@@ -56,7 +56,7 @@ def test_2_the_learning_rate_of_every_video_discriminator_decays(store):
 
 
 def test_3_what_resumes_has_the_optimisers_own_state(store, tmp_path):
-    """Adam's averages of every weight of every part are in the checkpoint, and the next step is the one that would have been."""
+    """The checkpoint has Adam's averages for every weight of every part, and the next step is as without the break."""
     trainer, _ = steps(fine(1), store)
     buffer = io.BytesIO()
     torch.save(trainer.state(), buffer)
@@ -104,7 +104,7 @@ def test_4_weights_that_do_not_fit_are_never_loaded_in_part(store_path, store, t
 
 
 def test_5_a_warp_by_nothing_is_the_image():
-    """The corners are the corners (align_corners): the reference code under a present torch errs by 0.83 on this ramp."""
+    """Corners map to corners (align_corners): the reference code under a current torch is off by 0.83 on this ramp."""
     ramp, still = torch.arange(16.0).view(1, 1, 4, 4), torch.zeros(1, 2, 4, 4)
     assert (warp(ramp, still) - ramp).abs().max() < 1e-5
     assert torch.equal(warp(ramp, still)[..., [0, -1], :][..., [0, -1]], ramp[..., [0, -1], :][..., [0, -1]])
@@ -140,7 +140,7 @@ def test_6_frames_without_a_warp_are_the_same_in_training_and_in_use(store, n_wa
 
 
 def test_7_a_base_is_called_by_one_name_wherever_it_is_meant(store_path, store, tmp_path):
-    """The reference's single-GPU chain trains label2city_256 and then loads label2city_256_g1; here that is one line at the start."""
+    """The reference's single-GPU scripts train label2city_256 and then load label2city_256_g1; here that is a Fault."""
     p = project(store_path, tmp_path, steps=0)
     primary = ["psnr", "ssim", "warp_error"]
     p = dataclasses.replace(

@@ -11,10 +11,11 @@ VIEW = _doom.camera(64, 128)
 
 
 def write_wad(path, rooms, specials=()):
-    """A map M of rectangular rooms (x0, y0, x1, y1, floor, ceiling, floor flat, ceiling flat), side by side or in room 0.
+    """Write a map M of rectangular rooms, side by side or inside room 0.
 
-    An edge that two rooms share exactly is a two-sided line; a room whose ceiling flat is None is a pillar.
-    specials: {(room, room): (special, middle texture)} of shared edges.
+    rooms       (x0, y0, x1, y1, floor, ceiling, floor flat, ceiling flat); an edge that two rooms share exactly is a
+                two-sided line; a room whose ceiling flat is None is a pillar
+    specials    {(room, room): (special, middle texture)} of shared edges
     """
     specials, vertices, lines, sides, sectors, numbers = dict(specials), [], [], [], [], {}
     for i, room in enumerate(rooms):

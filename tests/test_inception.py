@@ -1,4 +1,4 @@
-"""FID's network and path beside those of other libraries, with one file of made-up weights for all: none needs a download."""
+"""FID's network and preprocessing against other libraries, all with the same random weights, so without downloads."""
 
 import cv2
 import numpy as np
@@ -69,7 +69,7 @@ def nchw(frames):
 
 @torch.inference_mode()
 def others(policy, frames, pytorch_fid, torch_fidelity):
-    """Rows that the library gives whose policy it is; clean-fid's network is a download: its input is given to pytorch-fid's layers."""
+    """Rows by the library of a resize policy; clean-fid's network is a download, so its input goes to pytorch-fid's."""
     if policy == "tf":
         return torch_fidelity(nchw(frames))[0]
     if policy == "torch-bilinear":
@@ -156,7 +156,7 @@ def test_absent_weights_are_told(videos, tmp_path, monkeypatch):
 
 
 def test_fid_and_kid_from_files_are_torch_fidelitys(folders, made_up):
-    """To 1e-6, through all that differs: decoding, resize, folded network, algebra. With so few rows both covariances are singular."""
+    """Equal to 1e-6, through decoding, resize, folded network and algebra; with few rows covariances are singular."""
     import torch_fidelity
 
     theirs = torch_fidelity.calculate_metrics(

@@ -1,4 +1,4 @@
-"""The networks that judge generated frames: what they learn from, how they go on after a kill, and the scores made of them."""
+"""Judges of generated frames: their training data, resuming after a kill, and the scores made with them."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def schedule(**changes) -> Schedule:
 
 @pytest.fixture(scope="module")
 def dots(tmp_path_factory):
-    """Three clips to train on and one to test: coloured dots here and there, two of them labelled, the third unknown in odd frames."""
+    """Three training clips and a test clip of three dots: two have labels, the third has no keypoint in odd frames."""
 
     def make(seed: int) -> dict:
         rng, (y, x) = np.random.default_rng(seed), np.mgrid[:32, :64]
@@ -255,7 +255,7 @@ def test_segmentation_closed_form():
 
 
 def test_mean_iou_is_scikit_learns_on_the_arrays_of_the_store(dots):
-    """The judge reads the red of a frame, so that frames as they lie on disk decide, and other code has the arrays alone."""
+    """The judge reads the red channel, so that other code can compute the score from the arrays on disk alone."""
     from sklearn.metrics import jaccard_score
 
     judge = Says(None, torch.zeros(32, 64, dtype=torch.uint8), 4)

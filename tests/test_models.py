@@ -129,7 +129,7 @@ def window(store, n_frames, n_warmup=0):
 
 @torch.no_grad()
 def used(model, clip):
-    """The video (1, T, 3, H, W) as it is made in use, `generate` called frame by frame, but without rounding to 8 bits."""
+    """The video (1, T, 3, H, W) as in synthesis, `generate` called frame by frame, but without rounding to 8 bits."""
     video, memory = clip["real"][:, : 0 if model.from_nothing else model.n_past], {}
     for t in range(video.shape[1], clip["real"].shape[1]):
         start = max(0, t - model.n_past)
@@ -459,7 +459,7 @@ def noise(model):
     ids=["all", "all of two scales", "generators", "coarser", "coarser generators"],
 )
 def test_vid2vid_begins_with_what_a_base_has(n_scales, taken, takes, request):
-    """All weights; generators and encoder; or those of the coarser scale, since discriminators judge another size then."""
+    """All weights; or generators and encoder; or those of the coarser scale, as discriminators need another size."""
     model = fine(2 if "coarser" in request.node.callspec.id else n_scales, styles=STYLES)
     base = noise(fine(n_scales, styles=STYLES))
     before = copy.deepcopy(model.state_dict())

@@ -91,7 +91,7 @@ def test_a_thick_one_is_caught(cell, says):
 
 
 def used(nb):
-    """The notebook as JupyterLab saves it after a session: run, moved between kernels, scrolled, an empty cell at the end."""
+    """The notebook as saved by JupyterLab after use: run, another kernel, scrolled, an empty cell at the end."""
     for number, cell in enumerate(nb.cells):
         cell.id = f"random-{number}"
         cell.metadata["execution"] = {"iopub.status.busy": "2026-01-01T00:00:00Z"}

@@ -34,7 +34,7 @@ def two_clips(tmp_path_factory):
 
 
 def learnt(model: str, store, folder: Path) -> tuple[float, float]:
-    """PSNR (dB) and warp error of roll-outs over the training clips, means over frames, after 350 batches of 18 frames."""
+    """PSNR (dB) and warp error of roll-outs over training clips, means over frames, after 350 batches of 18 frames."""
     run = MINI.runs[f"freedoom_{model}"]
     schedule = replace(MINI.schedules["freedoom"], steps=350)
     run = replace(run, schedule="s", kwargs=run.kwargs | dict(w_pixel=10.0))

@@ -1,7 +1,7 @@
 """Every per-clip metric without pretrained weights against an independent implementation on raw uint8 frames.
 
-Nothing of v2vbench is on the other side: NumPy, SciPy, scikit-image and OpenCV read the frames and arrays as a store holds them. A metric
-that takes frames of the wrong range, a flow of the wrong direction or colours in the wrong order differs here.
+The reference values use no code of v2vbench: NumPy, SciPy, scikit-image and OpenCV read frames and arrays as stored. A
+metric that takes frames of the wrong range, a flow of the wrong direction or colours in the wrong order differs here.
 """
 
 import cv2
@@ -34,7 +34,7 @@ LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 @pytest.fixture(scope="module")
 def raw():
-    """Five frames of 48 x 80, as a store holds them: a bright smooth wall that slides under a drifting camera, and a worse video of it."""
+    """Five frames of 48 x 80, as in a store: a smooth bright wall under a drifting camera, and a worse video of it."""
     rng, (n, H, W) = np.random.default_rng(0), (5, 48, 80)
     wall = gaussian_filter(rng.normal(0, 300, (H + 20, W + 40, 3)), (2, 2, 0)) + (150, 130, 90)
     real = np.stack([wall[2 * t : 2 * t + H, 3 * t : 3 * t + W] for t in range(n)]).clip(0, 255)
@@ -222,7 +222,7 @@ def test_values_are_those_of_other_code_on_the_raw_frames(module, raw):
 
 @pytest.mark.parametrize("module", ORACLES, ids=IDS)
 def test_frames_of_another_range_would_be_noticed(module, raw, monkeypatch):
-    """The fault that a parity test between our own tensors cannot see: frames that black is not 0 of, or twice as wide."""
+    """Frames of a shifted or doubled range, which a parity test between tensors of v2vbench would not detect."""
     settings, oracle, tolerance = ORACLES[module]
     want, image = np.array(oracle(raw)), tensors.to_image
     if module in (motion_ratio, sharpness_ratio):  # ratios: the width of the range cancels, and so it should

@@ -1,6 +1,7 @@
 """The whole path on the tiny suite: the same bytes twice, and DVC re-runs what a change determines and no more."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from tiny_project import one_thread, run_project
 
 from v2vbench.params import load
 from v2vbench.report import write as report
+from v2vbench.runner.suites import load_suite
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,6 +44,18 @@ def test_the_report_of_the_tiny_suite(twice):
     for text in ("Nothing is learnt here", "warp error", "seeds 0, 1, 2", "wall shown as door"):
         assert text in page
     assert list((twice[0] / "reports/media").glob("*.mp4"))
+
+
+def test_plots_draw_the_loss_of_every_part(tiny_project):
+    """Vega-Lite folds columns by name, so .dvc/plots/losses.json has the names."""
+    drawn = json.loads((ROOT / ".dvc/plots/losses.json").read_text())["transform"][0]["fold"]
+    tables = [path.read_text().partition("\n")[0].split(",") for path in tiny_project.glob("*/*/curves.csv")]
+    losses = {name for columns in tables for name in columns if name == "G" or name.startswith("D_")}
+    assert {"G", "D_image", "D_video0"} <= losses
+    assert losses <= set(drawn)
+    suites = [load_suite(path) for path in (ROOT / "suites").glob("*.yaml")]
+    n_scales = max(run.kwargs.get("n_scales_temporal", 0) for suite in suites for run in suite.runs.values())
+    assert f"D_video{n_scales - 1}" in drawn
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,10 @@ def spoken(pose, **changes) -> dict:
 
 
 def lay_out(folder, danced, *, enlarge=1):
-    """The frames as a film twice as wide, of `enlarge` times the size, in the layout of the pose task: two sequences of 6, one of 3."""
+    """Write the frames as a film, twice as wide and `enlarge` times as large, in the folders of the pose task.
+
+    There are two sequences of 6 frames and one of 3.
+    """
     real, surface, _, _, poses = danced
     for phase, sequence, n in (("train", "0001", 6), ("train", "0002", 6), ("test", "0001", 3)):
         for kind in ("img", "openpose", "densepose"):
@@ -148,7 +151,7 @@ def test_lines_lie_on_the_points():
 
 
 def test_maps(danced):
-    """Part ids fill the range; parts and surface agree about where the limbs are, and the right ones are on our left."""
+    """Part ids fill the range; parts and surface agree on where limbs are, and right limbs are on the left side."""
     _, surface, _, _, poses = danced
     for t in range(6):
         maps = _poses.encode(surface[t], poses[t], **LINES)
@@ -202,8 +205,10 @@ def test_mannequin_store(store, tmp_path):
 
 
 def test_motion_is_exact(store):
-    """Warping gives the next frame but for what is interpolated: on the body 2.5 of 255 on average and 24 at most, since a tenth
-    of what is read may be another limb's. It does not where it is said to fail, nor along the flow turned round."""
+    """Warping gives the next frame up to interpolation: on the body within 2.5 of 255 on average and 24 at most.
+
+    A tenth of what a warp reads may be another limb. Warping fails where `occluded` is 1, and along the reversed flow.
+    """
     for key in store.clips:
         clip = store.read(key)
         real, motion, seen = clip["real"], clip["flow"], clip["occluded"] == 0

@@ -1,4 +1,4 @@
-"""Each policy of resizing is what the library it is named after does, on frames that it shrinks, enlarges, cuts and leaves alone."""
+"""Each resize policy equals the library it is named after, for frames that shrink, grow, are cropped or unchanged."""
 
 from types import SimpleNamespace
 

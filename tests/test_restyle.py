@@ -1,4 +1,4 @@
-"""One clip, many videos: each a seed's own, an edited one made from an edited source; and what the report says of them."""
+"""Several videos of one clip: one per seed, and one from an edited source; and their section of the report."""
 
 import re
 import shutil

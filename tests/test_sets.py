@@ -1,4 +1,4 @@
-"""Distances between sets of features: closed forms, other libraries, every path of the algebra, order, and what is refused."""
+"""Distances between sets of features: closed forms, other libraries, every path of the algebra, order, and errors."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Evaluation holds a clip or two at a time: what it takes of memory does not depend on the number of clips."""
+"""Evaluation has one or two clips in memory at a time: its peak memory does not depend on the number of clips."""
 
 import subprocess
 import sys
@@ -64,7 +64,7 @@ def test_memory_does_not_grow_with_the_clips(tmp_path, few, many, n_frames, size
     """By no more than the rows of features, 5 kB a frame, in a few copies while they are compared, and what malloc and
     kernels take.
 
-    12 large clips more are 3 GB of pixels; all pairs of 16,000 rows would be 2 GB a matrix.
+    12 more large clips are 3 GB of pixels; all pairs of 16,000 rows would be 2 GB per matrix.
     """
     peaks = [peak_mb(tmp_path / str(n), n, n_frames, size) for n in (few, many)]
     rows = (many - few) * n_frames * 1280 * (2 * 4 + 6 * 8) / 2**20  # as kept, and in double precision while compared

@@ -1,4 +1,4 @@
-"""Regions are averaged as a loop would, mixtures find what was planted, draws follow them, and labels swap all at once."""
+"""Region means against a loop, mixtures fitted to data of known mixtures, draws from them, and label swaps."""
 
 import numpy as np
 import pytest

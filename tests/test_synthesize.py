@@ -37,7 +37,7 @@ def line(p, model, first_frames, changes):
 
 @pytest.fixture
 def runs(store_path, tmp_path):
-    """A project whose runs are finished, though nothing was trained; `start(key, first_frames)` is how its video would begin."""
+    """A project with finished but untrained runs; `start(key, first_frames)` gives the first frames of a video."""
     p = project(store_path, tmp_path)
     p = dataclasses.replace(p, runs={key: line(p, model, "none", changes) for key, (model, changes) in RUNS.items()})
     store = Store(store_path)
@@ -59,7 +59,7 @@ def start(p, key, first_frames, root, store):
 
 @pytest.mark.parametrize("name, changes", MODELS.values(), ids=MODELS)
 def test_no_later_frame_is_seen(name, changes):
-    """Frame t is the same where all after it, and every real frame, are no numbers at all; and is none where its own source is."""
+    """Frame t does not change if all later sources and all real frames are nan, and is nan if its source is nan."""
     torch.manual_seed(0)
     plain = dict(instance_edges=False) | ({"foreground": []} if name == "vid2vid" else {}) | changes
     model = params.bind(

@@ -1,4 +1,4 @@
-"""Tracks of points along exact flow, and what is measured on them: closed forms on a wall that slides by whole pixels."""
+"""Point tracks along exact flow, and metrics on them: closed forms on a wall that slides by whole pixels."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +18,7 @@ POINTS = [(x, y) for y in range(4, H, 8) for x in range(4, W, 8)]
 
 
 def slide(wall):
-    """A camera over `wall` (H + T, W + 2 T, 3) uint8: frames, flow and occlusion as a store holds them; the far edges are hidden."""
+    """A camera that moves over `wall` (H + T, W + 2 T, 3) uint8: frames, flow and occlusion, as in a store."""
     y, x = np.mgrid[:H, :W]
     hidden = (x >= W - EDGE) | (y >= H - EDGE)
     return {

@@ -1,4 +1,4 @@
-"""A training that was killed goes on and ends where an unbroken one does, to the last byte; what moves, and from where."""
+"""A killed training resumes and ends with the same bytes as an unbroken one; which weights change, and from which."""
 
 import copy
 import dataclasses

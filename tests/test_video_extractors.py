@@ -1,4 +1,4 @@
-"""The video networks are those of the papers: names, sizes, padding, and torchvision's own networks with the same random weights."""
+"""The video networks are those of the papers: names, sizes, padding; torchvision's outputs for equal random weights."""
 
 import math
 import warnings
@@ -29,7 +29,7 @@ SETTINGS = {
 
 
 def drawn(shapes: dict, seed: int = 0) -> dict[str, torch.Tensor]:
-    """Random weights under which signals neither fade nor grow: {name: shape} to a state dict without counters of batches."""
+    """Random weights that preserve the scale of activations: {name: shape} to a state dict without batch counters."""
     noises, state, at = torch.randn(1_000_003, generator=torch.Generator().manual_seed(seed)).repeat(6), {}, 0
     for name, shape in shapes.items():
         n = math.prod(shape)
@@ -57,7 +57,7 @@ def norm(name: str, n: int) -> dict:
 
 
 def i3d_as_published() -> dict:
-    """{name: shape} of rgb_imagenet.pt and, but for counters of batches, of i3d_pretrained_400.pt, by the naming scheme of their code."""
+    """{name: shape} of rgb_imagenet.pt and, without batch counters, i3d_pretrained_400.pt, as their code names them."""
     found, n = {}, 192
     for name, n_in, n_out, size in (("1a_7x7", 3, 64, 7), ("2b_1x1", 64, 64, 1), ("2c_3x3", 64, 192, 3)):
         found |= {f"Conv3d_{name}.conv3d.weight": (n_out, n_in, *[size] * 3), **norm(f"Conv3d_{name}.bn", n_out)}
@@ -90,7 +90,7 @@ def i3d_as_published() -> dict:
 
 
 def resnext_as_published() -> dict:
-    """{name: shape} of resnext-101-kinetics.pth, by the naming scheme of its code, `module.` in front as DataParallel has it."""
+    """{name: shape} of resnext-101-kinetics.pth, as its code names them, with DataParallel's prefix `module.`."""
     found, n_in = {"conv1.weight": (64, 3, 7, 7, 7), **norm("bn1", 64)}, 64
     for stage, n_blocks, n in ((1, 3, 128), (2, 4, 256), (3, 23, 512), (4, 3, 1024)):
         for block in range(n_blocks):
@@ -129,7 +129,7 @@ def states():
 
 @pytest.fixture(scope="module")
 def folder(states, tmp_path_factory):
-    """Those files in a folder of one's own; the counters of batches, which torchvision's strict loading asks for, added."""
+    """These files in a temporary folder, with the batch counters that torchvision's strict loading needs."""
     folder = tmp_path_factory.mktemp("weights")
     from torchvision.models import video
 
@@ -165,7 +165,7 @@ def snippets(extractor, n: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_rows(here, name):
-    """As many as snippets, of the size told; each bit for bit its own, whatever stands beside it and on however many cores."""
+    """One row per snippet, of the right size; bit-equal whatever else is in the batch and on any number of cores."""
     module, settings, n_features = SETTINGS[name]
     extractor = make(module, **settings)
     assert extractor.snippet == (settings["n_frames"], settings["stride"]) and extractor.resize == (
@@ -206,8 +206,8 @@ def test_other_weights_are_refused(here, name, monkeypatch, tmp_path):
 
 
 def test_networks_have_the_published_names_and_sizes():
-    """Parameters: 12.29 million of I3D before its logits (recalled from papers that list it), 47.6 of ResNeXt-101 with the
-    51 classes of HMDB-51 (likewise); torchvision's in its own metadata."""
+    """Number of parameters: 12.29 million of I3D without logits and 47.6 million of ResNeXt-101 with the 51 classes of
+    HMDB-51 (both quoted from memory of papers that list them); of torchvision's networks, from its metadata."""
     nets = {"i3d": on_meta(lambda: i3d.Network(1e-3)), "resnext101": on_meta(resnext101.Network)}
     counted = {
         name: {key: shape for key, shape in shapes_of(net).items() if not key.endswith("num_batches_tracked")}
@@ -221,7 +221,7 @@ def test_networks_have_the_published_names_and_sizes():
 
 
 def test_older_files_lack_the_counters_of_batches(states):
-    """rgb_imagenet.pt and resnext-101-kinetics.pth have none, i3d_pretrained_400.pt may: both load, nothing else is forgiven."""
+    """rgb_imagenet.pt and resnext-101-kinetics.pth have none, i3d_pretrained_400.pt may: nothing else may lack."""
     state = states["i3d_piergiaj"]
     with_counters = state | {
         key.replace("running_var", "num_batches_tracked"): torch.tensor(7)
@@ -246,7 +246,7 @@ def test_older_files_lack_the_counters_of_batches(states):
 @pytest.mark.parametrize("size", range(1, 17))
 @pytest.mark.parametrize("kernel, stride", [(7, 2), (3, 2), (3, 1), (2, 2), (1, 2), (1, 1)])
 def test_padding_is_tensorflows(size, kernel, stride):
-    """ceil(size / stride) places, of which the window at place i starts at i * stride - before; an odd zero is behind."""
+    """ceil(size / stride) outputs; window i starts at i * stride - before; an odd zero of padding goes to the end."""
     n = -(-size // stride)
     total = max((n - 1) * stride + kernel - size, 0)
     line = torch.arange(1.0, size + 1)
@@ -281,7 +281,7 @@ def still(image: torch.Tensor, n_frames: int) -> torch.Tensor:
 
 
 def middle_taps(state: dict) -> dict:
-    """Weights of a network of images as those of one of videos that sees a frame at a time: all but the kernels' middle in time is zero."""
+    """Weights of an image network as those of a video network whose kernels are zero except at their middle frame."""
     found = {}
     for name, value in state.items():
         if value.ndim == 4:
@@ -293,7 +293,7 @@ def middle_taps(state: dict) -> dict:
 
 
 def test_i3d_of_a_still_is_torchvisions_googlenet():
-    """I3D is GoogLeNet blown up in time; with the first padding put where TensorFlow has it, a still gives GoogLeNet's 1024 averages."""
+    """I3D is GoogLeNet inflated in time: with TensorFlow's first padding, a still gives GoogLeNet's 1024 features."""
     from torchvision.models import googlenet
 
     net = googlenet(weights=None, init_weights=False, aux_logits=False, transform_input=False).eval()
@@ -331,7 +331,7 @@ def test_i3d_of_a_still_is_torchvisions_googlenet():
 
 
 def test_resnext_of_a_still_is_torchvisions():
-    """With the kernels' middle in time alone, our 3-D network is torchvision's 2-D ResNeXt-101 (32 x 4d) of every frame."""
+    """With kernels that are zero except at their middle frame, the network is torchvision's ResNeXt-101 (32 x 4d)."""
     from torchvision.models.resnet import Bottleneck, ResNet
 
     net = on_meta(lambda: ResNet(Bottleneck, [3, 4, 23, 3], num_classes=400, groups=32, width_per_group=4)).eval()

@@ -1,4 +1,4 @@
-"""DINOv2 and CLIP: our networks under the published names against torchvision's vision transformer with the same random numbers."""
+"""DINOv2 and CLIP: the networks against torchvision's vision transformer with the same random weights."""
 
 from functools import partial
 
@@ -167,7 +167,7 @@ def test_published_sizes():
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """Both files as they are published: a dict of tensors, and TorchScript with 16-bit numbers of which the tower is a part."""
+    """Both files in their published format: a dict of tensors, and TorchScript in 16 bits that includes the tower."""
     torch.save(shaken(dinov2.Network()).state_dict(), tmp_path / "dinov2_vits14_pretrain.pth")
     monkeypatch.setattr(clip_vit, "SIZES", dict(width=WIDTH, n_blocks=N_BLOCKS, n_heads=N_HEADS, n_out=48))
     whole = Whole(shaken(clip_vit.Network(**clip_vit.SIZES)).state_dict())
@@ -203,7 +203,7 @@ class Whole(nn.Module):
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*")
 def test_rows_from_raw_frames(files, tmp_path):
-    """From 8-bit frames to rows as evaluation asks for them, against the published preprocessing in Pillow and in double precision."""
+    """8-bit frames to rows, as in evaluation, against the published preprocessing in Pillow and in double precision."""
     frames = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3)).astype(np.uint8)
     rows = Rows(resolve({"dino": {"extractor": "dinov2"}, "clip": {"extractor": "clip_vit"}}).values(), None).of(frames)
     assert rows["dino"].shape == (2, 384) and rows["clip"].shape == (2, 48)

@@ -1,4 +1,4 @@
-"""The command `v2vbench`: the verbs that dvc.yaml calls, and the few that a person types."""
+"""The command `v2vbench`: the subcommands that dvc.yaml runs, and those for users."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from v2vbench.params import Fault, load, root
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of every verb and its arguments."""
+    """The parser of all subcommands and their arguments."""
     command = argparse.ArgumentParser(
         "v2vbench",
         description="Which video-to-video method is better, by how much, how sure are we? "
@@ -67,7 +67,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 after one line on stderr. Verbs import what they need, so each starts fast."""
+    """Run a subcommand; returns the exit code: 0, or 1 after one line on stderr.
+
+    Each subcommand imports only what it needs, so that it starts fast.
+    """
     args = parser().parse_args(argv)
     try:
         folder = root()
@@ -83,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
 
             try:
                 weights.fetch(args.names or None)
-            finally:  # those that did arrive count
+            finally:  # after a failure too: list the weights that were downloaded
                 weights.write_manifest(folder)
         elif args.verb == "sources":
             from v2vbench.runner import copies, digests

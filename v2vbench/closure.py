@@ -1,8 +1,9 @@
-"""The import closure of a file of the package: the file, all that it imports, and the data that these read; digests.
+"""Digests of the import closure of a file of the package: the file, all that it imports, and the data that these read.
 
-Stages depend on these digests, and a training's resumable state is named by them: an edit re-runs what it can change.
-Digests leave out what changes no number: comments, docstrings, layout, the order of imports, the text of errors, return
-annotations, notes in Annotated. They are the same under every version of Python, unlike ast.dump and ast.unparse.
+Stages depend on these digests, and the resumable state of a training is named by them, so an edit re-runs only what it
+can change. Digests leave out what changes no result: comments, docstrings, layout, the order of imports, the text of
+errors, return annotations, notes in Annotated. They are the same under every version of Python, unlike ast.dump and
+ast.unparse.
 """
 
 import ast
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-# Imported by what computes, and yet an edit of them changes no number.
+# Imported by code that computes results, but an edit of these files changes no result.
 NOT_COUNTED = {
     "__init__.py": "finds a file by its name; the file that is found is counted",
     "params.py": "hands over the values of params.yaml; each stage depends on the values that it reads",
@@ -24,18 +25,18 @@ NOT_COUNTED = {
     "download/weights.py": "brings pretrained weights; weights.json holds their sha256, and stages depend on it",
     "stages/_precision.py": "one line of advice on slow precisions",
 }
-# Fields of ast nodes that mean nothing when the code runs, or that some versions of Python lack; `msg` is of assert.
+# Fields of ast nodes without effect on results, or that some versions of Python lack; `msg` belongs to assert.
 NO_FIELDS = {"ctx", "kind", "type_comment", "type_ignores", "returns", "msg"}
 
 
 def digests(files: Iterable[str]) -> dict[str, str]:
     """{path: sha256} of the import closure of `files`, sorted.
 
-    Imports inside functions count, those for type checkers alone do not. A data file counts where its name stands in a
-    file of the closure that is in the same folder or in one above.
+    Imports inside functions count; imports for type checkers do not. A data file counts if its name occurs in a file
+    of the closure that is in the same folder or in a parent folder.
 
     files     paths relative to the package, such as "stages/train.py"
-    raises    FileNotFoundError where a file is not there
+    raises    FileNotFoundError if a file is missing
     """
     waiting, closure = list(files), {}
     while waiting:
@@ -63,7 +64,7 @@ def _digest(path: str, content: bytes) -> tuple[str, tuple[str, ...]]:
 
 
 def _walk(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node but those for type checkers alone."""
+    """Every node except those only for type checkers."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -77,7 +78,7 @@ def _for_type_checkers(node: ast.AST) -> bool:
 
 
 def _imported_files(path: str, nodes: list[ast.AST]) -> Iterator[str]:
-    """Files of the package that a module imports, and the __init__ of each folder on the way to them and to itself."""
+    """Files of the package that a module imports, and the __init__ of each parent package of these and of itself."""
     package = ".".join([PACKAGE.name, *Path(path).parent.parts])
     for top, *parts in (name.split(".") for name in [package, *_imported_names(nodes, package)]):
         for n in range(len(parts) + 1 if top == PACKAGE.name else 0):
@@ -86,7 +87,7 @@ def _imported_files(path: str, nodes: list[ast.AST]) -> Iterator[str]:
 
 
 def _imported_names(nodes: list[ast.AST], package: str) -> Iterator[str]:
-    """Dotted names of modules, or of things in them, that the nodes import into a module of `package`."""
+    """Dotted names of modules, or of their members, that the nodes import into a module of `package`."""
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -96,7 +97,7 @@ def _imported_names(nodes: list[ast.AST], package: str) -> Iterator[str]:
 
 
 def _data_files(path: str, text: str) -> Iterator[str]:
-    """Data files in the folder of `path`, or below it, whose name stands in `text`."""
+    """Data files in the folder of `path`, or below it, whose name occurs in `text`."""
     for file in data_files((PACKAGE / path).parent):
         if Path(file).name in text and file != path:
             yield file
@@ -104,13 +105,13 @@ def _data_files(path: str, text: str) -> Iterator[str]:
 
 @functools.cache
 def data_files(folder: Path) -> tuple[str, ...]:
-    """Files in `folder` and below it that are no Python, relative to the package."""
+    """Files other than Python in `folder` and below it, relative to the package."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix not in (".py", ".pyc"))
     return tuple(path.relative_to(PACKAGE).as_posix() for path in files)
 
 
 def normal_form(node: ast.AST) -> str:
-    """Text that is the same for two pieces of code that differ in what changes no number, and in nothing else."""
+    """A text of the code that is equal for two pieces of code only if they compute the same results."""
     if isinstance(node, ast.Constant):
         return f"<{ascii(node.value)}>"
     if isinstance(node, ast.Raise):

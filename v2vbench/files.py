@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever is killed, and the same bytes for the same content."""
+"""Writing files atomically, with the same bytes for the same content."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path` in one step; folders are made."""
+    """Write `content` to `path` atomically; missing folders are created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with open(partial, "wb") as file:
@@ -19,7 +19,7 @@ def write_whole(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: dict) -> None:
     """Write JSON with sorted keys and floats of 9 significant digits, so that equal results are equal bytes.
 
-    raises    ValueError for nan and infinity, which JSON has no word for
+    raises    ValueError for nan and infinity, which JSON cannot represent
     """
     write_whole(path, (json.dumps(rounded(content), sort_keys=True, indent=1, allow_nan=False) + "\n").encode())
 

@@ -1,4 +1,4 @@
-"""Many things side by side, each on one thread: no result depends on what else there is, or on the number of cores."""
+"""Parallel work with one thread for each item, so that no result depends on other items or on the number of cores."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -11,13 +11,13 @@ from threadpoolctl import ThreadpoolController
 
 
 def side_by_side(function: Callable, items: Iterable, at_most: int | None = None) -> Iterator:
-    """`function` of each item, in their order, as many at once as torch has threads, or `at_most`; each on one thread.
+    """`function` of each item, in order; as many at once as torch has threads, or `at_most`, each on one thread.
 
-    No sum is split between threads: its rounding would depend on their number. It takes less of the processor than
-    items one after the other that share all threads, too. Within one that is running already it takes them one by one.
+    No sum is split between threads, since its rounding would depend on their number. This is also faster than items one
+    after the other that share all threads. A nested call takes its items one by one.
 
-    BLAS has one number of threads for the whole process, so it is set to one here, around the pool: were each thread to
-    set it and to restore it, the first to finish would restore it under the others.
+    The number of BLAS threads is a setting of the whole process, so it is set to one around the pool: if each thread
+    set and restored it, the first to finish would restore it while others still run.
     """
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -29,25 +29,25 @@ def side_by_side(function: Callable, items: Iterable, at_most: int | None = None
             try:
                 yield from pool.map(function, items)
             finally:
-                pool.shutdown(cancel_futures=True)  # where one raised, the others that wait are not begun
+                pool.shutdown(cancel_futures=True)  # after an error, waiting items are not started
     finally:
-        torch.set_num_threads(n_threads)  # last: an OpenBLAS that runs on OpenMP sets torch's threads with its own
+        torch.set_num_threads(n_threads)  # last: OpenBLAS built with OpenMP changes torch's threads too
 
 
 @cache
 def _blas() -> ThreadpoolController:
-    """What sets the threads of the BLAS libraries of NumPy and SciPy; to find them takes milliseconds."""
-    import scipy.linalg  # noqa: F401  it loads SciPy's
+    """The controller of the BLAS threads of NumPy and SciPy; takes milliseconds to create."""
+    import scipy.linalg  # noqa: F401  loads SciPy's BLAS
 
     return ThreadpoolController()
 
 
 @contextmanager
 def fixed_threads():
-    """Networks train and roll out on one thread, or as many as V2VBENCH_THREADS says, whatever the number of cores.
+    """Context manager or decorator: one torch thread, or V2VBENCH_THREADS, whatever the number of cores.
 
-    A sum split between threads rounds in another way, and a training magnifies that: so the number of threads, and not
-    that of the cores or the load, is what the bytes depend on. Also a decorator.
+    For training and roll-outs. A sum that is split between threads rounds differently, and training magnifies that, so
+    results depend on the number of threads; it must not depend on the cores or the load of the machine.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(int(os.environ.get("V2VBENCH_THREADS", 1)))

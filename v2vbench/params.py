@@ -1,4 +1,4 @@
-"""params.yaml to typed arguments. The signature of the function that a line is for is the schema of the line."""
+"""params.yaml to typed arguments. The schema of a line is the signature of the function that gets its values."""
 
 import importlib
 import inspect
@@ -62,7 +62,7 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A model to train: a line of `forecasts` (predicts the source), `judges` (reads frames) or, as `Run`, of `runs`."""
+    """A model to train: a line of `forecasts` (predicts the source), `judges` (reads frames) or, as Run, of `runs`."""
 
     title: str  # its name in tables
     dataset: str  # a line of `datasets`
@@ -141,12 +141,12 @@ class Params:
         return choose(self.runs | self.forecasts | self.judges, key, "runs, forecasts and judges")
 
     def folder(self, key: str) -> Path:
-        """Where the weights of `key` are; judges have a folder of their own because every evaluation depends on it."""
+        """The folder of the weights of `key`; judges have a separate one, because every evaluation depends on it."""
         return Path("judges" if key in self.judges else "runs") / key
 
 
 def root() -> Path:
-    """The nearest folder, from the current one upward, with a params.yaml: one project for notebooks, tests and DVC."""
+    """The root of the project: the current folder, or the nearest one above it, that has a params.yaml."""
     for folder in (Path.cwd(), *Path.cwd().parents):
         if (folder / "params.yaml").is_file():
             return folder
@@ -160,7 +160,7 @@ def load(path: Path | None = None) -> Params:
 
 
 def read(path: Path) -> str:
-    """The text of a file; raises Fault where it cannot be read."""
+    """The text of a file; raises Fault if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -229,16 +229,16 @@ def brief(value, n: int = 60) -> str:
 
 
 def choose(table: dict, key: str, where: str):
-    """table[key], or a Fault that names the keys there are."""
+    """table[key]; raises Fault naming the valid keys."""
     if not isinstance(key, str) or key not in table:
         raise Fault(f"{where}: no {brief(key)}; there are {shorten(', '.join(map(str, table)) or 'none', 200)}")
     return table[key]
 
 
 def member(kind: str, name: str, where: str):
-    """The module v2vbench/<kind>/<name>.py, which keeps the contract of its folder.
+    """The module v2vbench/<kind>/<name>.py, after a check against the contract of its folder.
 
-    raises    Fault, with the path to the line, where there is none or it does not
+    raises    Fault with the path to the line, if it is missing or breaks the contract
     """
     if not isinstance(name, str) or len(name) > 100:
         raise Fault(f"{where}: {brief(name)} is not the name of a file in v2vbench/{kind}")
@@ -287,7 +287,7 @@ def coerce(value, hint, where: str):
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         value = coerce(value, args[0], where)
-        for bounds in (note for note in args[1:] if isinstance(note, Range)):  # other notes say what it means
+        for bounds in (note for note in args[1:] if isinstance(note, Range)):  # other notes are documentation
             if not bounds.low <= value <= bounds.high:
                 raise Fault(f"{where}: {brief(value)} is out of range; it goes from {bounds.low} to {bounds.high}")
         return value

@@ -1,4 +1,4 @@
-"""How far a long piece of work has come: step, rate and time left, in a terminal, a notebook, papermill or DVC."""
+"""Progress of long tasks: step, rate and time left, in a terminal, a notebook, papermill or DVC."""
 
 import os
 import sys
@@ -10,8 +10,8 @@ EVERY_S = 5.0
 
 
 def say(line: str) -> None:
-    """Show one line to whoever waits. In a notebook run as a stage it goes to the runner's terminal, not the notebook,
-    so that an executed notebook holds results and no times."""
+    """Print one line of progress. In a notebook that runs as a stage it goes to the runner's terminal instead of the
+    notebook, so that executed notebooks contain results and no times."""
     if path := os.environ.get("V2VBENCH_PROGRESS"):
         with open(path, "a") as file:
             file.write(line + "\n")
@@ -20,13 +20,13 @@ def say(line: str) -> None:
 
 
 def progress(items, what: str, *, unit: str, total: int | None = None, scale: int = 1, start: int = 0, note=lambda: ""):
-    """Yield from `items`, saying every few seconds how far it is.
+    """Yield from `items` and print the progress every few seconds.
 
-    what      the work, with its subject: "train freedoom_vid2vid"
-    unit      of what is counted, e.g. "frame"
-    scale     units an item
-    start     items already done before this call, as after a resumption
-    note      () -> str, added to the line: a loss
+    what      name of the task: "train freedoom_vid2vid"
+    unit      what is counted: "frame"
+    scale     units per item
+    start     items done before this call, after a resumption
+    note      () -> str, appended to the line, such as a loss
     """
     total = total if total is not None else len(items) + start
     began = said = time.monotonic()

@@ -99,7 +99,7 @@ TABLE = {
         sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         mb=553.4,
         licence=BSD,
-        use="DISTS, LPIPS with VGG; their own few numbers come with torchmetrics and lpips",
+        use="DISTS, LPIPS with VGG; their few further weights come with torchmetrics and lpips",
     ),
     "vgg19": Weights(
         url=f"{TORCH}/vgg19-dcbb9e9d.pth",

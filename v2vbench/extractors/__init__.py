@@ -1,7 +1,7 @@
-"""The contract of an extractor, a pretrained network whose features set metrics compare; and lines of params.yaml bound to it.
+"""The contract of an extractor, a pretrained network whose features set metrics compare, and lines bound to it.
 
-A file here has a class `Extractor` that extends the one below; the arguments of its __init__ are the settings of a line. A line
-stands in `features`, where several metrics share it by its name, or in a metric's own line:
+A file here has a class `Extractor` that extends the one below; the arguments of its __init__ are the settings of a
+line. A line stands in `features`, where several metrics share it by its name, or in a metric's own line:
 
     features: {lite0: {extractor: efficientnet_lite0, px: 160}}
     metrics:  {fed: {metric: frechet, features: lite0, divisor: n-1}}
@@ -22,7 +22,8 @@ class Extractor(ABC):
     """Frames, or snippets of a video, to rows of features. __init__ sets what is annotated and has no value here.
 
     VERSION           of the arithmetic; another number makes every cached row stale
-    titles            {metric: title of that distance between these rows}, for frechet and kernel, and mmd where that has a name
+    titles            {metric: title of that distance between these rows}, for frechet and kernel, and mmd where that
+                      has a name
     ids               the same for the first word of the protocol id
     rows              how the rows are made, for the protocol id
     resize            policy of _resizes, and side in px of the square that `extract` takes
@@ -117,6 +118,6 @@ def _resolve_line(label: str, line, where: str) -> Features:
     windows = bind(WindowSettings, line["windows"], f"{where}.windows") if "windows" in line else None
     if windows and extractor.snippet:
         raise Fault(
-            f"{where}.windows: windows are of single frames, and {line['extractor']} takes {extractor.snippet[0]} at once"
+            f"{where}.windows: windows are of single frames; {line['extractor']} takes {extractor.snippet[0]} at once"
         )
     return Features(label, extractor, windows, f"{line['extractor']} {json.dumps(settings, sort_keys=True)}")

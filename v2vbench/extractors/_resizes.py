@@ -1,4 +1,4 @@
-"""Frames to the size a network wants, by policies that are not to be mixed up: each makes another FID of the same frames."""
+"""Frames resized to what a network takes. The policies must not be mixed: each gives another FID of the same frames."""
 
 import functools
 import math
@@ -19,7 +19,8 @@ def resize(frames: np.ndarray, policy: str, px: int) -> torch.Tensor:
     frames     (T, H, W, 3) uint8
     policy     a name in POLICIES
     px         side of the square
-    returns    (T, 3, px, px) float32 on 0..255, never rounded; channels last in memory. A frame's pixels depend on no other's
+    returns    (T, 3, px, px) float32 on 0..255, never rounded; channels last in memory. A frame's pixels depend on no
+               other's
     raises     ValueError for a policy there is none of, and for frames that are not such
     """
     if policy not in POLICIES:
@@ -33,9 +34,10 @@ def resize(frames: np.ndarray, policy: str, px: int) -> torch.Tensor:
 
 
 def tensorflow(frame: np.ndarray, px: int) -> torch.Tensor:
-    """Bilinear as TensorFlow 1's resize_bilinear: pixel i of the result lies at i * size / px, so all shifts up and left; no antialias.
+    """Bilinear without antialias as TensorFlow 1 has it: pixel i lies at i * size / px, so all shifts up and left.
 
-    source    tensorflow/core/kernels/image_resizer_state.h, with neither align_corners nor half_pixel_centers; torch-fidelity's `slow`
+    source    tensorflow/core/kernels/image_resizer_state.h, with neither align_corners nor half_pixel_centers;
+              torch-fidelity's `slow`
     """
     (top, bottom, down), (left, right, across) = (_neighbours(size, px) for size in frame.shape[:2])
     pixels = cv2.cvtColor(frame, cv2.COLOR_RGB2RGBA).view(np.uint32)[..., 0]  # a pixel is one word: quick to gather
@@ -74,7 +76,7 @@ def torch_bilinear(frame: np.ndarray, px: int) -> torch.Tensor:
 
 
 def bilinear_antialias(frame: np.ndarray, px: int) -> torch.Tensor:
-    """PyTorch's bilinear with antialias: the mean of all pixels that one of the result covers. Used by torchmetrics since 1.8."""
+    """PyTorch's bilinear with antialias: the mean of the pixels under one of the result; torchmetrics' since 1.8."""
     return _interpolated(frame, (px, px), antialias=True)
 
 
@@ -86,7 +88,8 @@ def torch_bicubic(frame: np.ndarray, px: int) -> torch.Tensor:
 def short_side_crop(frame: np.ndarray, px: int) -> torch.Tensor:
     """PyTorch's bilinear without antialias until the short side has px, then px of the middle of the long one.
 
-    source    `preprocess_single` of VideoGPT's and of JunyaoHu's FVD: the long side is rounded up, an odd rest goes to its end
+    source    `preprocess_single` of VideoGPT's and of JunyaoHu's FVD: the long side is rounded up, an odd rest goes to
+              its end
     """
     height, width = frame.shape[:2]
     scale = px / min(height, width)

@@ -60,7 +60,7 @@ class Rows:
         }
 
     def _path(self, base: str, frames: np.ndarray) -> Path:
-        """Under the hash of all that determines the rows: a pixel, the order or the number of frames, the weights, the code."""
+        """Named by a hash of all that determines the rows: pixels, order and number of frames, weights, code."""
         what = f"{self.origin[base]} {frames.dtype} {frames.shape}".encode()
         return Path(self.cache or "") / hashlib.sha256(what + np.ascontiguousarray(frames).tobytes()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""CLIP's image tower, ViT-L/14 at 336 px: what a network sees that learned to tell which words a picture goes with, for CMMD."""
+"""CLIP's image encoder, ViT-L/14 at 336 px, for CMMD."""
 
 import functools
 import warnings

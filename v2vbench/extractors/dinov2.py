@@ -38,7 +38,7 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """The published network, under its published names; its positions are those of 518 px, resized as its authors do."""
+    """The published network under its names; its positions are for 518 px and resized as its authors do."""
 
     def __init__(self, width: int = 384, n_blocks: int = 12, n_heads: int = 6, n_patches: int = 37):
         super().__init__()
@@ -56,7 +56,7 @@ class Network(nn.Module):
         return torch.cat([self.pos_embed[:, :1], square.flatten(2).transpose(1, 2)], 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(n, 3, px, px) less MEAN, by DEVIATION, px a multiple of 14; returns the normalised class token (n, width)."""
+        """Normalised frames (n, 3, px, px), px a multiple of 14, to the normalised class token (n, width)."""
         x = self.patch_embed["proj"](images).flatten(2).transpose(1, 2)  # (n, patches, width)
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.positions(images.shape[-1] // PATCH)
         for block in self.blocks:

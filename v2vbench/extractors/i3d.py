@@ -80,8 +80,8 @@ class Mixed(nn.Module):
 class Network(nn.Module):
     """Video (n, 3, T, H, W) in [-1, 1] to logits (n, 400) or to the 1024 averages before them; T >= 9.
 
-    Maps are averaged over each two neighbours in time and all of space, then over time. The paper's network takes 224 x 224, of which
-    maps of 7 x 7 remain; at another size all of them is averaged too.
+    Maps are averaged over each two neighbours in time and all of space, then over time. The paper's network takes 224 x
+    224, of which maps of 7 x 7 remain; at another size all of them is averaged too.
     source    Carreira and Zisserman 2017, figure 3; modules are named as in the published files
     """
 
@@ -110,7 +110,8 @@ class Network(nn.Module):
 def from_state(state: dict[str, Tensor], eps: float) -> Network:
     """The network with published weights; raises RuntimeError where a name or a shape is another one.
 
-    The older file was written before PyTorch counted the batches that a batch norm has seen; nothing here reads that number.
+    The older file was written before PyTorch counted the batches that a batch norm has seen; nothing here reads that
+    number.
     """
     with torch.device("meta"):  # nothing drawn at random
         net = Network(eps)
@@ -134,16 +135,16 @@ def network(name: str, sha256: str) -> nn.Module:
 
 
 class Extractor(extractors.Extractor):
-    """What I3D sees in a snippet of a video: 400 logits for FVD, or the 1024 averages before them for the video FID of vid2vid's heirs.
+    """I3D's features of a snippet: 400 logits for FVD, or the 1024 averages before them for video FID.
 
-    weights     tfhub: FVD's own, in the port that StyleGAN-V ships and whose FVD differs from TensorFlow's by 6e-7 (the authors' figure);
-                stylegan-v: the same rows under the id of that protocol, to translate its tables; videogpt: the same weights in
-                VideoGPT's port, whose batch norm has another eps; piergiaj: those DeepMind gave away with the paper, as vid2vid's
-                heirs use them
+    weights     tfhub: FVD's own, in the port that StyleGAN-V ships and whose FVD differs from TensorFlow's by 6e-7 (the
+                authors' figure); stylegan-v: the same rows under the id of that protocol, to translate its tables;
+                videogpt: the same weights in VideoGPT's port, whose batch norm has another eps; piergiaj: those
+                DeepMind gave away with the paper, as vid2vid's heirs use them
     n_frames    a snippet, at least 10; FVD has 16
     stride      frames between the starts of snippets
-    resize      torch-bilinear squashes and has no antialias, as FVD's authors and StyleGAN-V do; short-side-crop keeps proportions and
-                loses the ends of the long side, as VideoGPT does
+    resize      torch-bilinear squashes and has no antialias, as FVD's authors and StyleGAN-V do; short-side-crop keeps
+                proportions and loses the ends of the long side, as VideoGPT does
     px          side; the network was trained at 224, and tfhub takes no other
     source      Unterthiner et al. 2018 (FVD); Carreira and Zisserman 2017 (I3D)
     raises      Fault for settings that do not go together
@@ -164,7 +165,7 @@ class Extractor(extractors.Extractor):
         whole = weights in ("tfhub", "stylegan-v")
         if whole and (output, px) != ("logits", 224):
             raise Fault(
-                f"i3d: weights {weights} give logits of 224 px alone; write output: logits and px: 224, or take videogpt"
+                f"i3d: weights {weights} give logits of 224 px only; write output: logits and px: 224, or take videogpt"
             )
         if weights == "stylegan-v" and (n_frames, resize) != (16, "torch-bilinear"):
             raise Fault(
@@ -190,7 +191,7 @@ class Extractor(extractors.Extractor):
         self.output = output
 
     def extract(self, images: Tensor) -> Tensor:
-        """images (n, n_frames, 3, px, px) on 0..255; returns (n, 400) or (n, 1024); raises Fault where there are no weights."""
+        """(n, n_frames, 3, px, px) on 0..255 to (n, 400) or (n, 1024); raises Fault without weights."""
         net = network(self.name, files.sha256(self.weights[0]))
         return passes(
             self._torchscript(net)
@@ -202,7 +203,7 @@ class Extractor(extractors.Extractor):
 
     @staticmethod
     def _torchscript(net: Callable) -> Callable:
-        """The file's own preprocessing is part of it: 0..255 to [-1, 1], and a resize that leaves 224 px as they are."""
+        """The file includes its preprocessing: 0..255 to [-1, 1], and a resize that leaves 224 px as they are."""
 
         def rows(part: Tensor) -> Tensor:
             with torch.jit.optimized_execution(False):  # else the second call is compiled to other last digits

@@ -23,10 +23,12 @@ PROTOCOLS = {  # by resize: who measures so, rows, and what 0..255 becomes: (x -
 
 
 class Network:
-    """Frames to the 2048 numbers of pool3. Beside torchvision's: average pools do not count the border, the last block's is a maximum.
+    """Frames to the 2048 numbers of pool3.
 
-    Batch norms are folded into the convolutions in float64, and the 1x1 convolution that follows an average pool goes before
-    it, where it leaves fewer channels to pool: both change the last digits alone.
+    Unlike torchvision's, average pools do not count the border, and the last block's pool is a maximum.
+
+    Batch norms are folded into the convolutions in float64, and the 1x1 convolution that follows an average pool goes
+    before it, where it leaves fewer channels to pool: both change the last digits alone.
 
     state     weights by name, as torch-fidelity's and pytorch-fid's file has them
     dtype     of the arithmetic; float64 is for comparisons
@@ -53,7 +55,7 @@ class Network:
                     (1, 1),
                     1,
                 )
-        # oneDNN wherever there is it: on one thread conv2d hands 1x1 convolutions to the matrix product, at less than half the speed
+        # oneDNN where there is one: on one thread conv2d takes a matrix product for 1x1 convolutions, at half the speed
         onednn = torch.backends.mkldnn.is_available() and dtype == torch.float32
         self.convolution = (
             torch.mkldnn_convolution
@@ -140,8 +142,8 @@ def network(path: Path) -> Network:
 class Extractor(extractors.Extractor):
     """pool3 of FID's Inception, a row of 2048 a frame: FID and KID as TensorFlow has them, or as another library does.
 
-    resize    tf is FID as published, to the bit of TensorFlow's resize; the others translate tables: torch-bilinear is pytorch-fid's,
-              pil-bicubic clean-fid's, torch-antialias torchmetrics' since 1.8
+    resize    tf is FID as published, to the bit of TensorFlow's resize; the others translate tables: torch-bilinear is
+              pytorch-fid's, pil-bicubic clean-fid's, torch-antialias torchmetrics' since 1.8
     source    Heusel et al. 2017; the graph inception-2015-12-05, its weights ported by pytorch-fid and torch-fidelity
     """
 

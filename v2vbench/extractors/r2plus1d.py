@@ -1,4 +1,4 @@
-"""R(2+1)D-18 of Kinetics-400 as torchvision trained it: convolutions in space and in time by turns, a second opinion on FVD."""
+"""R(2+1)D-18 of Kinetics-400, torchvision's: convolutions in space and time in turn; a second opinion on FVD."""
 
 import functools
 from typing import Annotated, Literal
@@ -35,8 +35,8 @@ class Extractor(extractors.Extractor):
 
     n_frames    a snippet; the network was trained with 16
     stride      frames between the starts of snippets
-    resize      short-side-crop keeps proportions and, of frames of 4:3, takes the part that torchvision takes, to a pixel, which squashes
-                all frames to 4:3 first; torch-bilinear squashes to a square
+    resize      short-side-crop keeps proportions and, of frames of 4:3, takes the part that torchvision takes, to a
+                pixel, which squashes all frames to 4:3 first; torch-bilinear squashes to a square
     px          side of the resized frame, of whose middle the network sees 7/8; torchvision: 128, then 112
     source      Tran et al. 2018 (R(2+1)D); torchvision's R2Plus1D_18_Weights.KINETICS400_V1
     """

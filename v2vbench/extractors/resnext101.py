@@ -19,7 +19,7 @@ MEAN = (114.7748, 107.7354, 99.4750)  # R, G, B of ActivityNet on 0..255, which 
 
 
 class Block(nn.Module):
-    """1x1x1, 3x3x3 in 32 groups, 1x1x1, each with batch norm, beside a shortcut that is convolved where sizes differ (type B)."""
+    """1x1x1, 3x3x3 in 32 groups, 1x1x1, each with batch norm; the shortcut is convolved where sizes differ (type B)."""
 
     def __init__(self, n_in: int, n: int, stride: int):
         super().__init__()
@@ -40,7 +40,8 @@ class Block(nn.Module):
 class Network(nn.Module):
     """Video (n, 3, T, H, W) to the average of the last maps, (n, 2048).
 
-    At 16 frames of 112 px one map of 4 x 4 remains, all of which the published network averages; so does this one at any size.
+    At 16 frames of 112 px one map of 4 x 4 remains, all of which the published network averages; so does this one at
+    any size.
     source    Hara et al. 2018, table 1 (ResNeXt-101); Xie et al. 2017; modules are named as in the published file
     """
 
@@ -62,7 +63,7 @@ class Network(nn.Module):
 
 
 def from_state(content: dict) -> Network:
-    """The network with the weights of a published checkpoint, whose names a DataParallel has prefixed; the optimiser's share is left.
+    """The network with the weights of a published checkpoint, without its DataParallel prefix and optimiser state.
 
     raises    RuntimeError where a name or a shape is another one
     """
@@ -92,7 +93,8 @@ class Extractor(extractors.Extractor):
     stride      frames between the starts of snippets
     px          side of the square that frames are squashed to; the network was trained at 112, vfid-metrics takes 224
     resize      torch-bilinear squashes, as vfid-metrics does; short-side-crop is what the network was trained with
-    input       hara: 0..255 less the mean of its training; vfid-metrics: -1..1, which the network never saw and whose tables it translates
+    input       hara: 0..255 less the mean of its training; vfid-metrics: -1..1, which the network never saw and whose
+                tables it translates
     source      Hara et al. 2018; the metric: vid2vid (Wang et al. 2018), as github.com/ZaiqiangWu/vfid-metrics has it
     """
 

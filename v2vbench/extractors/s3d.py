@@ -51,7 +51,8 @@ class Extractor(extractors.Extractor):
     stride      frames between the starts of snippets
     resize      torch-bilinear squashes, which is torchvision's own; short-side-crop keeps proportions
     px          side of the resized frame, of whose middle the network sees 7/8; torchvision: 256, then 224
-    source      Xie et al. 2018 (S3D); torchvision's S3D_Weights.KINETICS400_V1, whose resize also rounds to whole grey levels
+    source      Xie et al. 2018 (S3D); torchvision's S3D_Weights.KINETICS400_V1, whose resize also rounds to whole grey
+                levels
     """
 
     VERSION = 1

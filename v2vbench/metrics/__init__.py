@@ -28,12 +28,15 @@ class Contract(Protocol):
     MIN_CLUSTERS, MIN_ROWS    of a set metric: with fewer there is no value
 
     compute        its inputs, then settings as keyword-only arguments, whose types are the schema of the line. Returns
-                   of CLIP_INPUTS, `fake` among them: a value a frame (T,) or a pair of frames (T-1,); with `pool`, counts (T, ...)
-                   of SET_INPUTS, with a setting `features`: one number. Raises ValueError saying what is wrong with its inputs
+                   of CLIP_INPUTS, `fake` among them: a value a frame (T,) or a pair of frames (T-1,); with `pool`,
+                   counts (T, ...).
+                   of SET_INPUTS, with a setting `features`: one number.
+                   Raises ValueError saying what is wrong with its inputs
     weights        the settings to names in download.weights.TABLE, without which there is no value
     pool           the sum of the counts of a group's clips to the group's value: the metric has none of a single clip
     floor          as compute, without `fake`: what an answer scores that looks at no frame
-    leave_one_out  as compute of a set metric: its values without each cluster in turn; without it, compute is called for each
+    leave_one_out  as compute of a set metric: its values without each cluster in turn; without it, compute is called
+                   for each
     """
 
     __doc__: str | None
@@ -113,12 +116,12 @@ class Metric:
 
     @property
     def kind(self) -> str:
-        """set: a distance between sets of rows; pooled: a score of counts that add up over clips; clip: a value a clip."""
+        """set: a distance of sets of features; pooled: a score of summed counts; clip: per-clip scores."""
         return "set" if self.inputs == SET_INPUTS else "pooled" if self.get("pool") else "clip"
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """Names in download.weights.TABLE without which this line has no value; of a set metric, beside its features'."""
+        """Names in download.weights.TABLE that this line needs; those of a set metric's features apart."""
         return self.get("weights")(**self.settings) if self.get("weights") else ()
 
     def about(self, names: dict[str, str]) -> dict:
@@ -146,7 +149,7 @@ class Metric:
         takes = inputs(function)
         if missing := [name for name in takes if name not in clip]:
             raise Fault(
-                f"metrics.{self.label}: {where} has no {' and no '.join(missing)}; take the metric out, or name the data sets "
+                f"metrics.{self.label}: {where} has no {' and no '.join(missing)}; remove it or name the data sets "
                 "that have what it needs with `on`"
             )
         try:

@@ -1,4 +1,4 @@
-"""`python -m v2vbench.metrics` writes those parts of docs/protocols.md that are made from code: metrics, ladders, controls."""
+"""`python -m v2vbench.metrics` writes the parts of docs/protocols.md made from code: metrics, ladders, controls."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""The parts of DISTS: VGG16's stages, pooling without aliasing, the two similarities of a feature map, their weights."""
+"""The parts of DISTS: VGG16's stages, pooling without aliasing, two similarities of a feature map, their weights."""
 
 from functools import cache
 from importlib.util import find_spec

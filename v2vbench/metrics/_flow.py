@@ -14,7 +14,7 @@ _memory = (
 
 
 def estimated(frames: np.ndarray) -> np.ndarray:
-    """Flow from each frame back to the one before, by v2vbench.clips.flow.estimate; a thread remembers its last two videos.
+    """Flow from each frame back to the one before, by clips.motion.estimate; a thread keeps its last two videos.
 
     frames     (T, H, W, 3) uint8
     returns    (T-1, H, W, 2) float32 px, not to be written to

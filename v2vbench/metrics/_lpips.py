@@ -1,4 +1,4 @@
-"""LPIPS between two frames, which `lpips` and `tlp` report in their own ways: the package's network with listed weights."""
+"""LPIPS between two frames, for `lpips` and `tlp`: the network of the package lpips with listed weights."""
 
 import threading
 import warnings
@@ -14,7 +14,7 @@ BUILD = threading.Lock()  # clips are scored side by side, and what keeps warnin
 
 
 def distance(first: torch.Tensor, second: torch.Tensor, name: str) -> torch.Tensor:
-    """LPIPS of version 0.1 of each pair of frames; one pair at a time, on one thread, so that no value depends on others.
+    """LPIPS, version 0.1, of each pair of frames; one pair at a time, on one thread, so no value depends on others.
 
     first, second    (T, 3, H, W) in [-1, 1]
     name             alex or vgg

@@ -1,4 +1,4 @@
-"""Metrics of a set whose clips have counts that add up, of whose sum the score is made: mean IoU of one confusion matrix."""
+"""Scores of counts that are summed over the clips of a set, such as the mean IoU of one confusion matrix."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,8 @@ def pooled(pool: Callable[[np.ndarray], float], counts: list[np.ndarray], cluste
     pool        the metric's: counts of a set to its score
     counts      of each clip, (T, ...), one array a frame
     clusters    of each clip; clips of one cluster are alike, and are left out together
-    returns     {"value", "leave_one_out": in order of the clusters' first appearance, [] with fewer than two of them, "curve"}
+    returns     {"value", "leave_one_out": in order of the clusters' first appearance, [] with fewer than two of them,
+                "curve"}
     """
     names = list(dict.fromkeys(clusters))
     of_cluster = np.zeros((len(names), *counts[0].shape[1:]))

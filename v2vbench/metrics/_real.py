@@ -13,7 +13,7 @@ def remember(real: torch.Tensor) -> torch.Tensor:
 
 
 def of_real(function: Callable, real: torch.Tensor, *settings):
-    """function(real, *settings) of real frames or the true flow: once for a tensor that `remember` was told of. What is yielded is kept."""
+    """function(real, *settings), computed once for a tensor that went through `remember`; what it yields is kept."""
     held = getattr(real, "remembered", None)
     if held is None:
         return function(real, *settings)

@@ -1,4 +1,4 @@
-"""What the distances between sets of rows share: checked inputs, the Fréchet distance of any choice of clips, block sums."""
+"""What distances between sets share: checked inputs, Fréchet distances of any choice of clusters, block sums."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,8 @@ def checked(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rows as float64, the clusters there are, in order, and the place of each row's cluster among them, (n,).
 
-    raises    ValueError saying what is wrong: shapes, rows of one side alone, a number that is not finite, too few rows or clusters
+    raises    ValueError saying what is wrong: shapes, rows of one side alone, a number that is not finite, too few rows
+              or clusters
     """
     fake, real, clusters = (
         np.asarray(fake_features, np.float64),
@@ -28,7 +29,7 @@ def checked(
     )
     if fake.ndim != 2 or fake.shape != real.shape or clusters.shape != fake.shape[:1] or fake.shape[1] < 1:
         raise ValueError(
-            f"features of shape {fake.shape} and {real.shape} for {clusters.shape} owners; it takes (n, D) twice and (n,)"
+            f"features of shape {fake.shape} and {real.shape} for {clusters.shape} clusters; needed: (n, D) twice, (n,)"
         )
     for name, rows in (("generated", fake), ("real", real)):
         bad = np.flatnonzero(~np.isfinite(rows).all(1))
@@ -39,7 +40,8 @@ def checked(
     names, owner = np.unique(clusters, return_inverse=True)
     if len(fake) < 2 or len(names) < min_clusters:
         raise ValueError(
-            f"{len(fake)} rows of {len(names)} clusters; it takes 2 rows of {min_clusters} cluster{'s' * (min_clusters > 1)}"
+            f"{len(fake)} rows of {len(names)} clusters; "
+            f"it takes 2 rows of {min_clusters} cluster{'s' * (min_clusters > 1)}"
         )
     return fake, real, names, owner
 
@@ -48,11 +50,11 @@ class Frechet:
     """Fréchet distances between the rows of any of the clusters, each without looking at all rows anew.
 
     |mx - my|^2 + Tr Sx + Tr Sy - 2 Tr (Sx Sy)^(1/2). With Rx' Rx = Sx and Ry' Ry = Sy the last trace is the sum of the
-    singular values of Rx Ry', so that no matrix is regularised and no square root of one is taken. Where there are fewer rows
-    than features the roots are the centred rows themselves, and Rx Ry' is their cross-Gram matrix, of which a choice of clusters
-    is a block, centred again. Elsewhere they are triangular: Cholesky's factors of the covariances, or, where these are
-    singular or nearly so, those of a QR decomposition of the rows. The eigenvalues of L' Sy L are the same values squared: half to
-    two thirds of the time, and half of the digits of small ones.
+    singular values of Rx Ry', so that no matrix is regularised and no square root of one is taken. Where there are
+    fewer rows than features the roots are the centred rows themselves, and Rx Ry' is their cross-Gram matrix, of which
+    a choice of clusters is a block, centred again. Elsewhere they are triangular: Cholesky's factors of the
+    covariances, or, where these are singular or nearly so, those of a QR decomposition of the rows. The eigenvalues of
+    L' Sy L are the same values squared: half to two thirds of the time, and half of the digits of small ones.
 
     fake, real    (n, D) float64, row for row of the same clips
     owner         (n,) int, 0..n_clusters-1
@@ -74,7 +76,7 @@ class Frechet:
         self.products = [rows.T @ rows for rows in self.rows] if n > d else None  # (D, D)
 
     def distance(self, chosen: np.ndarray | None = None) -> float:
-        """Between the rows of the clusters for which `chosen`, (n_clusters,) bool, holds, or of all; 0.0 where it is below round-off.
+        """Between the rows of the chosen clusters, (n_clusters,) bool, or of all; 0.0 where it is below round-off.
 
         raises    ValueError where these clusters have fewer than 2 rows
         """
@@ -104,12 +106,12 @@ class Frechet:
         return np.array(self.distances([np.arange(self.n_clusters) != cluster for cluster in range(self.n_clusters)]))
 
     def distances(self, choices: list[np.ndarray]) -> list[float]:
-        """`distance` of each choice of clusters, side by side, each on one thread: faster than all threads on each in turn."""
+        """`distance` of each choice of clusters, in parallel on one thread each: faster than all threads on one."""
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             return list(pool.map(self.distance, choices))
 
     def _root(self, side: int, chosen: np.ndarray, n: int, mean: np.ndarray) -> np.ndarray:
-        """R with R' R the covariance of the chosen rows of one side: from the products of all, less those of the others."""
+        """R, where R' R is the covariance of one side's chosen rows: products of all less those of the others."""
         rows, keep = self.rows[side], chosen[self.owner]
         if n > rows.shape[1]:
             few = rows[~keep] if 2 * n > len(rows) else rows[keep]
@@ -133,10 +135,12 @@ def cholesky(matrix: np.ndarray) -> np.ndarray | None:
 class Blocks:
     """Mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), from sums over pairs of clusters.
 
-    kernel       k: (m, D) and (n, D) to (m, n). Asked for some rows at a time, so that no matrix of all pairs is ever there
+    kernel       k: (m, D) and (n, D) to (m, n). Asked for some rows at a time, so that no matrix of all pairs is ever
+                 there
     fake, real   (n, D) float64, row for row of the same clips
     owner        (n,) int, 0..n_clusters-1
-    pairs        which: of other clusters alone; all but a row with itself, which of a generated and a real row stays; or every one
+    pairs        which: of other clusters alone; all but a row with itself, which of a generated and a real row stays;
+                 or every one
     """
 
     def __init__(

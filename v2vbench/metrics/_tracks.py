@@ -29,10 +29,12 @@ def sample(images: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
 def follow(
     flow: torch.Tensor, occluded: torch.Tensor | None, n_frames: int, stride_px: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Where the grid's points of every frame stood in the frames before: yields, for k = 1 to n_frames - 1, frames t = k to T - 1.
+    """Where the grid's points of every frame were k frames before; yields frames t = k to T - 1 for each k from 1.
 
-    flow          (T-1, 2, H, W) px, from frame t back to t-1, sampled bilinearly where a point has come to lie between pixels
-    occluded      (T-1, 1, H, W): a track ends where a pixel around it is 1, and where its flow leaves the frame; None: nowhere
+    flow          (T-1, 2, H, W) px, from frame t back to t-1, sampled bilinearly where a point has come to lie between
+                  pixels
+    occluded      (T-1, 1, H, W): a track ends where a pixel around it is 1, and where its flow leaves the frame; None:
+                  nowhere
     n_frames      of a track at most, the one it starts in among them
     stride_px     of the grid
     returns       points (T-k, P, 2) in frames 0 to T-1-k, visible (T-k, P) bool

@@ -31,7 +31,7 @@ def weights() -> tuple[str, ...]:
 
 
 def compute(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """The weighted mean, over the channels of the frame and of five stages of VGG16, of 1 - how alike means and patterns are.
+    """Weighted mean of 1 - similarity of means and patterns over channels of the frame and of five VGG16 stages.
 
     fake, real    (T, 3, H, W) in [-1, 1]
     returns       (T,); frames are taken as they are: the authors shrink those above 256 px to 256

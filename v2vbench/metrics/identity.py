@@ -41,7 +41,7 @@ def weights(*, enlarge: Count, threshold: Annotated[float, Range(-1, 1)]) -> tup
 
 @cache
 def _networks() -> tuple:
-    """What finds faces, what finds 68 landmarks in one, and what describes it by 128 numbers; Fault where they are missing."""
+    """dlib's face detector, predictor of 68 landmarks and 128-number descriptor; Fault where they are missing."""
     folder = table.path("dlib_faces") / "models"
     import dlib
 
@@ -55,14 +55,15 @@ def _networks() -> tuple:
 def compute(
     fake: torch.Tensor, real: torch.Tensor, *, enlarge: Count, threshold: Annotated[float, Range(-1, 1)]
 ) -> torch.Tensor:
-    """Euclidean distance of dlib's descriptors of the real frame's most certain face and of the same place of the generated frame.
+    """Distance of dlib's descriptors of the real frame's most certain face and of the same place in the generated one.
 
     The face is looked for in the real frame alone, so that a ruined one cannot drop out: it is described as it is.
     fake, real    (T, 3, H, W) in [-1, 1]
     enlarge       times, before anything is looked for; the detector knows no face under 80 px
     threshold     of the detector's certainty; its own is 0, below it finds more
     returns       (T,); 0.6 is where dlib's author draws the line between two people
-    raises        ValueError naming a real frame without a face, or values that are not finite; Fault where dlib is missing
+    raises        ValueError naming a real frame without a face, or values that are not finite; Fault where dlib is
+                  missing
     source        King 2009 (dlib), dlib_face_recognition_resnet_model_v1
     """
     pairs = zip(pictures(fake, at_least=1), pictures(real, at_least=1))

@@ -40,9 +40,10 @@ def compute(
 ) -> float:
     """1000 times the mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), k(a, b) = (a.b / D + 1)^3.
 
-    Frames of one cluster are alike, so a pair of them says little about the spread of the set: with `other-clusters` all pairs of
-    rows of one cluster are left out, not the diagonal alone. A generated and a real row of one clip share their source, so these
-    are left out as well; the sum is then a U-statistic over clusters, unbiased, and exactly 0 for equal sets. It may be negative.
+    Frames of one cluster are alike, so a pair of them says little about the spread of the set: with `other-clusters`
+    all pairs of rows of one cluster are left out, not the diagonal alone. A generated and a real row of one clip share
+    their source, so these are left out as well; the sum is then a U-statistic over clusters, unbiased, and exactly 0
+    for equal sets. It may be negative.
 
     fake_features, real_features    (n, D), row for row of the same clips
     clusters    (n,) int: clips of one map, video or person; each clip its own where they are independent

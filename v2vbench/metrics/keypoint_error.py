@@ -29,7 +29,7 @@ EYES = 36, 45  # the outer corners among a face's 68 landmarks
 
 
 def distance(found: torch.Tensor, keypoints: torch.Tensor, unit: str) -> torch.Tensor:
-    """Mean distance of found points (T, P, 2) from keypoints (T, P, D) over those that are known, (T,); raises ValueError."""
+    """Mean distance of points (T, P, 2) from the keypoints (T, P, D) that are known, (T,); raises ValueError."""
     there, points = visible(keypoints), keypoints[..., :2].double()
     if found.shape != points.shape:
         raise ValueError(f"the judge finds {found.shape[-2]} points, and there are {points.shape[-2]} keypoints")
@@ -44,12 +44,14 @@ def distance(found: torch.Tensor, keypoints: torch.Tensor, unit: str) -> torch.T
 def compute(
     fake: torch.Tensor, keypoints: torch.Tensor, judge: torch.nn.Module, *, unit: Literal["px", "inter-ocular"]
 ) -> torch.Tensor:
-    """Mean distance between the points that the judge finds in the generated frame and those that the frame was made from.
+    """Mean distance between the points that the judge finds in the generated frame and those of its source.
 
     fake         (T, 3, H, W) in [-1, 1]
     keypoints    (T, P, D): x, y in px and, where D is 3, confidence; 0 or not finite is unknown and does not count
-    judge        models/locator.py, trained on the data set's real training frames; it places a point that it cannot see, too
-    unit         px; or inter-ocular, shares of the distance between the outer corners of the eyes, for a face's 68 landmarks
+    judge        models/locator.py, trained on the data set's real training frames; it places a point that it cannot
+                 see, too
+    unit         px; or inter-ocular, shares of the distance between the outer corners of the eyes, for a face's 68
+                 landmarks
     returns      (T,); the real video's own value, the judge's error, is the least that can be had
     raises       ValueError naming a frame without a known keypoint
     source       Sagonas et al. 2013 (300-W) for inter-ocular

@@ -36,7 +36,8 @@ def compute(fake: torch.Tensor, real: torch.Tensor, *, backbone: Literal["alex",
     fake, real    (T, 3, H, W) in [-1, 1]
     backbone      alex, the one to report; vgg, the one that others train with
     returns       (T,)
-    raises        ValueError where frames are smaller than 31 px (alex) or 16 px (vgg); Fault where the weights are missing
+    raises        ValueError where frames are smaller than 31 px (alex) or 16 px (vgg); Fault where the weights are
+                  missing
     source        Zhang et al. 2018, eq. 1
     """
     return distance(fake, real, backbone)

@@ -39,14 +39,16 @@ def compute(
     sigma: Annotated[float, Range(1e-3)],
     statistic: Literal["u", "v"],
 ) -> float:
-    """1000 times the mean over pairs of rows of k(x, x') + k(y, y') - k(x, y') - k(x', y), k(a, b) = exp(-|a - b|^2 / 2 sigma^2).
+    """1000 times the mean of k(x, x') + k(y, y') - k(x, y') - k(x', y), k(a, b) = exp(-|a - b|^2 / 2 sigma^2).
 
     fake_features, real_features    (n, D), row for row of the same clips; each is divided by its length
     clusters    (n,) int: clips of one map, video or person; each clip its own where they are independent
     features    which rows: a line of `features`
-    sigma       of the kernel. 10, as published, is far wider than the unit sphere: the value is then near that of the means alone
-    statistic   u: over pairs of rows of different clusters, unbiased over clusters, may be negative; v: over every pair, a row with itself
-                as well, as CMMD is published: never negative, and above 0 for two sets of one distribution
+    sigma       of the kernel. 10, as published, is far wider than the unit sphere: the value is then near that of the
+                means alone
+    statistic   u: over pairs of rows of different clusters, unbiased over clusters, may be negative; v: over every
+                pair, a row with itself as well, as CMMD is published: never negative, and above 0 for two sets of one
+                distribution
     returns     a squared distance, x 1000; 0.0 where it is below round-off, 1e-12 of its terms, as for equal sets
     raises      ValueError where rows are missing, unequal, not finite or of length 0, and with one cluster
     source      Jayasumana et al. 2024 (CMMD), with Gretton et al. 2012, lemma 6
@@ -73,7 +75,7 @@ def _blocks(fake_features, real_features, clusters, sigma: float, statistic: str
     lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in sets]
     if len(bad := np.flatnonzero((lengths[0] == 0) | (lengths[1] == 0))):
         raise ValueError(
-            f"features of cluster {names[owner[bad[0]]]} are all 0, in row {bad[0]} of {len(owner)}: they have no direction"
+            f"features of cluster {names[owner[bad[0]]]} are all 0, row {bad[0]} of {len(owner)}: without direction"
         )
     x, y = (rows / length for rows, length in zip(sets, lengths))
 

@@ -38,10 +38,10 @@ PROTOCOL = (
 def compute(
     fake: torch.Tensor, real: torch.Tensor, *, sigma: Annotated[float, Range(0.3)], betas: list[Share]
 ) -> torch.Tensor:
-    """Product over scales of contrast-and-structure ^ beta, at the last of SSIM ^ beta; the mean over the three channels.
+    """Product over scales of contrast-and-structure ^ beta, of SSIM ^ beta at the last; mean over three channels.
 
-    Each scale is the one before averaged over 2 x 2 px. A mean contrast below 0, which has no power, counts as 0. The betas are divided
-    by their sum, so that the values of three scales and of the paper's five are on one scale.
+    Each scale is the one before averaged over 2 x 2 px. A mean contrast below 0, which has no power, counts as 0. The
+    betas are divided by their sum, so that the values of three scales and of the paper's five are on one scale.
 
     fake, real    (T, 3, H, W) in [-1, 1]; compared as intensities in [0, 1]
     sigma         of the Gaussian window, px: 11 taps for 1.5

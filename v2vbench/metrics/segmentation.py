@@ -34,7 +34,7 @@ PROTOCOL = "segmentation/2:{judge}:generated-size:ignore255:one-confusion-matrix
 
 
 def confusion(seen: torch.Tensor, source: torch.Tensor, n_labels: int) -> torch.Tensor:
-    """Confusion matrix of each frame, (T, K, K + 1) int64: pixels of each true label by the label seen, or none of them.
+    """Confusion matrix of each frame, (T, K, K + 1) int64: pixels of each true label by predicted label, or none.
 
     seen, source    (T, H, W) label ids; pixels whose source is IGNORE do not count; a `seen` of K or more is no label
     raises          ValueError naming a frame without a label, or a label that the judge does not know
@@ -64,15 +64,16 @@ def compute(fake: torch.Tensor, source: torch.Tensor, judge: torch.nn.Module) ->
 
 
 def floor(source: torch.Tensor, judge: torch.nn.Module) -> torch.Tensor:
-    """The same of the training clips' most frequent label at each pixel, which no frame was looked at for, (T, K, K + 1)."""
+    """The same for the most frequent training label at each pixel, an answer that looks at no frame, (T, K, K + 1)."""
     return confusion(judge.prior.long().expand_as(source), source, judge.n_labels)
 
 
 def pool(counts: np.ndarray) -> float:
-    """Mean intersection over union of the labels that the ground truth of the set has, in [0, 1], from its matrix (K, K + 1).
+    """Mean intersection over union, in [0, 1], of the labels in the set's ground truth; from its matrix (K, K + 1).
 
     The real video's own value, below 1 by what the judge cannot read, is the ceiling.
-    source    Isola et al. 2017, section 4.1 (FCN score), with Long et al. 2015's mean IU; the judge is one that the suite trains
+    source    Isola et al. 2017, section 4.1 (FCN score), with Long et al. 2015's mean IU; the judge is one that the
+              suite trains
     """
     hits, true, seen = np.diag(counts), counts.sum(1), counts.sum(0)[: len(counts)]
     there = true > 0

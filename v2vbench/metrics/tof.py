@@ -42,8 +42,9 @@ def compute(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     fake, real    (T, 3, H, W) in [-1, 1]
     returns       (T-1,) px
     raises        ValueError for a single frame, or a value that is not finite
-    source        Chu et al. 2020 (TecoGAN), eq. 6, which writes an l1 norm; its code takes the l2, and so do we. That code
-                  also crops to multiples of 8 and skips two frames at either end of a video; here nothing is cropped
+    source        Chu et al. 2020 (TecoGAN), eq. 6, which writes an l1 norm; its code takes the l2, and so do we. That
+                  code also crops to multiples of 8 and skips two frames at either end of a video; here nothing is
+                  cropped
     """
     lengths = (
         np.linalg.norm(a.astype(np.float64) - b, axis=-1).mean() for a, b in zip(motion(fake), of_real(motion, real))

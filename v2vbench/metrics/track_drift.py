@@ -42,17 +42,20 @@ def compute(
     n_frames: Annotated[int, Range(2)],
     stride_px: Count,
 ) -> torch.Tensor:
-    """Mean distance between where a point's track in the generated video and its true track are, one to n_frames - 1 frames before.
+    """Mean distance of a point's track in the generated video from its true track, 1 to n_frames - 1 frames before.
 
-    A step that is too short in every frame adds up, where flow error counts it once. A frozen video scores the true displacement.
+    A step that is too short in every frame adds up, where flow error counts it once. A frozen video scores the true
+    displacement.
 
-    fake         (T, 3, H, W) in [-1, 1]; its flow is estimated by v2vbench.clips.flow.estimate, and chained like the true one
+    fake         (T, 3, H, W) in [-1, 1]; its flow is estimated by v2vbench.clips.flow.estimate, and chained like the
+                 true one
     flow         (T-1, 2, H, W) px, from frame t back to t-1, of the data set
     occluded     (T-1, 1, H, W), 1 where that flow points to nothing: both tracks end
     n_frames     of a track at most
     stride_px    between the points that are followed, in x and in y
     returns      (T-1,) px; the real video's own value is the estimator's drift, and the least that can be had
-    raises       ValueError for a single frame, a value that is not finite, or a frame none of whose points can be followed
+    raises       ValueError for a single frame, a value that is not finite, or a frame none of whose points can be
+                 followed
     source       ours; endpoint error (Baker et al. 2011) of chained flow (Sundaram et al. 2010)
     """
     own = torch.from_numpy(estimated(pictures(fake, at_least=2))).permute(0, 3, 1, 2)  # (T-1, 2, H, W)

@@ -53,9 +53,10 @@ def compute(
 ) -> torch.Tensor:
     """sqrt((N + noise^2) / (D + noise^2)): how much worse than kept a point's colour is, where `apart_px` beside is 1.
 
-    N is the mean square difference between the colour of a point of frame t and that of its true track in the frames before, D the same
-    with the four points `apart_px` beside the track. 0 is kept exactly; 1 is no nearer than what stands beside: so score a frozen video,
-    and, where N and D are both small beside the noise, blurred and flat ones, which have nothing that a track could keep.
+    N is the mean square difference between the colour of a point of frame t and that of its true track in the frames
+    before, D the same with the four points `apart_px` beside the track. 0 is kept exactly; 1 is no nearer than what
+    stands beside: so score a frozen video, and, where N and D are both small beside the noise, blurred and flat ones,
+    which have nothing that a track could keep.
 
     fake         (T, 3, H, W) in [-1, 1]
     flow         (T-1, 2, H, W) px, from frame t back to t-1, of the data set

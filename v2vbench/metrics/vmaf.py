@@ -43,15 +43,17 @@ def _model() -> torch.nn.Module:
 
 
 def compute(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """VMAF v0.6.1 of each frame: detail lost, information kept, and the real video's motion, joined by a support vector machine.
+    """VMAF v0.6.1 of each frame: lost detail, information fidelity and the real motion, by a support vector machine.
 
-    The model is meant for 1080 lines seen from three screen heights: of smaller frames it compares methods and means nothing absolute.
-    Where the real video moves much, which hides what is wrong, mild noise and blur score the full 100.
+    The model is meant for 1080 lines seen from three screen heights: of smaller frames it compares methods and means
+    nothing absolute. Where the real video moves much, which hides what is wrong, mild noise and blur score the full
+    100.
 
     fake, real    (T, 3, H, W) in [-1, 1]
     returns       (T,) in [0, 100]; the first frame has no motion, as in the original
     raises        Fault where the package is missing
-    source        Li et al. 2016; the package vmaf-torch (Aistov & Koroteev 2023), in floats where the original has integers
+    source        Li et al. 2016; the package vmaf-torch (Aistov & Koroteev 2023), in floats where the original has
+                  integers
     """
     model, weight = _model(), torch.tensor(LUMA)[:, None, None]
     luma = torch.stack(

@@ -1,4 +1,4 @@
-"""params.yaml checked against the code that it names, before anything runs: a mistake is one line within seconds."""
+"""Checks params.yaml against the code that it names before anything runs: a mistake is one line within seconds."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does everything exist that a line of params.yaml refers to?"""
+"""Checks that everything exists that a line of params.yaml refers to."""
 
 import re
 from collections.abc import Collection
@@ -11,7 +11,7 @@ WITH_WEIGHTS = (*TRAINED, "predictions", "styles")  # sections whose lines write
 
 
 def check_references(params: Params, file: str, imported: Collection[str] = ()) -> None:
-    """Every line that a line refers to exists. Raises Fault with the path to the first that does not.
+    """Check that all lines that lines refer to exist; raises Fault with the path to the first one that is missing.
 
     imported    names of the checkpoints that `v2vbench import-checkpoint` has put into runs/
     """
@@ -33,7 +33,7 @@ def check_references(params: Params, file: str, imported: Collection[str] = ()) 
         if run.kwargs.get("styles", "none") == "none":
             raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
         _check_seeds(line.seeds, f"{where}.seeds")
-    primary = params.protocol.primary if params.metrics else []  # a file that scores nothing concludes nothing
+    primary = params.protocol.primary if params.metrics else []  # without metrics there are no conclusions
     for i, label in enumerate(primary):
         choose(params.metrics, label, f"{file}: protocol.primary[{i}]")
     if params.metrics and not 3 <= len(primary) <= 5 or len(set(primary)) < len(primary):
@@ -41,7 +41,7 @@ def check_references(params: Params, file: str, imported: Collection[str] = ()) 
 
 
 def _check_keys(params: Params, file: str, imported: Collection[str]) -> None:
-    """Keys can be parts of file names, and a name stands for one thing."""
+    """Keys are valid in file names, and no key is used twice."""
     for section in ("datasets", "schedules", "features", "metrics", *WITH_WEIGHTS):
         for key in getattr(params, section):
             if not isinstance(key, str) or not re.fullmatch(SLUG, key):

@@ -1,4 +1,4 @@
-"""Does every line of params.yaml fit the code that it is for, and the lines that it works with?"""
+"""Checks that every line of params.yaml fits the signature of its code, and the lines that it refers to."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from v2vbench.runner.check_references import TRAINED
 
 
 def check_signatures(params: Params, file: str) -> None:
-    """Every line binds to the signature that it is for, and lines that work together fit; imports all that is named.
+    """Check every line against the signature of its code, and lines that refer to each other; imports that code.
 
     raises    Fault with the path to the first value that does not fit
     """
@@ -106,7 +106,7 @@ def _check_run(params: Params, run: Run, where: str) -> None:
 
 
 def _check_prediction(params: Params, key: str, where: str) -> None:
-    """The run that paints the forecast needs no more than there will be."""
+    """The run that makes video from the forecast needs only arrays that are predicted."""
     from v2vbench.stages.future import CEILING, FLOOR
 
     line = params.predictions[key]
@@ -121,7 +121,7 @@ def _check_prediction(params: Params, key: str, where: str) -> None:
 
 
 def _check_judges(params: Params, lines: list, file: str) -> None:
-    """A metric asks its judge for what that learns to read."""
+    """The judge of a metric predicts what the metric needs."""
     from v2vbench.stages._scorer import ARRAYS
 
     for metric in lines:
@@ -162,7 +162,7 @@ def check_players_weights(params: Params, where: str, root: Path) -> None:
 
 
 def _check_headings(params: Params, lines: list, where: str) -> None:
-    """On some data set, primary metrics of both headings are defined and have verdicts: else there is no conclusion."""
+    """At least one data set has primary metrics with verdicts under both headings; else there is no conclusion."""
     primary = [line for line in lines if line.label in params.protocol.primary]
     if mute := [line.label for line in primary if not line.get("VERDICTS")]:
         raise Fault(f"{where}: {mute[0]} has no verdicts; take the kernel distance of its features")
@@ -177,7 +177,7 @@ def _check_headings(params: Params, lines: list, where: str) -> None:
 
 
 def _check_titles(params: Params, file: str) -> None:
-    """Tables, charts and players name a run by its title."""
+    """Titles are unique, since tables, charts and players name a run by its title."""
     names: dict[tuple[str, str], str] = {}
     for key, run in params.runs.items():
         other = names.setdefault((run.dataset, run.title), key)

@@ -1,10 +1,10 @@
 """What stages depend on: code, values of params.yaml that dvc.yaml cannot name, files in folders that suites share.
 
-build/code/<stage>/<key>    written by `v2vbench sources`: a line for each file of the package that the stage runs, with
-                            a digest, and one for each value of params.yaml that dvc.yaml cannot name, since another
-                            value decides which one it is
-build/inputs/<name>         written by `v2vbench inputs`: a line for each file that earlier stages made and params.yaml
-                            names, with its sha256; what another suite left in the same folder is not among them
+build/code/<stage>/<key>    written by `v2vbench sources`: a line with a digest for each file of the package that the
+                            stage runs, and a line for each value of params.yaml that dvc.yaml cannot name, because
+                            another value selects it
+build/inputs/<name>         written by `v2vbench inputs`: a line with a sha256 for each file that earlier stages wrote
+                            and params.yaml names; files of other suites in the same folder are left out
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from v2vbench.closure import PACKAGE, data_files, digests
 from v2vbench.files import write_whole
 from v2vbench.params import NO_RUN, Fault, Params, choose
 
-EMPTY = (2).to_bytes(8, "little") + b"{}"  # a safetensors file that holds nothing
+EMPTY = (2).to_bytes(8, "little") + b"{}"  # an empty safetensors file
 
 
 def write_code(params: Params, root: Path) -> None:
@@ -39,8 +39,8 @@ def write_code(params: Params, root: Path) -> None:
 def write_placeholder_weights(root: Path) -> None:
     """Write empty weights of runs/none, runs/real, runs/self and judges/none.
 
-    A stage depends on the weights of the run that `base` or `first_frames` names; these stand for the words that name
-    no run. And a folder of judges must be there where a suite has none.
+    A stage depends on the weights of the run that `base` or `first_frames` names; these files stand for the values that
+    name no run. The folder of judges must exist even if a suite has none.
     """
     for folder in (*(f"runs/{word}" for word in NO_RUN), "judges/none"):
         write_whole(root / folder / "model.safetensors", EMPTY)
@@ -144,7 +144,7 @@ def scoring(params: Params, labels: Iterable[str]) -> tuple[list[str], dict]:
         line = params.metrics[label] or {}
         values[f"metrics.{label}"] = line
         files.append(_metric(params, label))
-        if isinstance(line.get("features"), dict):  # they stand in the metric's line
+        if isinstance(line.get("features"), dict):  # written in the metric's line
             where = f"metrics.{label}.features.extractor"
             files.append(_member("extractors", line["features"].get("extractor"), where))
         elif "features" in line:
@@ -163,7 +163,7 @@ def _metric(params: Params, label: str) -> str:
 
 
 def _rollout(params: Params, key: str) -> list[str]:
-    """Files of the models that make a run's video: its own, and that of the run which paints its first frames."""
+    """Files of the models that make a run's video: that of the run, and that of the run that makes its first frames."""
     painter = params.runs[key].first_frames
     return [_model(params, key), *([_model(params, painter)] if painter in params.runs else [])]
 

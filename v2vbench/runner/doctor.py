@@ -1,4 +1,4 @@
-"""What this machine can do, and what each missing part costs: one screen."""
+"""What this machine can run, and what each missing part costs, on one screen."""
 
 import importlib.metadata
 import os
@@ -25,9 +25,9 @@ class Row:
     """One line of the screen."""
 
     what: str
-    state: str  # what there is of it: a version, a number, a path
+    state: str  # a version, a number, a path
     good: bool
-    cost: str = ""  # what it costs to be without, and what brings it; shown where it is not good
+    cost: str = ""  # what is lost without it and how to get it; shown if the state is not good
     needed: bool = False  # nothing runs without it
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ def machine() -> list[Row]:
 
 
 def packages() -> list[Row]:
-    """The packages and programs that stages call."""
+    """The packages and programs that stages use."""
     import av
 
     git = shutil.which("git")
@@ -115,7 +115,7 @@ def packages() -> list[Row]:
 
 
 def pretrained() -> Row:
-    """The pretrained weights that are there."""
+    """The pretrained weights that are present."""
     there = sorted(name for name in weights.TABLE if weights.find(name) is not None)
     missing = ", ".join(sorted(weights.TABLE.keys() - set(there)))
     return Row(
@@ -169,7 +169,7 @@ def downloads(datasets: dict) -> str:
 
 
 def archive_sizes(value) -> list[int | None]:
-    """Bytes of every archive that a part of params.yaml names; None where it does not say."""
+    """Bytes of every archive in a part of params.yaml; None if it gives no size."""
     if isinstance(value, dict) and "url" in value:
         return [value.get("size")]
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -1,4 +1,4 @@
-"""The process that runs a stage's notebook: `python -m v2vbench.runner.kernel`, by the runner's own interpreter."""
+"""The process that runs a stage's notebook: `python -m v2vbench.runner.kernel`, with the runner's interpreter."""
 
 import ctypes
 import json
@@ -10,13 +10,13 @@ import warnings
 
 
 def die_with_parent(signum: int, parent: int) -> None:
-    """Ask Linux for `signum` as soon as `parent` is dead, however it died and whatever native code runs here then.
+    """Have Linux send `signum` as soon as `parent` is dead, even while native code runs here.
 
-    On other systems ipykernel and the runner look once a second, and native code that holds the GIL can delay that.
+    On other systems ipykernel and the runner check once a second, which native code that keeps the GIL can delay.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signum)  # 1 = PR_SET_PDEATHSIG
-        if os.getppid() != parent:  # it died before we could ask
+        if os.getppid() != parent:  # it died before the call
             os.kill(os.getpid(), signum)
 
 
@@ -36,8 +36,8 @@ def write_usage(path: str) -> None:
 
 if __name__ == "__main__":
     die_with_parent(signal.SIGKILL, int(os.environ["JPY_PARENT_PID"]))
-    warnings.filterwarnings("ignore", "To exit: use")  # IPython's advice on sys.exit, which is no advice for a stage
-    warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's on widgets; progress goes to the log here
+    warnings.filterwarnings("ignore", "To exit: use")  # IPython's advice on sys.exit, wrong for a stage
+    warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's advice on widgets; progress goes to the log
     from ipykernel.kernelapp import IPKernelApp
 
     app = IPKernelApp.instance()

@@ -1,4 +1,4 @@
-"""Run one notebook as a stage: papermill, one line on failure, and a result that is the same bytes every time."""
+"""Runs a notebook as a stage, by papermill: one line on failure, and an executed notebook with reproducible bytes."""
 
 import datetime
 import hashlib
@@ -33,13 +33,13 @@ from v2vbench.runner.kernel import die_with_parent
 
 
 class Kernel(AsyncKernelManager):
-    """Starts v2vbench.runner.kernel with this interpreter; no installed kernel is looked for."""
+    """Starts v2vbench.runner.kernel with this interpreter; installed kernels are ignored."""
 
     kernel_spec = KernelSpec(
         argv=[sys.executable, "-m", "v2vbench.runner.kernel", "--log-level=CRITICAL", "-f", "{connection_file}"],
         language="python",
     )
-    process = None  # the latest, to know how it ended once nbclient has forgotten it
+    process = None  # the latest one, whose exit status nbclient does not keep
 
     async def _async_launch_kernel(self, kernel_cmd, **kw):
         await super()._async_launch_kernel(kernel_cmd, **kw)
@@ -51,7 +51,7 @@ def run(stage: str, key: str, root: Path) -> None:
 
     writes    reports/notebooks/<stage>-<key>.ipynb; logs/<stage>-<key>.json, facts of the machine, and .log, progress
               and warnings
-    raises    Fault, one line, whatever goes wrong; the notebook so far is then .cache/notebooks/<stage>-<key>.ipynb
+    raises    Fault, one line, for any failure; the notebook so far is then in .cache/notebooks/<stage>-<key>.ipynb
     """
     began, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
     load_checked(root)
@@ -82,7 +82,7 @@ def run(stage: str, key: str, root: Path) -> None:
 
 
 def set_environment(root: Path, log: Path, scratch: Path) -> None:
-    """Set the kernel's environment: a user's start-up files, styles and seeds must not change a stage."""
+    """Set the kernel's environment, so that a user's start-up files, styles and seeds do not change a stage."""
     os.environ.update(
         IPYTHONDIR=str(scratch),
         JUPYTER_RUNTIME_DIR=str(scratch),
@@ -97,12 +97,12 @@ def set_environment(root: Path, log: Path, scratch: Path) -> None:
 
 
 def execute(nb, parameters: dict, source: str, partial: Path, root: Path, scratch: Path) -> nbformat.NotebookNode:
-    """The notebook executed in a kernel of its own; raises Fault naming the code cell that failed."""
+    """The notebook, executed in a new kernel; raises Fault naming the code cell that failed."""
     defaults = "\n".join(cell.source for cell in nb.cells if "parameters" in cell.metadata.get("tags", ()))
     if unknown := sorted(parameters.keys() - set(re.findall(r"^(\w+) *=", defaults, re.MULTILINE))):
         raise Fault(f"{source}: no cell tagged `parameters` sets {', '.join(unknown)}")
     Kernel.process = None
-    logging.getLogger("papermill").setLevel(logging.CRITICAL + 1)  # the Fault says it, in one line
+    logging.getLogger("papermill").setLevel(logging.CRITICAL + 1)  # the Fault reports it in one line
     config = Config({"KernelManager": {"transport": "ipc", "connection_file": str(scratch / "k.json")}})
     try:
         with open(os.environ["V2VBENCH_PROGRESS"], "a", encoding="utf-8") as warnings:
@@ -146,7 +146,8 @@ def execute(nb, parameters: dict, source: str, partial: Path, root: Path, scratc
 
 @contextmanager
 def supervise(source: str, log: Path, scratch: Path):
-    """Show a stage's progress while it runs; its kernel ends with this process, this with DVC: never two writers."""
+    """Show a stage's progress while it runs. Its kernel ends with this process, and this process with DVC, so that
+    never two processes write the same outputs."""
 
     def stop(signum, frame):
         try:
@@ -180,10 +181,10 @@ def supervise(source: str, log: Path, scratch: Path):
 
 
 def follow_dvc(ancestors: list[psutil.Process]) -> None:
-    """End this process when dvc, or a shell between it and us, is dead: a dvc that was killed tells no one."""
+    """End this process when dvc, or a shell between dvc and this process, is dead: a killed dvc sends no signal."""
     watched = ancestors[:1]
     for n, process in enumerate(ancestors, 1):
-        with suppress(psutil.Error):  # not ours to look at
+        with suppress(psutil.Error):  # no permission to inspect it
             if "dvc" in map(os.path.basename, process.cmdline()[:3]):
                 watched = ancestors[:n]
                 break
@@ -194,9 +195,9 @@ def follow_dvc(ancestors: list[psutil.Process]) -> None:
 
 
 def echo(log: Path, done: threading.Event) -> None:
-    """Copy what is appended to `log` to our stderr, past papermill and through DVC, until `done` is set."""
+    """Copy new lines of `log` to stderr, past papermill and through DVC, until `done` is set."""
     last = False
-    with open(log, encoding="utf-8", errors="replace") as file, suppress(BrokenPipeError):  # nobody listens: go on
+    with open(log, encoding="utf-8", errors="replace") as file, suppress(BrokenPipeError):  # stderr may be closed
         while not last:
             last = done.wait(0.2)
             sys.stderr.write(file.read())
@@ -204,7 +205,7 @@ def echo(log: Path, done: threading.Event) -> None:
 
 
 def machine(root: Path) -> dict:
-    """What bytes and times may depend on besides params.yaml and the code; never part of a hashed output."""
+    """Facts of the machine that results and times may depend on; never part of a hashed output."""
     cpuinfo, lock = Path("/proc/cpuinfo"), root / "requirements.lock"
     cpu = re.search(r"^model name\s*: (.*)$", cpuinfo.read_text() if cpuinfo.is_file() else "", re.MULTILINE)
     command = ["git", "rev-parse", "--quiet", "--verify", "HEAD"]

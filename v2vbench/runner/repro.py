@@ -1,8 +1,8 @@
-"""`dvc repro` with independent stages side by side, and for each stage the edit that made it stale.
+"""`dvc repro` with independent stages in parallel, and for each stage the edit that made it stale.
 
-Trainings take one thread each, so that two of them fill two cores: the threads of one training, which wait for each
-other, lose a factor of four to a busy neighbour, and part of the second core even alone (docs/performance.md). Each
-stage is run by its own `dvc repro --single-item`.
+Each training takes one thread, so that two of them fill two cores. The threads of one training would wait for each
+other: it would lose a factor of four on a busy machine, and part of the second core even alone (docs/performance.md).
+Each stage is run by a separate `dvc repro --single-item`.
 """
 
 import json
@@ -20,14 +20,14 @@ from ruamel.yaml import YAML
 from v2vbench.params import Fault
 
 N_REASONS = 4  # shown of a stale stage
-STAGE_GIB = 4  # of memory that a stage may take: fewer run side by side where there is less
+STAGE_GIB = 4  # memory that a stage may need; limits the number of parallel stages
 EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
-# Stages that take a second and seldom change their outputs: they run first, then DVC is asked again what is stale.
+# Stages that take a second and rarely change their outputs: they run first, then `dvc status` is run again.
 QUICK = re.compile("sources|inputs_.*")
 
 
 def dvc(root: Path, *words: str) -> str:
-    """What `dvc <words>` prints; raises Fault with its last line where it fails."""
+    """The output of `dvc <words>`; raises Fault with its last line if it fails."""
     done = subprocess.run(["dvc", *words], cwd=root, check=False, capture_output=True, text=True)
     if done.returncode:
         raise Fault(f"dvc {' '.join(words)}: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1]}")
@@ -35,7 +35,7 @@ def dvc(root: Path, *words: str) -> str:
 
 
 def upstream(dot: str) -> dict[str, set[str]]:
-    """{stage: those that it waits for, directly} of what `dvc dag --dot` prints, in the order of dvc.yaml."""
+    """{stage: its direct dependencies} from the output of `dvc dag --dot`, in the order of dvc.yaml."""
     stages = {name: set() for name in re.findall(r'^"([^"]+)";$', dot, re.MULTILINE)}
     for before, after in EDGE.findall(dot):
         stages.setdefault(before, set())
@@ -44,7 +44,7 @@ def upstream(dot: str) -> dict[str, set[str]]:
 
 
 def pending(stages: dict[str, set[str]], changed: set[str]) -> dict[str, set[str]]:
-    """The changed stages and all that follow them, {stage: those among them that it waits for}."""
+    """The changed stages and all that depend on them, {stage: its dependencies among these}."""
     selected = set(changed) & stages.keys()
     while more := {name for name, before in stages.items() if before & selected} - selected:
         selected |= more
@@ -52,17 +52,17 @@ def pending(stages: dict[str, set[str]], changed: set[str]) -> dict[str, set[str
 
 
 def n_jobs() -> int:
-    """Stages to run side by side: one a core, as far as memory allows; one alone where there is a GPU."""
+    """Number of parallel stages: one per core, limited by memory; one if there is a GPU."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = psutil.virtual_memory().available // (STAGE_GIB << 30)
     return 1 if shutil.which("nvidia-smi") else max(1, min(cores, memory))
 
 
 def repro(root: Path, jobs: int, dry: bool = False) -> int:
-    """Bring every stage of dvc.yaml up to date, `jobs` side by side; returns how many were run or looked at.
+    """Bring every stage of dvc.yaml up to date, `jobs` in parallel; returns how many were run, or listed if `dry`.
 
-    dry       run `sources` alone, where it is stale, and only say which stages are stale and why
-    raises    Fault naming the stages that failed; those that ran beside them are finished first
+    dry       run only `sources`, if it is stale, and print which stages are stale and why
+    raises    Fault naming the stages that failed, after all running stages have finished
     """
     changed = _changed(root)
     if not changed:
@@ -83,25 +83,25 @@ def repro(root: Path, jobs: int, dry: bool = False) -> int:
         ("not run here yet", [name for name in changed if name not in reasons]),
         ("run after these, where what they read changes", [name for name in waiting if name not in changed]),
     ):
-        if names and (dry or reasons):  # in a fresh clone it is all of them, and they are named as they start
+        if names and (dry or reasons):  # in a fresh clone all are stale, and are named as they start
             print(f"{what}: {', '.join(names)}", file=sys.stderr)
     return n_quick if dry else n_quick + _run(root, waiting, jobs)
 
 
 def _changed(root: Path) -> dict[str, list]:
-    """{stage: what `dvc status` says of it} of those that are stale."""
+    """{stage: its entry in `dvc status`} of the stale stages."""
     return json.loads(dvc(root, "status", "--json") or "{}")
 
 
 def _quick(stages: dict[str, set[str]], changed: dict[str, list], dry: bool) -> list[str]:
-    """The stale quick stages that wait for no stale stage; of a dry run `sources` alone."""
+    """The stale quick stages without stale dependencies; in a dry run only `sources`."""
     behind = pending(stages, changed.keys())
     names = re.compile("sources") if dry else QUICK
     return [name for name, before in behind.items() if name in changed and not before and names.fullmatch(name)]
 
 
 def _run(root: Path, waiting: dict[str, set[str]], jobs: int) -> int:
-    """Run the stages, {stage: those among them that it waits for}; returns how many there are."""
+    """Run the stages, {stage: its dependencies among these}; returns their number."""
     total, failed, running, lock = len(waiting), [], set(), threading.Condition()
 
     def run(stage: str) -> None:
@@ -134,10 +134,10 @@ def _run(root: Path, waiting: dict[str, set[str]], jobs: int) -> int:
 
 
 def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
-    """{stage: the files, values and results whose change made it stale}, of what `dvc status --json` says.
+    """{stage: the files, values and results whose change made it stale}, from the output of `dvc status --json`.
 
-    For digests in build/code and lists in build/inputs the changed lines are named, where DVC's cache still has the
-    file that the stage ran with. Stages that never ran are left out.
+    For digests in build/code and lists in build/inputs the changed lines are named, if DVC's cache still has the file
+    that the stage ran with. Stages that never ran are left out.
     """
     lock = root / "dvc.lock"
     ran_with = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
@@ -168,12 +168,12 @@ def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
 
 
 def _results_missing(entries: list) -> bool:
-    """Whether `dvc status` says of a stage that an output is not here."""
+    """Whether an output of a stage is missing, by its entries in `dvc status`."""
     outs = [state for entry in entries if isinstance(entry, dict) for state in entry.get("changed outs", {}).values()]
     return any(state in ("deleted", "not in cache") for state in outs)
 
 
 def _changed_lines(before: Path, after: Path) -> list[str]:
-    """Names, the first words, of the lines that are in one of two lists and not in the other."""
+    """Names (first words) of the lines that are in only one of two lists."""
     old, new = (set(path.read_text(encoding="utf-8").splitlines()) for path in (before, after))
     return sorted({line.partition(" ")[0] for line in old ^ new}) or [after.name]

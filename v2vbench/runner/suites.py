@@ -1,4 +1,4 @@
-"""Suites: ready experiments in suites/, written whole or as what differs from another."""
+"""Suites: experiments in suites/, written in full or as differences from another suite."""
 
 import re
 import subprocess
@@ -12,14 +12,14 @@ HEADING = r"(\s*#.*\n|\s*\n)*\S.*\n"  # of a section: comments and blank lines, 
 
 
 def load_suite(path: Path) -> Params:
-    """The parameters that `use` would make of a suite; raises Fault with the path to the line."""
+    """The parameters of a suite after `use`; raises Fault with the path to the line."""
     return typed(parse(whole_text(path), path.name), path.name)
 
 
 def use(suite: str, force: bool, root: Path) -> None:
-    """Make a suite the params.yaml; raises Fault where that would lose changes, or the suite is not sound.
+    """Write a suite to params.yaml; raises Fault if that would lose changes, or the suite is not valid.
 
-    force    even if params.yaml holds changes that git does not have
+    force    overwrite params.yaml even if it has changes that are not in git
     """
     path, target = root / "suites" / f"{suite}.yaml", root / "params.yaml"
     if not path.is_file():
@@ -37,8 +37,9 @@ def use(suite: str, force: bool, root: Path) -> None:
 def whole_text(path: Path) -> str:
     """The text of a suite with every section written out, comments and named blocks (&name) kept.
 
-    With `extends: mini` a suite has mini's sections but for those that it writes. A section that itself says `extends: mini`
-    has mini's lines: one written here replaces mini's, a new one stands after the line before it, null removes one.
+    A suite with `extends: mini` has all sections of mini except those that it writes itself. A section with
+    `extends: mini` has all lines of mini's section: a line here replaces mini's line, a new line goes after the line
+    above it, and null removes a line.
 
     raises    Fault naming the suite and the section
     """
@@ -52,9 +53,9 @@ def _whole(path: Path, heirs: tuple[str, ...], read_before: dict[str, tuple[str,
     read_before    results for other suites, which several sections may extend
     """
     text = read(path)
-    own = parse(text, path.name)
-    if not isinstance(own, dict) or "extends" not in own:
-        return text, own
+    values = parse(text, path.name)
+    if not isinstance(values, dict) or "extends" not in values:
+        return text, values
     if path.stem in heirs:
         raise Fault(f"{path.name}: extends: {' extends '.join((*heirs, path.stem))}, in a circle")
 
@@ -64,28 +65,28 @@ def _whole(path: Path, heirs: tuple[str, ...], read_before: dict[str, tuple[str,
             raise Fault(f"{where}: no suite {brief(name)}; there are {_names(path.parent)}")
         if name not in read_before:
             read_before[name] = _whole(other, (*heirs, path.stem), read_before)
-        whole, values = read_before[name]
-        if not isinstance(values, dict):
-            raise Fault(f"{other.name}: expected a mapping of sections, got {type(values).__name__}")
-        return blocks(whole), values
+        whole, parsed = read_before[name]
+        if not isinstance(parsed, dict):
+            raise Fault(f"{other.name}: expected a mapping of sections, got {type(parsed).__name__}")
+        return blocks(whole), parsed
 
     about = _start(text, ABOUT)
-    sections, content = extended(own.pop("extends"), f"{path.name}: extends")
+    sections, content = extended(values.pop("extends"), f"{path.name}: extends")
     content = dict(content)
     written = blocks(text[len(about) :])
-    for section, lines in own.items():
+    for section, lines in values.items():
         where = f"{path.name}: {shorten(section)}"
         if section not in written:
             raise Fault(f"{where}: in a suite that extends another, a section starts at the beginning of a line")
         block = written[section]
         if isinstance(lines, dict) and "extends" in lines:
             name = lines.pop("extends")
-            others, values = extended(name, f"{where}.extends")
-            if not isinstance(values.get(section), dict) or section not in others:
+            others, base = extended(name, f"{where}.extends")
+            if not isinstance(base.get(section), dict) or section not in others:
                 raise Fault(f"{where}.extends: {name} has no lines in such a section")
             block = _merged(others[section], block, lines, where)
-            removed = {key for key, line in lines.items() if line is None and key in values[section]}
-            lines = {key: line for key, line in (values[section] | lines).items() if key not in removed}
+            removed = {key for key, line in lines.items() if line is None and key in base[section]}
+            lines = {key: line for key, line in (base[section] | lines).items() if key not in removed}
         sections[section], content[section] = block, lines
     whole = about + "".join(sections.values())
     if parse(whole, f"{path.name}, written whole") != content:
@@ -109,13 +110,13 @@ def blocks(text: str, indent: str = "") -> dict[str, str]:
     return cut
 
 
-def _merged(base: str, own: str, values: dict, where: str) -> str:
-    """The block of a section that extends another suite's: the base's lines with those of `own` in the place of some.
+def _merged(base: str, changed: str, values: dict, where: str) -> str:
+    """The block of a section that extends another suite's: the base's lines with those of `changed` in place of some.
 
-    values    the lines of `own`, parsed, without `extends`
+    values    the lines of `changed`, parsed, without `extends`
     """
     heading = _start(base, HEADING)
-    lines, changes = blocks(base[len(heading) :], "  "), blocks(own[len(_start(own, HEADING)) :], "  ")
+    lines, changes = blocks(base[len(heading) :], "  "), blocks(changed[len(_start(changed, HEADING)) :], "  ")
     if changes.keys() != values.keys() | {"extends"} or not lines:
         raise Fault(f"{where}: a section that extends another is written as lines that are indented by two spaces")
     order, place = list(lines), len(lines)
@@ -138,7 +139,7 @@ def _names(folder: Path) -> str:
 
 
 def _is_suite(text: str, folder: Path) -> bool:
-    """Whether a text is that of a suite, and so not lost where it is replaced; a suite that is not sound is none."""
+    """Whether a text is that of a valid suite, so that nothing is lost if it is overwritten."""
     for path in sorted(folder.glob("*.yaml")):
         try:
             if whole_text(path) == text:

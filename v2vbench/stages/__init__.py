@@ -1,1 +1,1 @@
-"""What the pipeline does: one file a stage, which its notebook calls."""
+"""The stages of the pipeline: one file for each; its notebook calls it."""

@@ -2,13 +2,14 @@
 
 import time
 
-SLOWER = 0.9  # a gain below it is no noise of the clock
+SLOWER = 0.9  # a gain below this is more than timing noise
 
 
 def bfloat16_gain() -> float:
-    """How many times faster a convolution trains in bfloat16 than in float32 on this CPU: forward and backward under autocast, as in a
-    training step. Measured in a fraction of a second, on one thread so that a busy core beside it counts little; draws nothing from
-    torch's generators.
+    """Speed-up of a convolution's training in bfloat16 over float32 on this CPU: forward and backward under autocast.
+
+    Measured in a fraction of a second, on one thread, so that other processes disturb it little. Draws nothing from
+    torch's random generators.
     """
     import torch
 
@@ -45,7 +46,7 @@ def _trains(autocast: bool) -> float:
 
 
 def slow_precision(precision: str) -> str:
-    """One line where training in `precision` of `schedules` would run on this CPU and be slower than in 32-true; "" elsewhere."""
+    """A one-line warning if training in `precision` runs on this CPU and is slower than in 32-true; "" otherwise."""
     if precision != "bf16-mixed":
         return ""
     import torch

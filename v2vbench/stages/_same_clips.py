@@ -1,15 +1,16 @@
-"""A run's clips checked against those of its data set: the same clips, whole and in the same size."""
+"""Checks a run's clips against its data set: the same clips, complete and of the same size."""
 
 from v2vbench.clips.store import Store
 from v2vbench.params import Fault, Protocol
 
 
 def same_clips(store: Store, fakes: Store, protocol: Protocol) -> tuple[int, list[int]]:
-    """Check all clips of a run; how many real frames it was given in each, and its further training seeds.
+    """Check all clips of a run.
 
-    A run that was trained with several seeds has, for each but the first, clips `<clip>@<seed>`.
+    A run that was trained with several seeds also has clips `<clip>@<seed>`, for each seed except the first.
 
-    raises    Fault naming the clip that is missing, of another length, size or origin, or too many
+    returns    the number of real frames that the run was given in each clip; its further training seeds
+    raises     Fault naming the clip that is missing, surplus, or of another length, size or origin
     """
     again = "synthesize the run again"
     if store.facts.size != fakes.facts.size:
@@ -43,14 +44,14 @@ def same_clips(store: Store, fakes: Store, protocol: Protocol) -> tuple[int, lis
 
 
 def _tests(store: Store, group: str) -> list[str]:
-    """The clips of a test group; raises Fault where there are none."""
+    """The clips of a test group; raises Fault if there are none."""
     if not (clips := store.split(group)):
         raise Fault(f"{store.path}: test group {group} has no clips; prepare the data set again")
     return clips
 
 
 def _differs(store: Store, fakes: Store, clip: str, name: str) -> str | None:
-    """What is wrong with the run's clip `name`, made from `clip`; None: nothing."""
+    """How the run's clip `name` differs from `clip`, which it was made from; None if it fits."""
     if name not in fakes.clips:
         return "is missing"
     real, fake = store.clips[clip], fakes.clips[name]

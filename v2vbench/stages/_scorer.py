@@ -29,29 +29,29 @@ BIASED = "biased at this number of clips: see the kernel distance of the same fe
 
 @dataclass(frozen=True, kw_only=True)
 class ClipScores:
-    """What is kept of one clip."""
+    """Per-clip scores and rows of one clip."""
 
-    fake: dict[str, np.ndarray]  # {label: a value a frame or pair of frames, or counts of a pooled metric}
-    real: dict[str, np.ndarray]  # the same of the real video in its place
-    floor: dict[str, np.ndarray]  # the same of an answer that knows nothing of the video
+    fake: dict[str, np.ndarray]  # {label: a value per frame or pair of frames, or counts of a pooled metric}
+    real: dict[str, np.ndarray]  # the same for the real video
+    floor: dict[str, np.ndarray]  # the same for a constant prediction that ignores the video
     fake_rows: dict[str, np.ndarray]  # {line of features: rows of the generated frames}
     real_rows: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RealSide:
-    """What is the same of a clip whatever video is scored on it."""
+    """The data of a clip that do not depend on the generated video."""
 
-    tensors: dict  # of the clip, with judges that know the real frames
+    tensors: dict  # of the clip, and judges with cached predictions on the real frames
     rows: dict[str, np.ndarray]  # {line of features: rows of the real frames}
 
 
 class Scorer:
-    """Scores clips of one data set, from several threads at once.
+    """Scores clips of one data set; safe to use from several threads at once.
 
-    metrics    those of the data set, also those whose weights are absent
-    info       {label: what the metric is}
-    present    the metrics whose weights are there
+    metrics    those of the data set, including those whose weights are missing
+    info       {label: MetricInfo}
+    present    the metrics whose weights are present
     arrays     of the store that the metrics need, `real` among them
     """
 
@@ -83,7 +83,7 @@ class Scorer:
         self.arrays = sorted((needed | {"real"}) & available)
 
     def clusters(self, group: str) -> list[str]:
-        """The cluster of each clip of a test group, within which clips are alike."""
+        """The cluster of each clip of a test group; clips of one cluster are alike."""
         return [self.store.clips[clip].get("cluster", clip) for clip in self.store.split(group)]
 
     def n_frames(self, group: str) -> int:
@@ -111,10 +111,10 @@ class Scorer:
     ) -> ClipScores:
         """Every metric on one clip.
 
-        arrays    real and fake uint8, and what else `arrays` names, of the frames that are scored
-        real      whether metrics that need no real video score it as well, and an answer that knows nothing
-        keep      whether rows of the frames are kept on disk, for another time
-        side      of these arrays, where many videos are scored on one clip
+        arrays    real and fake, uint8, and the others that the attribute `arrays` names, of the frames that are scored
+        real      also score the real video and the constant prediction, with metrics that do not need the real video
+        keep      cache the rows of the frames on disk
+        side      the RealSide of these arrays, to share it between many videos of one clip
         raises    Fault naming the metric and the clip
         """
         if arrays["fake"].shape != arrays["real"].shape:
@@ -130,13 +130,13 @@ class Scorer:
                 of_real[metric.label] = self.values(metric, shown, f"the real {where}").numpy()
             if real and metric.get("floor"):
                 of_floor[metric.label] = self.values(metric, clip, where, "floor").numpy()
-        # The real rows first, so that real frames in a generated video are recognised.
+        # The real rows come first, so that real frames in a generated video are recognised.
         real_rows = self._rows(arrays["real"], True, where) if side is None else side.rows
         fake_rows = self._rows(arrays["fake"], keep, where)
         return ClipScores(fake=of_fake, real=of_real, floor=of_floor, fake_rows=fake_rows, real_rows=real_rows)
 
     def real_side(self, arrays: dict[str, np.ndarray], where: str) -> RealSide:
-        """What is the same of a clip whatever video is scored on it; `arrays` as for `score`, without `fake`.
+        """The data of a clip that do not depend on the generated video; `arrays` as for `score`, without `fake`.
 
         raises     Fault naming the clip
         """
@@ -153,9 +153,9 @@ class Scorer:
         return {line: _ordered(some) for line, some in rows.items()}
 
     def values(self, metric: Metric, clip: dict, where: str, function: str = "compute") -> torch.Tensor:
-        """A metric's values on one clip, (T,) or (T-1,) float64, or counts (T, ...) of a pooled one.
+        """A metric's values on one clip, (T,) or (T-1,) float64, or counts (T, ...) of a pooled metric.
 
-        clip    tensors, and "judges" where these know the real frames
+        clip    tensors, and "judges", if these have cached predictions on the real frames
         """
         if metric.judge:
             clip = clip | {"judge": clip.get("judges", self.judges)[metric.judge]}
@@ -163,5 +163,5 @@ class Scorer:
 
 
 def _ordered(rows: np.ndarray) -> np.ndarray:
-    """A set has no order: with sorted rows, the same frames in another order give the same value to the bit."""
+    """The rows sorted, so that a set metric gives bit-equal values for the same frames in another order."""
     return rows[np.lexsort(rows.T)]

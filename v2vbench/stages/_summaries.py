@@ -1,4 +1,4 @@
-"""A metric on all clips of a group, from what was scored of each clip."""
+"""The scores of a group of clips, from per-clip scores."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from v2vbench.stages._scorer import ClipScores, Scorer
 
 
 def summaries(scorer: Scorer, scores: list[ClipScores], clusters: list[str], where: str) -> dict[str, RunScore]:
-    """{label: score} of the clips of one group, of metrics without weights an empty one.
+    """{label: score} of the clips of one group; a metric without weights has an empty score.
 
     clusters    of each clip
     raises      Fault naming the metric and the group
@@ -24,7 +24,7 @@ def summaries(scorer: Scorer, scores: list[ClipScores], clusters: list[str], whe
 
 
 def summary(metric: Metric, scores: list[ClipScores], clusters: list[str], where: str) -> RunScore:
-    """One metric of a group."""
+    """The score of one metric on a group."""
     if metric.kind == "set":
         return set_summary(metric, scores, clusters, where)
     of_clips = _pooled if metric.kind == "pooled" else _mean
@@ -52,7 +52,7 @@ def _score(
 
 
 def _mean(metric: Metric, values: list[np.ndarray], clusters: list[str]) -> RunScore:
-    """The mean over clips; the mean at each frame, over the clips that have it; each clip's drift."""
+    """The mean over clips; the mean at each frame, over the clips that are long enough; each clip's drift."""
     curve = np.full((len(values), max(map(len, values))), np.nan)
     for row, clip in zip(curve, values):
         row[: len(clip)] = clip
@@ -65,23 +65,23 @@ def _mean(metric: Metric, values: list[np.ndarray], clusters: list[str]) -> RunS
 
 
 def _pooled(metric: Metric, counts: list[np.ndarray], clusters: list[str]) -> RunScore:
-    """The score of the counts of all clips, without each cluster in turn, and at each frame."""
+    """The score from the counts of all clips, with each cluster left out in turn, and at each frame."""
     result = pooled(metric.get("pool"), counts, clusters)
     score = Score(value=result["value"], per_clip=None, leave_one_out=result["leave_one_out"])
     return _score(score, curve=result["curve"])
 
 
 def _drift(values: np.ndarray) -> float:
-    """The mean of the second half of a clip less that of the first; a middle value is in neither."""
+    """The mean of a clip's second half minus that of its first half; the middle value of an odd number is left out."""
     half = len(values) // 2
     return float(values[-half:].mean() - values[:half].mean())
 
 
 def set_summary(metric: Metric, scores: list[ClipScores], clusters: list[str], where: str) -> RunScore:
-    """The distance of all clips' rows, and without each cluster in turn; no value where there are too few clusters.
+    """The distance of all clips' rows, and with each cluster left out in turn; no value if there are too few clusters.
 
-    The metrics leave out pairs of rows of one cluster, not of one clip alone: frames of two clips of one map are alike
-    as well.
+    The metrics leave out pairs of rows from one cluster, not only from one clip, since frames of two clips of one map
+    are alike as well.
     """
     kind, names = metric.settings["features"], list(dict.fromkeys(clusters))
     min_clusters, min_rows = metric.get("MIN_CLUSTERS"), metric.get("MIN_ROWS")

@@ -1,4 +1,4 @@
-"""Models with the weights that their training left."""
+"""Building models and loading their trained weights."""
 
 import re
 from pathlib import Path
@@ -11,18 +11,18 @@ from v2vbench.clips.store import Facts
 from v2vbench.models import Trainable
 from v2vbench.params import Fault, Params
 
-FURTHER = re.compile(r"seed\d+/")  # before the names of the weights of a run's further seeds
+FURTHER = re.compile(r"seed\d+/")  # prefix of the weights of a run's second and later seeds
 
 
 def build_model(params: Params, key: str, facts: Facts) -> Trainable:
-    """The untrained model of run `key` for data with these facts; raises Fault with the path to a wrong line."""
+    """The untrained model of run `key` for a data set with these facts; raises Fault with the path to a wrong line."""
     run = params.run(key)
     kind = parameters.member("models", run.model, f"runs.{key}.model").Model
     return parameters.bind(kind, run.kwargs, f"runs.{key}.kwargs", facts=facts)
 
 
 def of_seed(weights: dict[str, torch.Tensor], seed: int | None = None) -> dict[str, torch.Tensor]:
-    """The weights of one training in a file of several: those of the first have plain names, those of a further seed a prefix."""
+    """The weights of one seed from a file with several: those of later seeds have a prefix, those of the first none."""
     if seed is None:
         return {name: value for name, value in weights.items() if not FURTHER.match(name)}
     prefix = f"seed{seed}/"
@@ -30,7 +30,7 @@ def of_seed(weights: dict[str, torch.Tensor], seed: int | None = None) -> dict[s
 
 
 def trained_model(params: Params, key: str, root: Path, facts: Facts, seed: int | None = None) -> Trainable:
-    """The model of run, forecast or judge `key` with the weights that `train` left in its folder.
+    """The model of run, forecast or judge `key` with the weights that `train` wrote.
 
     seed      one of the run's `seeds`; None: the first
     """
@@ -40,6 +40,6 @@ def trained_model(params: Params, key: str, root: Path, facts: Facts, seed: int 
     model = build_model(params, key, facts)
     try:
         model.load_state_dict(of_seed(load_file(path), seed))
-    except Exception as error:  # safetensors and torch each raise kinds of their own
+    except Exception as error:  # safetensors and torch raise different kinds
         raise Fault(f"{path}: does not fit runs.{key} ({str(error).splitlines()[0]}); run `dvc repro`") from error
     return model.to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""What a metric's numbers mean: every metric on real clips damaged by known degrees, and on controls."""
+"""What a metric's numbers mean: every metric on real clips with damage of known levels, and on controls."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,22 +29,20 @@ from v2vbench.statistics.equivalents import climb, fooled
 from v2vbench.statistics.intervals import of_score, unbiased
 from v2vbench.statistics.response import response
 
-Video = tuple[
-    str, float | None
-]  # what each clip is shown as: a ladder's name and level; a control, or another clip, and None
+Video = tuple[str, float | None]  # what replaces each clip: (ladder, level); (control, None) or (another clip, None)
 Scores = dict[Video, dict[str, Score]]  # of one group, by video and label
 
 UNTOUCHED, OTHER_CLIP = (
     "untouched",
     "other clip",
-)  # videos that are no ladder's rung; the former is level 0 of every ladder
-STORED = ("copied", "memorised", OTHER_CLIP)  # real frames of the store, which are shown in the place of several clips
-MILD = "blur", "noise", "warp_space_time"  # whose mildest rungs a control is compared with
-HELD = 2**29  # bytes of rows of features that are held at once
+)  # videos that are no rung of a ladder; the first is level 0 of every ladder
+STORED = ("copied", "memorised", OTHER_CLIP)  # real frames of the store, each used in place of several clips
+MILD = "blur", "noise", "warp_space_time"  # ladders whose mildest rungs controls are compared with
+HELD = 2**29  # bytes of feature rows in memory at once
 
 
 def resolve(section: dict, where: str = "calibration") -> CalibrationSettings:
-    """The section bound and every level and setting checked; raises Fault with the path to the line."""
+    """The settings, after a check of every level and setting; raises Fault with the path to the line."""
     settings = bind(CalibrationSettings, section, where)
     ladders: dict[str, Any] = {
         name: coerce(levels, list[choose(LADDERS, name, f"{where}.ladders").levels], f"{where}.ladders.{name}")
@@ -70,11 +68,11 @@ def resolve(section: dict, where: str = "calibration") -> CalibrationSettings:
 
 
 def calibrate(params: Params, dataset: str, root: Path) -> CalibrationScores:
-    """Score damaged real clips, and controls, as if methods had made them; writes metrics/calibrate/<dataset>.json.
+    """Score damaged real clips and controls as if they were a method's video; writes metrics/calibrate/<dataset>.json.
 
-    Of each test group: all its clips, and of these the frames on which runs are scored. Each of the cores takes the
-    next clip, on one thread, through all damages and controls, so that what is needed of its real side is made once.
-    Metrics without a value are left out.
+    Uses all clips of each test group, and the same frames on which runs are scored. Each core takes one clip at a time,
+    on one thread, through all damages and controls, so that its real side is computed once. Metrics without a value are
+    left out.
 
     root      the project's folder: data/<dataset>.zip is read
     raises    Fault naming the line, or the metric and the clip
@@ -95,7 +93,7 @@ def calibrate(params: Params, dataset: str, root: Path) -> CalibrationScores:
 def _score_videos(
     scorer: Scorer, settings: CalibrationSettings, group: str, colours: np.ndarray | None, what: str
 ) -> Scores:
-    """Every metric on every video of a group; as many videos a pass over the clips as HELD allows."""
+    """Every metric on every video of a group; each pass over the clips takes as many videos as HELD allows."""
     clips, videos = scorer.store.split(group), _videos(scorer.store, settings, group)
     rows = scorer.real_side(scorer.read(clips[0]), f"clip {clips[0]}").rows
     at_once = max(1, HELD // (1 + len(clips) * sum(some.nbytes for some in rows.values())))
@@ -118,7 +116,7 @@ def _score_videos(
 
 
 def _videos(store: Store, settings: CalibrationSettings, group: str) -> list[Video]:
-    """All that each clip of a group is shown as."""
+    """The videos that replace each clip of a group."""
     clips = store.split(group)
     arrays = set.intersection(*(set(store.clips[clip]["arrays"]) for clip in clips))
     rungs = [(name, level) for name, levels in settings.ladders.items() for level in levels]
@@ -128,7 +126,7 @@ def _videos(store: Store, settings: CalibrationSettings, group: str) -> list[Vid
 
 
 def _peers(store: Store, clip: str) -> list[str]:
-    """The clips of a clip's group that are of its cluster, itself among them."""
+    """The clips of the same group and cluster as `clip`, including `clip`."""
 
     def cluster(key: str) -> str:
         return store.clips[key].get("cluster", key)
@@ -144,7 +142,7 @@ def _name(video: Video) -> str:
 def _score_clip(
     scorer: Scorer, settings: CalibrationSettings, clip: str, videos: list[Video], colours: np.ndarray | None
 ) -> dict[Video, ClipScores]:
-    """One clip shown as each of `videos`, its real side made once."""
+    """The scores of each of `videos` in place of one clip, whose real side is computed once."""
     arrays = scorer.read(clip)
     side = scorer.real_side(arrays, f"clip {clip}")
     return {
@@ -163,7 +161,7 @@ def _shown(
     videos: list[Video],
     colours: np.ndarray | None,
 ) -> Iterator[np.ndarray]:
-    """One clip as each of `videos`, of the frames that are scored; of controls whole clips are made, as runs' are."""
+    """The scored frames of each of `videos` in place of one clip; controls are made for whole clips, as runs are."""
     store, skip = scorer.store, scorer.params.protocol.skip_frames
     context, whole = Context(store, clip, skip, colours), None
     for name, level in videos:
@@ -179,7 +177,7 @@ def _shown(
 
 
 def _group(scorer: Scorer, settings: CalibrationSettings, group: str, scores: Scores) -> CalibratedGroup:
-    """The scores of one group, by ladder and by control."""
+    """The scores of one group by ladder and by control."""
     clusters, confidence, store = scorer.clusters(group), scorer.params.protocol.confidence, scorer.store
     labels = list(scores[UNTOUCHED, 0])
     better: dict[str, Better] = {label: scorer.info[label].better for label in labels}

@@ -1,4 +1,4 @@
-"""Which run is better and by how much: tables, verdicts, votes and sentences from scores on the same clips."""
+"""Which run is better, and by how much: tables, verdicts, votes and sentences from scores on the same clips."""
 
 from dataclasses import replace
 from itertools import combinations
@@ -19,10 +19,10 @@ from v2vbench.statistics.sentences import SPELT_OUT, sanity, write_sentences
 def compare(params: Params, root: Path) -> Comparison:
     """Compare the runs of each data set, a test group at a time.
 
-    root      the project's folder: metrics/runs/<run>.json of every run, metrics/calibrate/<dataset>.json and
-              data/<dataset>.zip are read
-    writes    metrics/compare.json, and for `dvc metrics show` metrics/summary/<group>/<run>.json, the run's values of the
-              primary metrics
+    root      the project's folder; reads metrics/runs/<run>.json of every run, metrics/calibrate/<dataset>.json and
+              data/<dataset>.zip
+    writes    metrics/compare.json; for `dvc metrics show`, metrics/summary/<group>/<run>.json with the run's values of
+              the primary metrics
     raises    Fault naming the run without results, or two runs whose clips or protocols differ
     """
     results = {run: _scores(root, run, params) for run in params.runs}
@@ -67,7 +67,7 @@ def _group(
     runs: dict[str, RunScores],
     calibration: CalibrationScores,
 ) -> tuple[ComparedGroup, list[PublishedEntry]]:
-    """One test group compared, and beside the paper where the data set is a benchmark."""
+    """The comparison of one test group; for a benchmark data set, also beside the paper's results."""
     confidence = params.protocol.confidence
     _check_same(runs, calibration, group)
     titles = {run: result.title for run, result in runs.items()}
@@ -95,7 +95,7 @@ def _group(
 
 
 def _scores(root: Path, run: str, params: Params) -> RunScores:
-    """The scores of a run; raises Fault where they are missing, or of other metrics or frames than params.yaml has."""
+    """The scores of a run; raises Fault if they are missing, or of other metrics or frames than in params.yaml."""
     path = RunScores.path(root, run)
     scores = RunScores.load(path)
     labels = {metric.label for metric in applicable(params, params.runs[run].dataset)}
@@ -108,9 +108,9 @@ def _scores(root: Path, run: str, params: Params) -> RunScores:
 
 
 def _check_same(runs: dict[str, RunScores], calibration: CalibrationScores, group: str) -> None:
-    """Refuses what differs in one group: numbers are compared only if clips, clusters and protocol id are the same.
+    """Check that all scores of a group have the same clips, clusters and protocol id; else they are not comparable.
 
-    Raises Fault naming the metric and the two that differ: runs, or a run and the calibration.
+    raises    Fault naming the metric and the two that differ: runs, or a run and the calibration
     """
     (first, scores), *others = runs.items()
     sides = [*others, ("the calibration", calibration)]
@@ -133,9 +133,9 @@ def _check_same(runs: dict[str, RunScores], calibration: CalibrationScores, grou
 
 
 def _pairs(titles: dict[str, str]) -> list[tuple[str, str]]:
-    """Between which runs metrics vote: each two, and those between which the paper has votes.
+    """Pairs of runs that metrics vote on: all pairs, and the pairs that the paper has votes on.
 
-    Of more than SPELT_OUT + 1 runs the first, which is the suite's own method, and each other.
+    With more than SPELT_OUT + 1 runs, instead of all pairs those of the first run, the suite's main method.
     """
     runs = list(titles)
     pairs = [(a, b) for a, b in combinations(runs, 2) if len(runs) <= SPELT_OUT + 1 or a == runs[0]]

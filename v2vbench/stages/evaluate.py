@@ -1,4 +1,4 @@
-"""Every metric of params.yaml on one run's clips: a value a clip is kept of each, and no clip is left out."""
+"""Every metric of params.yaml on one run's clips; per-clip scores are written, and no clip is left out."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from v2vbench.stages._same_clips import same_clips
 from v2vbench.stages._scorer import ClipScores, Scorer
 from v2vbench.stages._summaries import summaries
 
-AT_ONCE = 2**28  # bytes of pixels that are scored at once: metrics take some 17 times as much of memory
+AT_ONCE = 2**28  # bytes of pixels scored at once; metrics need about 17 times as much memory
 Job = tuple[str, int | None]  # a clip and one of the run's further training seeds; None: the first
 
 
 def evaluate(params: Params, run: str, root: Path) -> RunScores:
     """Score run `run` on every test clip of its data set, a few clips in memory at a time.
 
-    root      the project's folder: data/<dataset>.zip and runs/<run>/clips.zip are read, .cache/features is kept
+    root      the project's folder; reads data/<dataset>.zip and runs/<run>/clips.zip; features are in .cache/features
     writes    metrics/runs/<run>.json, all scores, and metrics/frames/<run>.csv, means over clips by frame
     raises    Fault naming the clip that is missing, of another length or size, or has no finite value
     """
@@ -60,7 +60,7 @@ def evaluate(params: Params, run: str, root: Path) -> RunScores:
 
 
 def _score_clips(scorer: Scorer, fakes: Store, run: str, seeds: list[int]) -> dict[Job, ClipScores]:
-    """What is kept of each clip of each training seed, scored side by side, as many at once as memory allows."""
+    """The per-clip scores of each training seed; clips are scored in parallel, as many at once as memory allows."""
     store = scorer.store
     ids = [clip for group in store.facts.groups for clip in store.split(group)]
     jobs: list[Job] = [(clip, seed) for seed in (None, *seeds) for clip in ids]

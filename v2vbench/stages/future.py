@@ -1,4 +1,4 @@
-"""Future prediction: the source is withheld, its labels are forecast, and the video model paints the forecast."""
+"""Future prediction: labels of future frames are forecast, and the video model generates frames from the forecast."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from v2vbench.stages._weights import trained_model
 from v2vbench.stages.synthesize import rollout
 from v2vbench.statistics.intervals import interval, of_clips
 
-FLOOR, CEILING = "copy last frame", "true labels, then video"  # what a forecast must pass, and what it cannot
+FLOOR, CEILING = "copy last frame", "true labels, then video"  # lower and upper bound of a forecast
 
 
 def futures(
@@ -26,10 +26,10 @@ def futures(
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """The next `horizon` frames by each method, from the source and frames of the first `n_past`; all on one device.
 
-    clip       real (1, T, 3, H, W) in [-1, 1], source and instance (1, T, H, W); only CEILING looks at later sources
-    things     labels that make instances
-    returns    {method title: (n_past + horizon, 3, H, W)}, the first n_past real; and the labels, (n_past + horizon, H,
-               W)
+    clip       real (1, T, 3, H, W) in [-1, 1], source and instance (1, T, H, W); only CEILING reads later sources
+    things     labels that have instances
+    returns    {method title: (n_past + horizon, 3, H, W)}, of which the first n_past are real; and the labels
+               (n_past + horizon, H, W)
     """
     n, first = n_past + horizon, clip["real"][0, :n_past]
     past = {name: value[:, :n_past] for name, value in clip.items()}
@@ -49,12 +49,12 @@ def futures(
 def predict(params: Params, key: str, root: Path) -> FutureScores:
     """Score prediction `key` on every test clip.
 
-    Curves are means over clips with Student intervals by cluster, one value a step. Models run on the GPU where there
-    is one, metrics on the CPU.
+    Curves are means over clips with Student intervals by cluster, one value per step. Models run on the GPU if there is
+    one, metrics on the CPU.
 
-    writes    metrics/future/<key>.json; runs/<key>/clips.zip, the predicted frames and labels; for DVC
+    writes    metrics/future/<key>.json; runs/<key>/clips.zip, the predicted frames and labels; for DVC's plots
               metrics/horizon/<key>.csv
-    raises    Fault where a clip is shorter than n_past + horizon, or the runs belong to another data set
+    raises    Fault if a clip is shorter than n_past + horizon, or the runs belong to another data set
     """
     line = choose(params.predictions, key, "predictions")
     for role in ("labels", "video"):
@@ -96,7 +96,7 @@ def _device() -> torch.device:
 
 
 def _read(store: Store, name: str, n: int, where: str) -> dict[str, torch.Tensor]:
-    """The first n frames of a clip, (1, T, ...); raises Fault where it is shorter."""
+    """The first n frames of a clip, (1, T, ...); raises Fault if it is shorter."""
     if store.clips[name]["n_frames"] < n:
         n_frames = store.clips[name]["n_frames"]
         raise Fault(f"{where}: clip {name} has {n_frames} frames, fewer than n_past + horizon = {n}")
@@ -112,7 +112,7 @@ def _result(
     labels: list[str],
     scores: dict[tuple[str, str, str], list[float]],
 ) -> FutureScores:
-    """The curves of each group, metric and method; `scores` {(label, method, clip): a value a step}."""
+    """The curves of each group, metric and method; `scores` is {(label, method, clip): a value per step}."""
     store, groups = scorer.store, {}
     methods = list(dict.fromkeys(method for _, method, _ in scores))
     for group in store.facts.groups:
@@ -147,7 +147,7 @@ def _things(store: Store) -> list[int]:
 
 
 def _curve(per_clip: list[list[float]], clusters: list[str], confidence: float) -> HorizonCurve:
-    """Mean over clips at each step with a Student interval by cluster; no interval where there is one cluster alone."""
+    """Mean over clips at each step with a Student interval by cluster; no interval if there is only one cluster."""
     values = np.array(per_clip)  # (N, horizon)
     steps = [interval(of_clips(step.tolist(), clusters), confidence) for step in values.T]
     low = [step.low for step in steps if step.low is not None]

@@ -1,4 +1,7 @@
-"""Many videos of one clip: one a style, and one whose labels are edited (section 4, multimodal results and semantic manipulation)."""
+"""Several videos of one clip: one per style, and one with edited labels.
+
+Source: section 4, multimodal results and semantic manipulation.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -21,9 +24,9 @@ from v2vbench.stages.synthesize import reader, starter, stream
 def edited(
     read: Callable[[int, int], dict], names: tuple[str, ...], swap: dict[str, str]
 ) -> Callable[[int, int], dict]:
-    """A reader, as `stream` takes it, of the same clip with labels swapped.
+    """A reader for `stream` of the same clip with labels replaced.
 
-    Instances stay, and with them their edges; each region's style is drawn for its new label.
+    Instances and their edges stay; each region's style is drawn for its new label.
     """
 
     def see(start: int, stop: int) -> dict:
@@ -34,21 +37,21 @@ def edited(
 
 
 def variants(seeds: list[int], swap: dict[str, str]) -> dict[str, tuple[int, dict]]:
-    """{name: (seed, swap)} of the videos that a line asks for."""
+    """{name: (seed, swap)} of the videos of a line of `styles`."""
     return {f"seed-{seed}": (seed, {}) for seed in seeds} | ({"edited": (seeds[0], swap)} if swap else {})
 
 
 @fixed_threads()
 def restyle(params: Params, key: str, root: Path) -> Path:
-    """Write runs/<key>/clips.zip: one test clip made with each seed, <clip>-seed-<n>, and with the labels swapped, <clip>-edited.
+    """Write runs/<key>/clips.zip: videos of one test clip, <clip>-seed-<n> per seed and <clip>-edited with new labels.
 
-    Each holds `fake`, and as `label` the source that it was made from; its fields tell the clip (`of`), the `run`, the `seed`, the
-    `swap`, the share of pixels whose label it `changed`, and how many first frames are real (`given`). A model that can start from
-    nothing does so, whatever its run's first_frames say. Any other starts as its run does, and real first frames are taken as they
-    come: they carry their look, unedited, into every variant.
+    Each video has the array `fake`, and as `label` the source that it was made from. Its fields are the test clip
+    (`of`), the `run`, the `seed`, the `swap`, the share of pixels with another label (`changed`), and the number of
+    real first frames (`given`). A model with from_nothing starts without real frames, whatever first_frames of its run
+    is. Any other starts as its run does; real first frames stay unedited, so their look carries over to every video.
 
-    returns    its path
-    raises     Fault where the data set has no such test clip or label, or the swap changes nothing in the clip
+    returns    path of the file
+    raises     Fault if the data set has no such test clip or label, or the swap changes no pixel of the clip
     """
     line = choose(params.styles, key, "styles")
     store = Store(root / "data" / f"{line.dataset}.zip")

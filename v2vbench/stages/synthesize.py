@@ -1,4 +1,4 @@
-"""Roll a trained model out over whole clips, frame by frame from its own past."""
+"""Roll a trained model out over whole clips, frame by frame each from the frames before it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,21 +13,21 @@ from v2vbench.params import NO_RUN, Fault, Params
 from v2vbench.progress import progress
 from v2vbench.stages._weights import trained_model
 
-STEERS = ("source", "instance")  # what every model is shown; a model's NEEDS are shown beside them
+STEERS = ("source", "instance")  # arrays that every model gets, in addition to its NEEDS
 
 
 @torch.inference_mode()
 def stream(
     model, read: Callable[[int, int], dict], n_frames: int, first: torch.Tensor, style_seed: int | None = None
 ) -> Iterator:
-    """Frames 0 .. n_frames-1 one after the other: those of `first`, then what the model makes of the source and its own past.
+    """Frames 0 .. n_frames-1, one by one: those in `first`, then generated ones, from the source and earlier frames.
 
-    read          (start, stop) to a clip (1, stop - start, ...) of those frames: source, instance and what else the model needs;
-                  flow and occluded one frame fewer. Only n_past + 1 frames are in memory at a time
-    first         (n, 3, H, W) in [-1, 1]: what the roll-out starts from; may be empty for a model that needs none
-    style_seed    of the styles drawn, in place of the run's own
-    yields        (3, H, W) in [-1, 1]; each frame is rounded to 8 bits before the model sees it again, so that what is scored
-                  is what was shown
+    read          (start, stop) to a clip (1, stop - start, ...) of these frames: source, instance, the model's NEEDS;
+                  flow and occluded have one frame fewer. Only n_past + 1 frames are in memory at a time
+    first         (n, 3, H, W) in [-1, 1]: first frames of the roll-out; may be empty for a model that needs none
+    style_seed    seed of the drawn styles, in place of the seed of the run
+    yields        (3, H, W) in [-1, 1]; each frame is rounded to 8 bits before the model gets it as a past frame, so
+                  that the scored frames are those that the model continued from
     """
     memory, needs = {} if style_seed is None else {"style_seed": style_seed}, model.NEEDS
     past = first[max(0, len(first) - model.n_past) :]
@@ -51,17 +51,17 @@ def stream(
 
 
 def part(clip: dict, start: int, stop: int) -> dict:
-    """Frames start .. stop-1 of a clip (1, T, ...), tensors or arrays; of what stands between frames, one fewer."""
+    """Frames start .. stop-1 of a clip (1, T, ...), tensors or arrays; of flow and occluded, one frame fewer."""
     return {name: value[:, start : stop - (name in ("flow", "occluded"))] for name, value in clip.items()}
 
 
 def rollout(model, clip: dict, n_frames: int, first: torch.Tensor, style_seed: int | None = None) -> torch.Tensor:
-    """`stream` over a clip (1, T, ...) held in memory: (n_frames, 3, H, W) in [-1, 1]."""
+    """`stream` over a clip (1, T, ...) in memory: (n_frames, 3, H, W) in [-1, 1]."""
     return torch.stack(list(stream(model, lambda start, stop: part(clip, start, stop), n_frames, first, style_seed)))
 
 
 def reader(store: Store, clip: str, model, device: torch.device) -> Callable[[int, int], dict]:
-    """What `stream` reads a clip of a store by; a few frames are in memory, however long it is."""
+    """The reader that `stream` needs for a clip of a store; only a few frames are in memory, however long the clip."""
     wanted = [a for a in store.clips[clip]["arrays"] if a in ("label", "maps", "instance", *model.NEEDS)]
     begins, ends, held = 0, 0, {}
 
@@ -69,7 +69,7 @@ def reader(store: Store, clip: str, model, device: torch.device) -> Callable[[in
         nonlocal begins, ends, held
         if start < begins or stop > ends:
             begins, ends = start, min(max(stop, start + 2 * CHUNK), store.clips[clip]["n_frames"])
-            held = {}  # gone before the next frames come
+            held = {}  # freed before the next frames are read
             held = {name: array[None] for name, array in store.read(clip, begins, ends, wanted).items()}
         seen = {name: array[0] for name, array in part(held, start - begins, stop - begins).items()}
         return {name: value[None].to(device) for name, value in to_tensors(seen).items()}
@@ -78,10 +78,11 @@ def reader(store: Store, clip: str, model, device: torch.device) -> Callable[[in
 
 
 def starter(params: Params, key: str, root: Path, store: Store, model) -> tuple[Callable, int]:
-    """How run `key` comes by its first frames: a function of (clip id, reader, style seed) to them, (n_past, 3, H, W), and how many
-    are real. The style seed, as `stream` takes it, is heard where another run paints them.
+    """How run `key` gets its first frames.
 
-    raises    Fault where first_frames is not what the model needs
+    returns    a function (clip id, reader, style seed) to first frames (n_past, 3, H, W), and how many of them are
+               real. The style seed, as in `stream`, has an effect if another run generates the frames
+    raises     Fault if first_frames does not fit the model
     """
     run, n = params.run(key), model.n_past
     where, alone = f"runs.{key}.first_frames", not n or model.from_nothing
@@ -107,11 +108,12 @@ def starter(params: Params, key: str, root: Path, store: Store, model) -> tuple[
 
 @fixed_threads()
 def synthesize(params: Params, key: str, root: Path) -> Path:
-    """Write runs/<key>/clips.zip: `fake` for every test clip of the run's data set, frame by frame as they are made.
+    """Write runs/<key>/clips.zip: `fake` for every test clip of the run's data set, written frame by frame.
 
-    Of a run with several seeds each further one's clips follow: "<clip>@<seed>", with the field `seed`.
-    returns   its path
-    raises    Fault where first_frames is not what the model needs
+    A run with several seeds also has clips "<clip>@<seed>", with the field `seed`, for each seed after the first.
+
+    returns    path of the file
+    raises     Fault if first_frames does not fit the model
     """
     run = params.run(key)
     store = Store(root / "data" / f"{run.dataset}.zip")

@@ -1,4 +1,4 @@
-"""One written-out training loop for every model: resumable at any moment, and the same result as if never interrupted."""
+"""The training loop of every model: resumable at any moment, with the same result as if never interrupted."""
 
 import csv
 import hashlib
@@ -26,29 +26,30 @@ from v2vbench.progress import progress, say
 from v2vbench.stages._precision import slow_precision
 from v2vbench.stages._weights import build_model, of_seed
 
-WAIT_S = 60  # for another process that trains the same run to end
+WAIT_S = 60  # for another process that is training the same run
 
 
 def begin(model: Trainable, base: str, root: Path) -> str:
-    """Give a model the weights in runs/<base>/model.safetensors to start from; returns their sha256.
+    """Start a model from the weights in runs/<base>/model.safetensors; returns their sha256.
 
-    raises    Fault where they are missing or do not fit, or the model starts from nothing else
+    raises    Fault if they are missing or do not fit the model
     """
     path = root / "runs" / base / "model.safetensors"
     if not path.is_file():
         raise Fault(
-            f"{path}: no such weights to start from; `dvc repro` trains them, `v2vbench import-checkpoint` brings others"
+            f"{path}: no such weights to start from; "
+            "`dvc repro` trains them, `v2vbench import-checkpoint` brings others"
         )
     content = path.read_bytes()
     try:
         model.begin(of_seed(load(content)))
-    except Exception as error:  # safetensors and torch each raise kinds of their own
+    except Exception as error:  # safetensors and torch raise different kinds
         raise Fault(f"{path}: does not fit: {' '.join(str(error).split())[:300]}") from None
     return hashlib.sha256(content).hexdigest()
 
 
 def fingerprint(params: Params, key: str, store: Store, base_sha256: str | None, seed: int = 0) -> str:
-    """Names the resumable state of a training: a hash of all that determines its weights, `seed` of the run's `seeds` among it."""
+    """The name of a training's resumable state: a hash of all that determines its weights, including `seed`."""
     run = params.run(key)
     content = [
         run.dataset,
@@ -66,16 +67,16 @@ def fingerprint(params: Params, key: str, store: Store, base_sha256: str | None,
 
 
 def lr_share(step: int, steps: int, constant_share: float) -> float:
-    """Learning rate of a step as a share of the first: constant, then linear towards 0 at `steps`."""
+    """Learning rate of a step as a share of the initial one: constant, then linear decay to 0 at `steps`."""
     decay = steps * (1 - constant_share)
     return min(1.0, (steps - step) / decay) if decay else 1.0
 
 
 class Trainer:
-    """A model, its optimisers and how far they are: all that a checkpoint must carry."""
+    """A model, its optimisers and the number of steps done: the content of a checkpoint."""
 
     def __init__(self, model: Trainable, schedule: parameters.Schedule):
-        import lightning_fabric  # 3 s, which a stage that trains nothing is spared
+        import lightning_fabric  # takes 3 s; not imported by stages that train nothing
 
         self.fabric = lightning_fabric.Fabric(accelerator="auto", devices=1, precision=schedule.precision)
         self.schedule, self.step, self.rows, self.loss = schedule, 0, [], math.nan
@@ -89,7 +90,7 @@ class Trainer:
         if schedule.compile:
             from torch._functorch import config
 
-            config.donated_buffer = False  # `update` goes through one graph once for each part
+            config.donated_buffer = False  # `update` uses one graph once for each part
             for network in (
                 part
                 for child in raw.children()
@@ -101,10 +102,13 @@ class Trainer:
         self.optimisers = dict(zip(self.parts, optimisers))
 
     def update(self, clip: dict) -> dict[str, float]:
-        """One step of every part on one batch; the parts' losses share one forward pass, so all are differentiated
-        before any weight moves, each with respect to its own part alone."""
+        """One training step of every part on one batch.
+
+        The losses of all parts share one forward pass, so all gradients are computed before any weight changes, each
+        with respect to the parameters of its part alone.
+        """
         share = lr_share(self.step, self.schedule.steps, self.schedule.constant_share)
-        with self.fabric.autocast():  # Fabric itself would see to it for `forward` alone
+        with self.fabric.autocast():  # Fabric applies it to `forward` alone
             losses = self.module.losses(clip)
         for number, (name, part) in enumerate(self.parts.items()):
             self.optimisers[name].zero_grad()
@@ -117,7 +121,7 @@ class Trainer:
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def state(self) -> dict:
-        """What a checkpoint holds; loads with weights_only=True."""
+        """The content of a checkpoint; loads with weights_only=True."""
         rng = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
         return {
             "step": self.step,
@@ -128,7 +132,7 @@ class Trainer:
         }
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint."""
+        """Resume from a checkpoint."""
         state = torch.load(path, map_location="cpu", weights_only=True)
         self.step, self.rows = state["step"], state["rows"]
         self.model.load_state_dict(state["model"])
@@ -139,13 +143,14 @@ class Trainer:
 
 
 def train(params: Params, key: str, root: Path) -> Path:
-    """Train run, forecast or judge `key` and write model.safetensors and curves.csv in its folder, runs/<key> or judges/<key>.
+    """Train run, forecast or judge `key`; write model.safetensors and curves.csv to runs/<key> or judges/<key>.
 
-    It starts from the weights of `base`, where the run has one. A checkpoint is left in .cache/runs/<fingerprint>/ every
-    `checkpoint_every` steps and taken up again by the next call. A run with several seeds is trained with each in turn.
-    Finished weights stay in that folder: what determines them has not changed, so an edited notebook or one more seed does
-    not train them again. The folder may be deleted at any time.
-    raises    Fault: a base that does not fit, a loss that is not finite, another process that trains the same run
+    Training starts from the weights of `base`, if the run has one. A checkpoint is written to
+    .cache/runs/<fingerprint>/ every `checkpoint_every` steps, and the next call resumes from it. A run with several
+    seeds is trained with each in turn. Finished weights stay in that folder, so an edit of the notebook or one more
+    seed does not train them again. The folder may be deleted at any time.
+
+    raises    Fault if the base does not fit, a loss is not finite, or another process is training the same run
     """
     run, weights, rows = params.run(key), {}, {}
     store = Store(root / "data" / f"{run.dataset}.zip")
@@ -182,9 +187,9 @@ def train(params: Params, key: str, root: Path) -> Path:
 
 
 def finished(state: Path) -> tuple[dict[str, torch.Tensor], list[dict]] | None:
-    """The weights and the rows of the learning curves that `keep` left in `state`; None where it left none.
+    """The weights and the rows of the learning curves that `keep` wrote to `state`; None if there are none.
 
-    raises    Fault where the file is not what was written
+    raises    Fault if the file is damaged
     """
     path = state / "weights.safetensors"
     if not path.is_file():
@@ -192,12 +197,12 @@ def finished(state: Path) -> tuple[dict[str, torch.Tensor], list[dict]] | None:
     try:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["curves"])
-    except Exception as error:  # safetensors raises kinds of its own
+    except Exception as error:  # safetensors raises various kinds
         raise Fault(f"{path}: not whole ({error}); delete it, and it is trained again") from None
 
 
 def keep(state: Path, weights: dict[str, torch.Tensor], curves: list[dict]) -> None:
-    """Leave finished weights in `state`, in place of the checkpoint."""
+    """Write finished weights to `state` and remove the checkpoint."""
     contiguous = {name: value.contiguous() for name, value in weights.items()}
     write_whole(state / "weights.safetensors", save(contiguous, {"curves": json.dumps(curves)}))
     (state / "checkpoint.pt").unlink(missing_ok=True)
@@ -205,7 +210,7 @@ def keep(state: Path, weights: dict[str, torch.Tensor], curves: list[dict]) -> N
 
 @fixed_threads()
 def fit(model, schedule: parameters.Schedule, store: Store, key: str, checkpoint: Path) -> tuple[dict, list[dict]]:
-    """The loop; returns the weights and the rows of the learning curves."""
+    """The training loop; returns the weights and the rows of the learning curves."""
     if not model.parts():
         return {}, []
     if said := slow_precision(schedule.precision):
@@ -236,7 +241,8 @@ def fit(model, schedule: parameters.Schedule, store: Store, key: str, checkpoint
         now = trainer.update(trainer.fabric.to_device(windows.batch(step)))
         if bad := [name for name, value in now.items() if not math.isfinite(value)]:
             raise Fault(
-                f"runs.{key}: loss {bad[0]} is {now[bad[0]]} at step {step}; lower schedules lr or use precision 32-true"
+                f"runs.{key}: loss {bad[0]} is {now[bad[0]]} at step {step}; "
+                "lower schedules lr or use precision 32-true"
             )
         sums, n = {name: sums.get(name, 0.0) + value for name, value in now.items()}, n + 1
         if trainer.step % schedule.log_every == 0 or trainer.step == schedule.steps:

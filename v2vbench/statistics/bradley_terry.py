@@ -23,7 +23,9 @@ class Vote:
     """Which of two runs is preferred on one clip."""
 
     clip: str
-    cluster: str  # of clips that are alike (a map, a source video); of a clip like no other, its own name
+    cluster: (
+        str  # of clips that are alike (a map, a source video); of a clip that is like no other, the name of the clip
+    )
     a: str  # a run
     b: str  # another
     outcome: float  # 1 for a, 0 for b, 0.5 for neither
@@ -47,7 +49,7 @@ class Ranking:
 
     strengths: dict[str, Elo]  # best first; their mean is 0
     tie: float | None  # nu, see `fit`
-    held_by_prior: bool  # some of its runs never lose to the others, so that only the prior limits their distance
+    held_by_prior: bool  # some runs never lose to the others, so only the prior keeps their distance finite
 
     @property
     def runs(self) -> list[str]:
@@ -56,10 +58,10 @@ class Ranking:
 
 @dataclass(frozen=True, kw_only=True)
 class Cycle:
-    """A shortest circle of majorities: each run beats the next, the last the first."""
+    """A shortest cycle of majorities: each run beats the next, and the last beats the first."""
 
     runs: list[str]
-    sure: bool  # every share of it is clearly above a half: no order of these runs agrees with the votes
+    sure: bool  # all its shares are significantly above a half: no order of these runs agrees with the votes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +87,8 @@ def rank(votes: list[Vote], runs: list[str], *, ridge: float, confidence: float)
     """Strength of each run in Elo points, within each set of runs that votes connect; who beats whom; and cycles.
 
     ridge     1 / variance of the normal prior on a strength in log odds: keeps a run that always wins finite
-    raises    Fault for a run that is not in `runs`, and where sources mix: what people say and what formulas say is
-              never added up
+    raises    Fault for a run that is not in `runs`, or if votes of several sources are mixed: votes of people and of
+              metrics are never added up
     """
     sources = sorted({vote.source for vote in votes})
     if len(sources) > 1:
@@ -141,7 +143,7 @@ def fit(votes: list[Vote], runs: list[str], *, ridge: float) -> tuple[np.ndarray
         rows = np.concatenate([np.pad(rows, ((0, 0), (0, 0), (0, 1))), np.tile(np.eye(k + 1)[k], (n, 1, 1))], 1)
         target = np.stack([outcome == 1, outcome == 0, outcome == 0.5], 1).astype(float)
     prior = ridge * np.eye(k + with_ties)
-    prior[:k, :k] += 1 / k  # of the sum of s, of which no vote tells: it stays 0
+    prior[:k, :k] += 1 / k  # prior on the sum of s, which votes do not determine: it stays 0
 
     def chances(theta):
         logits = rows @ theta
@@ -193,7 +195,7 @@ def fit(votes: list[Vote], runs: list[str], *, ridge: float) -> tuple[np.ndarray
 
 
 def _ranking(votes: list[Vote], runs: list[str], ridge: float, confidence: float, held_by_prior: bool) -> Ranking:
-    """One connected set of runs; an interval is the widest that any way of depending asks for."""
+    """One connected set of runs; intervals use the largest of the covariances from `fit`."""
     if len(runs) == 1:
         nothing = Elo(value=None, low=None, high=None, ranks=None)
         return Ranking(strengths={runs[0]: nothing}, tie=None, held_by_prior=held_by_prior)
@@ -273,7 +275,7 @@ def _wins(votes: list[Vote], confidence: float) -> dict[str, dict[str, VoteShare
 
 
 def _cycles(wins: dict[str, dict[str, VoteShare]], runs: list[str]) -> list[Cycle]:
-    """A shortest circle of majorities in each set of runs that has one."""
+    """A shortest cycle of majorities in each set of runs that has one."""
     beats = np.zeros((len(runs), len(runs)))
     for i, a in enumerate(runs):
         for j, b in enumerate(runs):

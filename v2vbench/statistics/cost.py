@@ -1,14 +1,14 @@
-"""What "better" means, for every table, verdict, vote and order of clips: the lower cost."""
+"""The definition of "better" for every table, verdict, vote and order of clips: the lower cost."""
 
 import numpy as np
 
 from v2vbench.results.metric import Better
 
-SMALLEST_RATIO = 1e-9  # what a ratio of 0 is taken to be, as of a frozen video: 0 has no logarithm
+SMALLEST_RATIO = 1e-9  # replaces a ratio of 0, as of a frozen video, which has no logarithm
 
 
 def cost(values, better: Better) -> np.ndarray:
-    """What is lower in a better video: v, -v, or |log v| of a ratio that is best at 1; float64, shaped as `values`."""
+    """The cost, lower is better: v, -v, or |log v| for a ratio that is best at 1; float64, same shape as `values`."""
     values = np.asarray(values, float)
     if better == "one":
         return np.abs(log_ratio(values))
@@ -16,7 +16,7 @@ def cost(values, better: Better) -> np.ndarray:
 
 
 def signed_cost(values, better: Better, side: float) -> np.ndarray:
-    """`cost`, but of a ratio log v times `side`, 1 or -1: too little and too much are different damages."""
+    """As `cost`, but log v times `side` (1 or -1) for a ratio, since too little and too much are different damages."""
     return side * log_ratio(values) if better == "one" else cost(values, better)
 
 

@@ -1,4 +1,4 @@
-"""A score as a level of damage to the real video, and what a metric can be fooled by: what calibration is good for."""
+"""What calibration is for: a score as an equivalent level of damage to real video, and controls that fool a metric."""
 
 from typing import Any
 
@@ -16,11 +16,12 @@ SAME = 1e-6  # of the larger of two costs: equal videos, whatever digits files k
 
 
 def climb(values: list[float], better: Better, seen_from: float) -> tuple[bool, float | None]:
-    """Whether a metric calls each rung of a ladder as bad as those before it, and the worst worse than none.
+    """Whether a metric's cost rises with the level of a ladder: no rung is better than those before it.
 
     values       at level 0 and at each level, mildest first
-    seen_from    a dip below the worst rung so far of less than this share of the whole climb is none: metrics saturate
-    returns      whether it does; Spearman's correlation of the rung with the cost, None where nothing changes
+    seen_from    dips below the highest cost so far are ignored if they are less than this share of the total rise,
+                 since metrics saturate
+    returns      whether the cost rises; Spearman's correlation of rung and cost, None if the cost is constant
     """
     costs = signed_cost(values, better, side_of_one(values[-1]))
     if np.ptp(costs) <= ROUND_OFF * np.abs(costs).max():
@@ -92,20 +93,20 @@ def _beside(score: Interval, other: OtherClip | None, label: str, better: Better
 
 
 def cost_of(score: Score, clusters: list[str], better: Better) -> Estimate:
-    """The cost of a score, and the same without each cluster."""
+    """The cost of a score, with leave-one-cluster-out replicates."""
     return of_score(score, clusters).transformed(lambda values: cost(values, better))
 
 
 def fooled(
     controls: dict[str, Score], mild: dict[str, Score], clusters: list[str], better: Better, confidence: float
 ) -> list[Fooled]:
-    """The controls that a metric finds no worse than a real video hardly damaged: a property of the metric alone.
+    """The controls that a metric scores no worse than slightly damaged real video; a property of the metric alone.
 
-    They are compared with the costliest of the mild damages, clip by clip: the interval is of the difference of the
+    Each is compared with the mild damage of the highest cost, on the same clips; the interval is of the difference of
     costs, by cluster.
 
     controls, mild    by name, on the same clips and frames
-    returns           those whose cost is, but for round-off, at most that of the damage
+    returns           the controls whose cost is, up to rounding, at most that of the damage
     """
     costs = {name: cost_of(score, clusters, better) for name, score in mild.items()}
     worst, result = max(costs, key=lambda name: unbiased(costs[name])), []
@@ -137,12 +138,11 @@ def bounds(calibration: CalibratedGroup, label: str, better: Better) -> tuple[Es
 
 
 def share_of_way(value: float, floor: Estimate, ceiling: Estimate, better: Better, confidence: float) -> float | None:
-    """How far a score has come from the best that needs no method to a real video hardly damaged, in terms of cost.
+    """The position of a score's cost between the best feasible control (0) and slightly damaged real video (1).
 
-    floor, ceiling    costs, as `bounds` has them
-    returns           0 at the floor, 1 at the ceiling, beyond these where the score is; bars are cut there. None where
-                      the interval of the two ends' difference does not leave out 0: then the metric does not tell a
-                      feasible control from the real video
+    floor, ceiling    costs, from `bounds`
+    returns           may be below 0 or above 1. None if the interval of the difference between floor and ceiling
+                      includes 0: then the metric does not distinguish a feasible control from the real video
     """
     way = interval(floor - ceiling, confidence)
     if way.low is None or way.low <= 0:

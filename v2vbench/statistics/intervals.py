@@ -1,4 +1,4 @@
-"""How sure a number is, from its value on all clips and without each cluster: clusters are the unit, not frames."""
+"""Jackknife intervals, from the value on all clips and with each cluster left out; the unit is the cluster."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from v2vbench.results.metric import Bounded, Interval, Score
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number of some clips, and the same without each cluster of clips that are alike (a map, a video, a person)."""
+    """A value on some clips, and its replicates without each cluster of similar clips (a map, a video, a person)."""
 
     value: float
     replicates: (
@@ -76,7 +76,7 @@ def _numbered(clusters: Sequence | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pseudo_values(estimate: Estimate) -> np.ndarray:
-    """What each cluster alone says, (n_clusters,): h x value - (h - 1) x replicate, h = clips / clips of the cluster.
+    """Jackknife pseudo-value of each cluster, (n_clusters,): h x value - (h - 1) x replicate, h = clips / its clips.
 
     Of a mean over clips these are the clusters' means.
 
@@ -117,11 +117,11 @@ def unbiased(estimate: Estimate) -> float:
     return spread(estimate)[0] if len(estimate.replicates) > 1 else float(estimate.value)
 
 
-def ratio(a: Estimate, b: Estimate, confidence: float) -> Bounded | None:
-    """Of a / b, where both are clearly positive; None elsewhere.
+def ratio(a: Estimate, b: Estimate, confidence: float) -> Interval | None:
+    """The interval of a / b if both are significantly positive, else None.
 
-    The interval is of all r at which a - r b is not distinguishable from 0: it leaves out 1 exactly where the interval
-    of the paired difference leaves out 0.
+    It contains all r for which a - r b is not distinguishable from 0, so it excludes 1 exactly if the interval of the
+    paired difference excludes 0.
 
     a, b      paired by cluster
     source    Fieller 1954, with jackknife variances

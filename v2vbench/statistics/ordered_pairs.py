@@ -1,6 +1,6 @@
-"""Pairs of clips of which it is known who is preferred, to learn from: the same real clip, damaged less and more.
+"""Training pairs for win probabilities: the same real clip with less and with more damage, so the preference is known.
 
-That is a proxy, and no human preference.
+This is a proxy for human preference, not a measurement of it.
 """
 
 from dataclasses import dataclass
@@ -49,16 +49,16 @@ class _Pair:
 
 
 def of_damages(calibration: CalibratedGroup, better: dict[str, Better]) -> OrderedPairs:
-    """Pairs of the same clip under two damages of which it is known who is preferred.
+    """Pairs of the same clip under two damages whose preference is known.
 
-    Of one ladder, the lower rung; all ladders count alike. Of two ladders, a rung of MILD against one of PLAIN, and
-    nothing else: which of two damages that are both plainly seen is worse, people have not been asked, and metrics
-    cannot say without teaching their own opinion. PLAIN has only damages that are seen without the source and lead away
-    from it, so that they lose in both headings; slow motion or another colour may look as real as a blur that no one
-    sees. All ladders of PLAIN count alike, each as much as the rungs of one ladder.
+    Within a ladder the lower rung is preferred; all ladders have equal weight. Between ladders only a rung of MILD is
+    compared with one of PLAIN: which of two obvious damages is worse is not known from people, and metrics would only
+    reproduce their judgement. PLAIN has only damages that are visible without the source and deviate from it, so that
+    they lose under both headings; slow motion or another colour may look as real as an invisible blur. All ladders of
+    PLAIN have equal weight, that of the rungs of one ladder.
 
-    The undamaged clip, level 0, is left out: no method's video is the real one, and a metric that compares with real
-    frames has its bound there (100 dB, 1, 0), so that no later difference would be out of reach.
+    The undamaged clip, level 0, is left out: no method produces the real video, and metrics that compare with real
+    frames reach their bound there (100 dB, 1, 0), so that no later difference would exceed the training range.
 
     better    of the metrics that predict, which have a value of each clip at each level
     """

@@ -1,10 +1,10 @@
-"""Tables 1 to 3 of vid2vid's paper as data, and beside each figure that of a suite, and whether the same one leads.
+"""Tables 1 to 3 of vid2vid's paper as data, each value beside that of a suite, and whether the same method leads.
 
-Only the same kind of measurement can agree with the paper: a video FID by the same kind of network. What stands in for
-another, votes of metrics for people's or a distance of other features, is laid beside and tests nothing.
+Only the same kind of measurement can agree with the paper: a video FID by the same kind of network. A stand-in, such as
+votes of metrics for votes of people or a distance of other features, is shown beside it but tests nothing.
 
-Wang et al. 2018, "Video-to-Video Synthesis", figures of the main text. The appendix has one more table, of Apolloscape;
-its figures could not be checked and are not here. Nothing is published of faces, poses or styles.
+Source: Wang et al. 2018, "Video-to-Video Synthesis", main text. The appendix has another table, on Apolloscape, whose
+values could not be checked and are not here. No values are published for faces, poses or styles.
 """
 
 from dataclasses import dataclass, replace

@@ -18,16 +18,18 @@ SEES: dict[tuple[bool, bool], Sees] = {
 def response(ladders: dict[str, Ladder], label: str, better: Better, seen_from: float) -> Response:
     """How strongly a metric responds to space and to time.
 
-    With c the cost at a level of a ladder and c0 that of the untouched video, a response is |c - c0| as a share of the
+    With c the cost at a level of a ladder and c0 that of the undamaged video, a response is |c - c0| as a share of the
     largest over all ladders. Then
-        space = the largest response to a ladder of kind "space", which spoils all frames alike, order = the largest
-        response to `shuffle`, whose frames are all there, in another order, shake = the largest excess of the response
-        to `warp_space_time` over that to `warp_space` at the same rung: single frames are as
-                bad, and alone the former's damage changes from frame to frame,
-        time  = min(order, shake).
-    Order alone would call PSNR temporal, since a frame out of place is not the frame it is compared with; shake alone
-    would call so a distance between sets that merely sees a richer mixture of damages. A set of single frames has order
-    0 to the bit.
+
+        space    largest response to a ladder of kind "space", which damages all frames equally
+        order    largest response to `shuffle`, which has the same frames in another order
+        shake    largest excess of the response to `warp_space_time` over that to `warp_space` at the same rung: single
+                 frames are equally damaged, but only the first damage changes from frame to frame
+        time     min(order, shake)
+
+    With order alone PSNR would count as temporal, since it compares a misplaced frame with another frame. With shake
+    alone a distance between sets would, since its set has more kinds of damage. A set of single frames has order 0
+    exactly.
 
     seen_from    share from which on a response counts
     """

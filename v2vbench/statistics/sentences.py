@@ -20,7 +20,7 @@ from v2vbench.results.metric import Heading
 from v2vbench.statistics.bradley_terry import Standings
 from v2vbench.statistics.intervals import Estimate, bounded, ratio, unbiased
 
-SPELT_OUT = 5  # other methods, at most, between each two of which votes are held
+SPELT_OUT = 5  # other runs, at most, for votes between all pairs of runs
 N_MAIN = 3  # sentences of a group that are not details
 HEADINGS: dict[Heading, str] = {"fidelity": "fidelity to the source", "realism": "realism in space and time"}
 UNCLEAR = "not distinguishable"

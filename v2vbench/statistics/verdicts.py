@@ -90,13 +90,13 @@ def seeds_p(run: list[float], reference: list[float], better: Better) -> float |
 
 
 def sign_flip(deltas: np.ndarray, *, n_flips: int, seed: int) -> float:
-    """Two-sided p of a mean as far from 0 as that of the deltas, were each sign drawn by a coin.
+    """Two-sided p of a sign-flip permutation test of the hypothesis that the mean of the deltas is 0.
 
-    deltas     (n,), one a cluster
-    n_flips    exact over all 2^n choices of signs where these are no more; else over so many, the data's own among
-               them: p is never 0
-    raises     ValueError where there are no deltas, or one is not finite
-    source     Fisher 1935; Phipson & Smyth 2010 for counting the data among the random choices
+    deltas     (n,), one per cluster
+    n_flips    the test is exact over all 2^n sign vectors if there are at most so many; else it draws so many, and
+               counts the observed signs among them, so that p is never 0
+    raises     ValueError if there are no deltas, or one is not finite
+    source     Fisher 1935; Phipson & Smyth 2010 for counting the observed signs
     """
     return float(
         (_flipped(_checked([deltas]), n_flips, seed) >= abs(np.sum(deltas)) - TIE * np.abs(deltas).sum()).mean()
@@ -112,11 +112,12 @@ def holm(ps: np.ndarray) -> np.ndarray:
 
 
 def max_t(rows: np.ndarray, *, n_flips: int, seed: int) -> np.ndarray:
-    """Adjusted p of (m, n) rows of deltas from flips of whole clusters: exact for all together, however tests depend.
+    """Step-down max-t adjusted p of (m, n) rows of deltas; signs are flipped by cluster, for all tests together.
 
-    Each sum is compared with the largest that any of the tests no more certain than it reaches under the same flip.
-    Holm's p is never below 2 m / 2^n; this one may be 2 / 2^n, so that a few clips decide something in a table of many
-    tests. Sums are over root mean squares, which flips leave alone, and in which Student's t is monotone.
+    Exact under any dependence between the tests. The statistic of a test is its sum over its root mean square, which
+    does not change under flips, and in which Student's t is monotone. Each is compared with the largest statistic of
+    this test and all less significant ones under the same flip. Holm's p is at least 2 m / 2^n, this one 2 / 2^n, so
+    that even in a large table few clusters can be enough for a verdict.
 
     source     Westfall & Young 1993, algorithm 4.1
     """
@@ -163,14 +164,13 @@ def max_t_level(rows: np.ndarray, alpha: float, *, n_flips: int, seed: int) -> f
 
 
 def smallest_effect(deltas: np.ndarray, level: float | None, power: float) -> float | None:
-    """The smallest true mean of such deltas that a two-sided test at this level detects with this power; positive.
+    """Smallest detectable effect: the true mean that a two-sided test at this level detects with this power; positive.
 
-    The spread is taken from the deltas, the power from Student's test, to which that by flipped signs comes close.
+    The spread is that of the deltas. The power is that of Student's t-test, which is close to the sign-flip test's.
 
-    deltas     (n,), one a cluster
+    deltas     (n,), one per cluster
     level      see `holm_level`, `max_t_level`
-    returns    None where there is no level, as no effect, however large, can then be detected; 0.0 where the deltas do
-               not differ
+    returns    None if there is no level, since then no effect can be detected; 0.0 if all deltas are equal
     source     Guenther 1981 for the power by the noncentral t
     """
     n = len(deltas)
@@ -182,7 +182,7 @@ def smallest_effect(deltas: np.ndarray, level: float | None, power: float) -> fl
 
 
 def clusters_needed(n_tests: int, alpha: float) -> int:
-    """The fewest clusters at which any of so many tests can pass Holm's correction: 2 n_tests / 2^n <= alpha."""
+    """The smallest number of clusters n with which a test can pass Holm's correction: 2 n_tests / 2^n <= alpha."""
     return int(np.ceil(1 + np.log2(max(n_tests, 1) / alpha) - 1e-9))
 
 
@@ -199,14 +199,14 @@ def decide(
     """What one family of tests says together: {metric: {run: Decision}}.
 
     table          {metric: {run: `deltas` against the reference run}}, positive where the run is worse
-    alpha          chance that anything in the family is called better or worse though it is equal
+    alpha          family-wise error rate: probability that any verdict is better or worse though methods are equal
     power          of `detectable`
     correction     holm: of the p of each test; max-t: of all together, where all are of the same clusters in the same
                    order
     n_flips        of `sign_flip`; holm needs many more than tests over alpha, since no p is below 1 / n_flips
     over_seeds     {metric: {run: `seeds_p` or None}}: where there is one, the larger p of the two counts, so that a
-                   difference is called one only if neither other clips nor other seeds explain it. With max-t these
-                   have a Holm correction of their own
+                   difference is reported only if neither other clips nor other seeds explain it. With max-t these
+                   have a separate Holm correction
     returns        of each run its word against the reference, always "not distinguishable" where so few clusters cannot
                    reach the level; `detectable` at the level of the correction's first step, of these weights: seeds
                    are not in it
@@ -250,13 +250,13 @@ def _checked(rows) -> np.ndarray:
 
 
 def _flipped(row: np.ndarray, n_flips: int, seed: int) -> np.ndarray:
-    """|sums| of one row, (1, n), under all choices of signs but mirror images, or `n_flips`; the first is the data."""
+    """|sums| of one row, (1, n), under all sign vectors but mirror images, or `n_flips` of them; first the data."""
     return np.abs(_signs(row.shape[1], n_flips, seed) @ row[0])
 
 
 @lru_cache(maxsize=1)  # every test of a table has the same
 def _signs(n: int, n_flips: int, seed: int) -> np.ndarray:
-    """Choices of signs, (n_choices, n): all, the first sign kept, if 2^n are at most `n_flips`; else so many, drawn."""
+    """Sign vectors, (n_choices, n): if 2^n <= `n_flips` all with a fixed first sign, else `n_flips` random ones."""
     if 2**n <= n_flips:
         return 1.0 - 2 * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n)[::-1] & 1)
     bits = np.random.default_rng(seed).integers(0, 256, (n_flips - 1, -(-n // 8)), np.uint8)

@@ -62,12 +62,12 @@ class _HeldOut:
 
 
 def learn(pairs: OrderedPairs, settings: WinSettings, confidence: float) -> WinModel | None:
-    """Logistic regression on differences of costs, cross-validated; None where no metric tells any pair apart.
+    """Logistic regression on differences of costs, with cross-validation; None if no metric separates any pair.
 
-    P(first) = 1 / (1 + exp(-sum of weight x tanh(difference / scale))): no intercept, so that exchanging the clips
-    gives 1 - P; no weight is below 0, so that a clip that is better by every metric is never the less likely one; and
-    no metric adds more than its weight to the log odds, however far the clips differ. It is a majority vote with
-    weights, in which a small lead counts less.
+    P(first) = 1 / (1 + exp(-sum of weight x tanh(difference / scale))). There is no intercept, so exchanging the clips
+    gives 1 - P. No weight is negative, so a clip that is better by every metric has P of at least 1/2. A metric adds at
+    most its weight to the log odds, however far the clips differ. In effect it is a weighted majority vote, in which
+    small differences count less.
 
     Held out in turn are folds of clusters, and what pairs.left_out names: each damage, and each kind of damage. The
     calibration curve and `without` are of damages not learned from, or of clusters if there are too few damages.
@@ -282,7 +282,7 @@ def _score(pairs: OrderedPairs, held_out: _HeldOut, confidence: float) -> CrossV
 
 
 def _curve(pairs: OrderedPairs, held_out: _HeldOut, n_bins: int, confidence: float) -> list[ReliabilityBin]:
-    """How often the clip that was held more likely was preferred, by how likely it was."""
+    """Calibration curve: how often the clip with the higher probability was preferred, by that probability."""
     near = held_out.within_reach()
     outcome = pairs.outcome[near.row]
     favoured, right = np.maximum(near.p, 1 - near.p), np.where(near.p >= 0.5, outcome, 1 - outcome)
