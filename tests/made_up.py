@@ -122,9 +122,9 @@ def _row(i, against, value, label, better, n, rng, full):
         low=i + 0.5 if several else None,
         high=i + 1.0 if several else None,
     )
-    own = interval(value, rng) if several else Interval(value=value, low=None, high=None)
+    estimate = interval(value, rng) if several else Interval(value=value, low=None, high=None)
     return Row(
-        **vars(own),
+        **vars(estimate),
         best=i == 0,
         verdict=verdict,
         equivalent=equivalent if label in ("psnr", "warp_error") else None,
@@ -219,7 +219,7 @@ def _group(store, name, runs, infos, metrics, rng, full):
     clips = store.split(name)
     clusters = [f"map {2 * i // len(clips)}" for i in range(len(clips))] if name == "seen" else clips
     n, n_frames = len(set(clusters)), max(store.clips[clip]["n_frames"] for clip in clips)
-    scales = {label: None if infos[label].kind == "set" and n < 2 else own[-1] for label, own in metrics.items()}
+    scales = {label: None if infos[label].kind == "set" and n < 2 else line[-1] for label, line in metrics.items()}
     compared = {label: _metric(label, infos[label], scales[label], runs, n, rng, full) for label in metrics}
     scored = {
         run: ScoredGroup(
@@ -426,7 +426,7 @@ def project(root, names, methods=METHODS, metrics=METRICS, full=True):
     full    with all that compare.json may leave out
     """
     rng = np.random.default_rng(5)
-    infos = {label: _info(label, *own) for label, own in metrics.items()}
+    infos = {label: _info(label, *line) for label, line in metrics.items()}
     lines, runs, datasets = {}, {}, {}
     for dataset in names:
         store = Store(root / "data" / f"{dataset}.zip")

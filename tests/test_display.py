@@ -137,12 +137,12 @@ def test_schedule_and_losses_are_shown(tmp_path):
 def test_scores_of_a_run_are_those_of_its_file():
     shown = rows(evaluate.scores(RUN, GROUP))
     content = json.loads(RunScores.path(ROOT, "freedoom_vid2vid").read_text())
-    scores = {content["metrics"][label]["title"]: own for label, own in content["groups"][GROUP]["scores"].items()}
+    scores = {content["metrics"][label]["title"]: score for label, score in content["groups"][GROUP]["scores"].items()}
     assert len(shown) == len(scores)
     for row in shown:
         for column, side in (("value", "fake"), ("real video", "real")):
-            own = scores[row["metric"]][side]
-            assert row[column] == (f"{own['value']:.4g}" if own else "–"), row["metric"]
+            score = scores[row["metric"]][side]
+            assert row[column] == (f"{score['value']:.4g}" if score else "–"), row["metric"]
 
 
 def test_curves_by_frame_end_at_the_last_frame():
@@ -165,21 +165,21 @@ def test_worst_and_best_are_by_the_first_per_clip_metric():
 def test_a_horizon_has_every_method():
     alt = future.horizon(FUTURE, GROUP).alt
     for label, methods in FUTURE.groups[GROUP].curves.items():
-        for title, own in methods.items():
-            ends = f"{own.curve[0]:.3g} to {own.curve[-1]:.3g}"
+        for title, curve in methods.items():
+            ends = f"{curve.curve[0]:.3g} to {curve.curve[-1]:.3g}"
             assert f"{FUTURE.metrics[label].title}, {title}: {ends}" in alt
 
 
 def test_a_comparison_has_values_intervals_and_verdicts():
     shown = {row["metric"]: row for row in rows(compare.scores(COMPARISON, "freedoom", GROUP))}
     metric = COMPARED["metrics"]["warp_error"]
-    row, own = shown["warp error"], metric["rows"]["freedoom_pix2pixhd"]
-    assert row["pix2pixHD"] == f"{own['value']:.4g} ({own['low']:.3g} to {own['high']:.3g}) ▼"
+    row, cell = shown["warp error"], metric["rows"]["freedoom_pix2pixhd"]
+    assert row["pix2pixHD"] == f"{cell['value']:.4g} ({cell['low']:.3g} to {cell['high']:.3g}) ▼"
     assert row["vid2vid"].endswith("*")
     assert row["real video"] == f"{metric['real']['value']:.4g}"
     assert "carried along the true flow" in row["fooled by"]
     assert [name for name in shown if name.endswith("(primary)")]
-    absent = next(own["title"] for own in COMPARED["metrics"].values() if own["absent"])
+    absent = next(metric["title"] for metric in COMPARED["metrics"].values() if metric["absent"])
     assert next(row for name, row in shown.items() if name.startswith(absent))["vid2vid"] == "–"
 
 

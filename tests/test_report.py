@@ -54,7 +54,7 @@ class Page(HTMLParser):
 
     def of(self, kind: str) -> list[list]:
         """The rows of each table of a class."""
-        return [[[plain(cell) for cell in row] for row in rows] for own, rows in self.tables if own == kind]
+        return [[[plain(cell) for cell in row] for row in rows] for name, rows in self.tables if name == kind]
 
 
 def plain(text: str) -> str:
@@ -121,12 +121,12 @@ def test_every_metric_and_value_of_compare_is_printed(made, html):
     for group, rows in zip(groups, page.of("scores")):
         assert [words.split(" ")[0] for words in rows[1][1:4]] == ["vid2vid", "pix2pixHD", '<b>"copy"']
         for metric in group.metrics.values():
-            found = [row for row in rows if row[0].startswith(metric.title)]
+            matching = [row for row in rows if row[0].startswith(metric.title)]
             if metric.hidden or not metric.rows:
-                assert not found
+                assert not matching
                 continue
             assert metric.protocol in html
-            (row,) = found
+            (row,) = matching
             order = "carried", "frozen", "blurred"  # feasible ones come first
             values = [*metric.rows.values(), metric.real, *(metric.controls[key] for key in order)]
             for value, words in zip(values, row[1:], strict=True):
@@ -155,7 +155,7 @@ def test_two_headings_with_the_primaries_first(seen):
         "Realism in space and time",
     ]
     names = [
-        re.findall(r'<span class="head">([^<&]*(?:&lt;[^&]*&gt;)?)&#8288;<a', own) for own in seen.split("<tbody>")
+        re.findall(r'<span class="head">([^<&]*(?:&lt;[^&]*&gt;)?)&#8288;<a', body) for body in seen.split("<tbody>")
     ]
     assert names[1] == ["PSNR"]
     assert names[2] == ["warp error", "KED-Lite0 &lt;frames&gt;", "FED-Lite0 frames", "motion ratio"]
@@ -273,7 +273,7 @@ def test_drift_has_a_sign_and_says_which_way_is_better(seen, sanity):
 
 
 def test_absent_metrics_fold_and_print_no_number(html):
-    folds = [plain(own) for own in re.findall(r'<details class="wide missing">(.*?)</details>', html, re.DOTALL)][:3]
+    folds = [plain(fold) for fold in re.findall(r'<details class="wide missing">(.*?)</details>', html, re.DOTALL)][:3]
     assert ["; 2 metrics have no value on these clips" in fold for fold in folds] == [False, False, True]
     for fold in folds:
         assert "2 metrics need weights that are not here; 1 metric says nothing on these clips" in fold

@@ -57,9 +57,9 @@ def ladders(result: CalibrationScores, group: str, kind: DamageKind) -> Image | 
 
 def responses(result: CalibrationScores, group: str) -> HTML:
     """What each metric responds to, and on which ladders a worse video does not always score worse."""
-    own, rows = result.groups[group], []
-    for label, response in own.responses.items():
-        odd = [name for name, ladder in own.ladders.items() if not ladder.metrics[label].monotone]
+    calibrated, rows = result.groups[group], []
+    for label, response in calibrated.responses.items():
+        odd = [name for name, ladder in calibrated.ladders.items() if not ladder.metrics[label].monotone]
         rows.append(
             {
                 "metric": result.metrics[label].title,
@@ -67,7 +67,7 @@ def responses(result: CalibrationScores, group: str) -> HTML:
                 "space": response.space,
                 "order": response.order,
                 "shake": response.shake,
-                "monotone": f"{len(own.ladders) - len(odd)} of {len(own.ladders)}",
+                "monotone": f"{len(calibrated.ladders) - len(odd)} of {len(calibrated.ladders)}",
                 "not monotone": ", ".join(odd) or None,
             }
         )
@@ -81,15 +81,15 @@ def responses(result: CalibrationScores, group: str) -> HTML:
 
 def controls(result: CalibrationScores, group: str) -> HTML:
     """What each metric gives to videos that no method made, and which of these fool it."""
-    own, rows = result.groups[group], []
+    calibrated, rows = result.groups[group], []
     for label, metric in result.metrics.items():
         if metric.absent:
             continue
         row: dict[str, str | float | None] = {"metric": metric.title, "better": DIRECTIONS[metric.better]}
-        for control in own.controls.values():
+        for control in calibrated.controls.values():
             row[control.title] = control.scores[label].value if label in control.scores else None
-        rows.append(row | {"fooled by": fooled_by(own, label)})
-    about = " ".join(f"{control.title.capitalize()}: {control.about}" for control in own.controls.values())
+        rows.append(row | {"fooled by": fooled_by(calibrated, label)})
+    about = " ".join(f"{control.title.capitalize()}: {control.about}" for control in calibrated.controls.values())
     return table(
         rows,
         f"{group}. {about} A metric is fooled by a video that scores no worse than the worst of three mild damages of "

@@ -42,4 +42,4 @@ def legend(facts: Facts) -> list[tuple[str, tuple[int, int, int]]]:
     names: dict[tuple[int, int, int], list[str]] = {}
     for name, rgb in zip(facts.label_names, facts.label_colours):
         names.setdefault(rgb, []).append(name)
-    return [(", ".join(own), rgb) for rgb, own in names.items()]
+    return [(", ".join(same_colour), rgb) for rgb, same_colour in names.items()]

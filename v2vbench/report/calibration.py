@@ -93,17 +93,17 @@ def _levels(ladder: DamageCurves) -> str:
 def _cells(label: str, ladders: list[DamageCurves], better: Better) -> list[DamageCell | None]:
     """One metric's curve on each ladder, between the highest and the lowest cost that it has of any damage."""
     costs = [cost(np.array(ladder.values[label]), better) if label in ladder.values else None for ladder in ladders]
-    every = np.concatenate([own for own in costs if own is not None])
+    every = np.concatenate([curve for curve in costs if curve is not None])
     low, span = every.min(), np.ptp(every) or 1.0
     return [
         None
-        if own is None
+        if curve is None
         else DamageCell(
-            curve=marks.damage_curve(1 - (own - low) / span, ladder.monotone[label]),
+            curve=marks.damage_curve(1 - (curve - low) / span, ladder.monotone[label]),
             monotone=ladder.monotone[label],
             worst=two_digits(ladder.values[label][-1]),
         )
-        for own, ladder in zip(costs, ladders)
+        for curve, ladder in zip(costs, ladders)
     ]
 
 

@@ -40,7 +40,12 @@ def intervals(
     """One metric, a row a method: values and intervals on a shared axis, those of the real video behind all rows."""
     left, top, step = 104, 36, 21
     height, bottom = top + step * len(rows) + 22, top + step * len(rows) - 4
-    spread = [end for own in (*(row for _, row in rows), real) if own for end in (own.value, own.low, own.high)]
+    spread = [
+        end
+        for interval in (*(row for _, row in rows), real)
+        if interval
+        for end in (interval.value, interval.low, interval.high)
+    ]
     low, high = limits(spread + ([1.0] if better == "one" else []), 0.07)
     at = Axis(low, high, left, WIDTH - 8)
     body = heading(title, ARROWS[better], WIDTH)
@@ -88,7 +93,7 @@ def curves(title: str, lines: list[Curve], *, x: list[int], x_label: str, y_labe
     """Curves over a shared x, with bands where there are intervals."""
     height, left, right, top, bottom = 178, 44, 8, 30, 30
     values = [value for line in lines for value in line.values if value is not None and finite(value)]
-    low, high = limits([v for line in lines for own in (line.values, line.low, line.high) for v in own or ()], 0.05)
+    low, high = limits([v for line in lines for curve in (line.values, line.low, line.high) for v in curve or ()], 0.05)
     if low < 0 <= min(values, default=-1):
         low = 0.0
     at_x, at_y = Axis(x[0], x[-1], left, WIDTH - right), Axis(low, high, height - bottom, top)
@@ -157,14 +162,14 @@ def reliability(title: str, bins: list[ReliabilityBin], outcome: str) -> Markup:
     body.append(Markup(f'<path class="ideal" d="M{at_x(0):.1f} {at_y(0):.1f}L{at_x(1):.1f} {at_y(1):.1f}"/>'))
     body.append(text(WIDTH - right, height - 3, "predicted chance", "soft", "end"))
     words = []
-    for own in bins:
-        if own.predicted is None or own.observed is None:
+    for point in bins:
+        if point.predicted is None or point.observed is None:
             continue
-        x, y, share = at_x(own.predicted), at_y(own.observed.value), own.observed
+        x, y, share = at_x(point.predicted), at_y(point.observed.value), point.observed
         if share.low is not None and share.high is not None:
             body.append(
                 Markup(f'<path class="whisker ink" d="M{x:.1f} {at_y(share.low):.1f}V{at_y(share.high):.1f}"/>')
             )
         body.append(Markup(f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="3.6"/>'))
-        words.append(f"{own.predicted:.2f} predicted, {share.value:.2f} observed in {share.n_votes}")
+        words.append(f"{point.predicted:.2f} predicted, {share.value:.2f} observed in {share.n_votes}")
     return drawing(WIDTH, height, f"{title}, share {outcome} by predicted chance", "; ".join(words), body, "panel")

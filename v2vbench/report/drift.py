@@ -48,8 +48,8 @@ def drift_table(group: ComparedGroup, labels: list[str], runs: dict[str, str], r
         if not metric.drift:
             continue
         drifts = [metric.drift.get(run) for run in runs]
-        cells = [own and DriftCell(own, _change(own, metric.better) if ranked else None) for own in drifts]
-        rows.append(DriftRow(metric, decimals([own for own in drifts if own]), cells))
+        cells = [drift and DriftCell(drift, _change(drift, metric.better) if ranked else None) for drift in drifts]
+        rows.append(DriftRow(metric, decimals([drift for drift in drifts if drift]), cells))
     return DriftTable(list(runs.values()), rows) if rows else None
 
 

@@ -42,11 +42,11 @@ def _exponent(value: float) -> int:
 def decimals(intervals: Sequence[Interval]) -> int:
     """Decimals for a column: two significant digits of a typical interval, or three of the smallest value."""
     halves = [
-        (own.high - own.low) / 2
-        for own in intervals
-        if own.low is not None and own.high is not None and own.high > own.low
+        (interval.high - interval.low) / 2
+        for interval in intervals
+        if interval.low is not None and interval.high is not None and interval.high > interval.low
     ]
-    values = [abs(own.value) for own in intervals if own.value]
+    values = [abs(interval.value) for interval in intervals if interval.value]
     step = median(halves) if halves else min(values, default=1.0) / 10
     return min(8, max(0, 1 - _exponent(step)))
 

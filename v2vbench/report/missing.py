@@ -44,4 +44,4 @@ def by_reason(pairs: Iterable[tuple[str, str]]) -> list[Without]:
     titles: dict[str, list[str]] = {}
     for reason, title in pairs:
         titles.setdefault(reason, []).append(title)
-    return [Without(own, reason) for reason, own in titles.items()]
+    return [Without(together, reason) for reason, together in titles.items()]

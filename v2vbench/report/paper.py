@@ -46,15 +46,17 @@ class PaperEntry:
     @property
     def published(self) -> str:
         """ "vid2vid 4.66, pix2pixHD 5.57"."""
-        return ", ".join(f"{own.title} {own.published:g}" for own in self.methods if own.published is not None)
+        return ", ".join(
+            f"{method.title} {method.published:g}" for method in self.methods if method.published is not None
+        )
 
     @property
     def measured(self) -> bool:
-        return any(own.ours for own in self.methods)
+        return any(method.ours for method in self.methods)
 
     @property
     def decimals(self) -> int:
-        return decimals([own.ours for own in self.methods if own.ours])
+        return decimals([method.ours for method in self.methods if method.ours])
 
     @property
     def agreement(self) -> str:
@@ -86,8 +88,8 @@ def paper_tables(inputs: Inputs) -> PaperTables | None:
     """The paper's comparisons, those with something of ours beside them and those without; None without any."""
     entries: dict[tuple, PaperEntry] = {}
     for entry in (_entry(inputs, published) for published in inputs.comparison.published):
-        own = entry.entry
-        same = (entry.head, *own.methods, own.absent, entry.where if entry.measured else "")
+        published = entry.entry
+        same = (entry.head, *published.methods, published.absent, entry.where if entry.measured else "")
         if same in entries:  # nothing of ours on several groups, for one reason: one line for all
             entries[same] = replace(entries[same], where=f"{entries[same].where}; {entry.where}")
         else:
@@ -106,8 +108,8 @@ def paper_tables(inputs: Inputs) -> PaperTables | None:
             if line not in tables.unmeasured:
                 tables.unmeasured.append(line)
     for stand_in, title in PARTS.items():
-        if own := [entry for entry in beside if entry.entry.stand_in is stand_in]:
-            tables.parts.append(PaperPart(title, stand_in, own))
+        if part := [entry for entry in beside if entry.entry.stand_in is stand_in]:
+            tables.parts.append(PaperPart(title, stand_in, part))
     return tables
 
 

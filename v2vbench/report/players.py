@@ -49,10 +49,10 @@ def all_players(inputs: Inputs, settings: Settings, media: Path) -> dict[tuple[s
         for dataset in ordered(inputs.comparison.datasets, inputs.params.datasets)
         for group in ordered(inputs.comparison.datasets[dataset].groups, inputs.stores[dataset].facts.groups)
     ]
-    wanted = [(dataset, group, pick) for dataset, group in groups for pick in _picks(inputs, settings, dataset, group)]
+    wanted = [(*key, picked) for key in groups for picked in _picks(inputs, settings, *key)]
     players: dict[tuple[str, str], list[Player]] = {key: [] for key in groups}
-    for dataset, group, pick in progress(wanted, "report", unit="player"):
-        players[dataset, group].append(_player(inputs, settings, dataset, group, pick, media))
+    for dataset, group, picked in progress(wanted, "report", unit="player"):
+        players[dataset, group].append(_player(inputs, settings, dataset, group, picked, media))
     return players
 
 
@@ -87,9 +87,9 @@ def place_name(place: int, n_clips: int) -> str:
     return f"{'best' if nth == 1 else 'worst' if place == 0 else f'{nth}{ending} best'} of {n_clips}"
 
 
-def _player(inputs: Inputs, settings: Settings, dataset: str, group: str, pick: Pick, media: Path) -> Player:
+def _player(inputs: Inputs, settings: Settings, dataset: str, group: str, picked: Pick, media: Path) -> Player:
     store, compared = inputs.stores[dataset], inputs.comparison.datasets[dataset].groups[group]
-    clip, label = compared.clips[pick.position], settings.players_by
+    clip, label = compared.clips[picked.position], settings.players_by
     arrays, title = store.read(clip), compared.metrics[label].title
     tiles = [Tile("source", None, colour(arrays, store.facts), 0), Tile("real", None, arrays["real"], 0)]
     curves = []
@@ -101,7 +101,7 @@ def _player(inputs: Inputs, settings: Settings, dataset: str, group: str, pick: 
     n_frames, values = len(arrays["real"]), [value for curve in curves for value in curve.values]
     return Player(
         video=make_video(tiles, clip, store.facts, settings, media, f"{dataset}-{group}-{clip}"),
-        place=place_name(pick.place, len(compared.clips)),
+        place=place_name(picked.place, len(compared.clips)),
         metric=title,
         strip=strip(f"{title} by frame, clip {clip}", curves, n_frames, n_frames - len(curves[0].values)),
         low=min(values),

@@ -65,14 +65,19 @@ def prediction_section(inputs: Inputs, future: FutureScores) -> PredictionSectio
 
 def _panel(inputs: Inputs, metric: MetricInfo, curves: dict[str, HorizonCurve], horizon: int) -> Markup:
     lines = [
-        Curve(Method(title, inputs.method_numbers[title]), own.curve, own.low, own.high)
-        for title, own in curves.items()
+        Curve(Method(title, inputs.method_numbers[title]), horizon_curve.curve, horizon_curve.low, horizon_curve.high)
+        for title, horizon_curve in curves.items()
     ]
     steps = list(range(1, horizon + 1))
     return charts.curves(metric.title, lines, x=steps, x_label="frames ahead", y_label=metric.unit)
 
 
 def _rows(inputs: Inputs, metric: MetricInfo, curves: dict[str, HorizonCurve]) -> list[HorizonRow]:
-    values = [Interval(value=value, low=None, high=None) for own in curves.values() for value in own.curve]
+    values = [
+        Interval(value=value, low=None, high=None) for horizon_curve in curves.values() for value in horizon_curve.curve
+    ]
     footnote = inputs.footnotes[metric.protocol].number
-    return [HorizonRow(metric, footnote, title, own.curve, decimals(values)) for title, own in curves.items()]
+    return [
+        HorizonRow(metric, footnote, title, horizon_curve.curve, decimals(values))
+        for title, horizon_curve in curves.items()
+    ]

@@ -80,7 +80,7 @@ class Provenance:
             "device": [log.device for log in self.logs],
             "processor": [log.host_cpu for log in self.logs],
         }
-        return {what: sorted(set(own)) for what, own in values.items()} if self.logs else {}
+        return {what: sorted(set(values_of_stages)) for what, values_of_stages in values.items()} if self.logs else {}
 
     @property
     def checkout(self) -> str | None:

@@ -147,8 +147,8 @@ def _interval_panels(table: ScoreTable, methods: list[MethodHead]) -> Panels:
     panels = {section.title: [_interval_panel(row, methods) for row in section.rows] for section in table.sections}
     n_open = N_OPEN if len(table.rows) <= N_OPEN else N_OPEN // len(panels)
     return Panels(
-        visible=[panel for own in panels.values() for panel in own[:n_open]],
-        folded=[panel for own in panels.values() for panel in own[n_open:]],
+        visible=[panel for charts_of_heading in panels.values() for panel in charts_of_heading[:n_open]],
+        folded=[panel for charts_of_heading in panels.values() for panel in charts_of_heading[n_open:]],
     )
 
 

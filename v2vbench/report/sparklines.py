@@ -50,16 +50,16 @@ def strip(title: str, lines: list[Curve], n_frames: int, first: int) -> Markup:
     """
     width, height, top, bottom = 1000, 110, 8, 8
     values = [[float(value) for value in line.values if value is not None] for line in lines]
-    ends = [f"{line.method.title} from {tick_text(own[0])} to {tick_text(own[-1])}" for line, own in zip(lines, values)]
-    if needs_log_scale([value for own in values for value in own]):
-        values = [[math.log10(value) for value in own] for own in values]
-    low, high = limits([value for own in values for value in own], 0.06)
+    ends = [f"{line.method.title} from {tick_text(ys[0])} to {tick_text(ys[-1])}" for line, ys in zip(lines, values)]
+    if needs_log_scale([value for ys in values for value in ys]):
+        values = [[math.log10(value) for value in ys] for ys in values]
+    low, high = limits([value for ys in values for value in ys], 0.06)
     step, at_y = width / max(1, n_frames), Axis(low, high, height - bottom, top)
     body = [grid_line(f"M0 {at_y(tick):.1f}H{width}") for tick in ticks(low, high, 3)]
     if first:
         body.append(Markup(f'<rect class="real" x="0" y="0" width="{first * step:.1f}" height="{height}"/>'))
-    for line, own in zip(lines, values):
-        path = "L".join(f"{(first + i + 0.5) * step:.1f} {at_y(value):.1f}" for i, value in enumerate(own))
+    for line, ys in zip(lines, values):
+        path = "L".join(f"{(first + i + 0.5) * step:.1f} {at_y(value):.1f}" for i, value in enumerate(ys))
         number = line.method.number
         body.append(
             Markup('<g class="{}"><path class="line" d="M{}"{}/></g>').format(style(number), path, dash(number))

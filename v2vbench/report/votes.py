@@ -170,20 +170,20 @@ def _complement(share: Interval) -> Interval:
 
 def _ranking_chart(inputs: Inputs, ranking: Ranking) -> RankingChart:
     """Strengths, the best first; methods without votes stand last."""
-    order = sorted(ranking.strengths, key=lambda own: -own.elo.value if own.elo else float("inf"))
-    titles = [inputs.comparison.runs[own.run].title for own in order]
-    rows = [(Method(title, inputs.method_numbers[title]), own.elo) for title, own in zip(titles, order)]
+    order = sorted(ranking.strengths, key=lambda strength: -strength.elo.value if strength.elo else float("inf"))
+    titles = [inputs.comparison.runs[strength.run].title for strength in order]
+    rows = [(Method(title, inputs.method_numbers[title]), strength.elo) for title, strength in zip(titles, order)]
     return RankingChart(ranking, charts.intervals("strength, Elo points", rows, None, "higher", 0))
 
 
 def _win_part(inputs: Inputs, win: Win) -> WinPart:
     teacher = TEACHERS[win.model.learned_from]
-    bins = [own for own in win.model.curve if own.observed]
+    bins = [point for point in win.model.curve if point.observed]
     return WinPart(
         win=win,
         teacher=teacher,
         curve=charts.reliability("predicted and observed", bins, teacher.outcome) if bins else None,
-        n_comparisons=sum(own.observed.n_votes for own in bins if own.observed),
+        n_comparisons=sum(point.observed.n_votes for point in bins if point.observed),
         pairs=[
             _pair_row(inputs, pair.a, pair.b, pair.chance, pair.n_clips, n_no_evidence=pair.n_no_evidence)
             for pair in win.pairs
