@@ -5,6 +5,7 @@ Files and lines are found, not listed: a new file with a line in tests/tiny.yaml
 
 import importlib
 import types
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -178,4 +179,4 @@ def test_a_loader_that_says_no_licence_is_refused(monkeypatch, tmp_path):
 
     monkeypatch.setattr(data, "member", lambda *line: types.SimpleNamespace(prepare=prepare))
     with pytest.raises(Fault, match="datasets.freedoom: the loader says no licence of clip a"):
-        data.data(suites()[0], "freedoom", tmp_path)
+        data.data(replace(suites()[0], datasets={"freedoom": {"loader": "half"}}), "freedoom", tmp_path)

@@ -1,4 +1,4 @@
-"""A thing is added by one file, or one function, and one line: proved on a copy of the package, its tests and the tiny suite."""
+"""A thing is added by one file, or one function, and one line: proved on a copy of package, tests and tiny suite."""
 
 import os
 import shutil

@@ -710,7 +710,7 @@ VIDEOS = {
         with_front=True,
         with_flow=False,
         norm=BN,
-        judges=dict(n=4, n_scales=3, n_layers=2),
+        discriminators=dict(n=4, n_scales=3, n_layers=2),
     ),
     "three scales": dict(
         n_scales=3, n=8, n_down=2, n_blocks=4, n_local=2, n_past=2, with_front=True, with_flow=True, norm=BN
@@ -725,7 +725,7 @@ VIDEOS = {
         with_front=False,
         with_flow=True,
         norm=BN,
-        judges=dict(n=32, n_scales=2, n_layers=3),
+        discriminators=dict(n=32, n_scales=2, n_layers=3),
     ),
     "instance norm": dict(
         n_scales=1, n=6, n_down=2, n_blocks=5, n_local=3, n_past=3, with_front=True, with_flow=True, norm=IN

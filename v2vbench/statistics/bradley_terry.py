@@ -223,7 +223,7 @@ def _ranking(votes: list[Vote], runs: list[str], ridge: float, confidence: float
     return Ranking(strengths=strengths, tie=nu, held_by_prior=held_by_prior)
 
 
-def clusters(votes: list[Vote]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def clusters(votes: Sequence[Vote]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Numbers of each vote's cluster, rater and pair of both, (V,) each from 0; a vote of no one is a rater alone."""
     alike = np.unique([vote.cluster for vote in votes], return_inverse=True)[1]
     raters = np.unique(
