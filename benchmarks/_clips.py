@@ -45,5 +45,6 @@ def stored(folder: Path, size: tuple[int, int]) -> tuple[Store, dict]:
     )
     clips = {f"c{i}": surrogate(size, N_FRAMES, i) for i in range(N_CLIPS)}
     path = folder / f"{size[1]}x{size[0]}.zip"
-    write_store(path, facts, ((dict(id=key, split="train"), arrays) for key, arrays in clips.items()))
+    entries = [(dict(id=key, split="train"), dict(arrays)) for key, arrays in clips.items()]
+    write_store(path, facts, entries)  # pyright: ignore[reportArgumentType]
     return Store(path), clips

@@ -10,7 +10,6 @@ import ast
 import functools
 import hashlib
 import importlib.util
-import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -143,14 +142,17 @@ def _items(values: list) -> Iterator[str]:
 
 def _statements(body: list[ast.stmt]) -> Iterator[str]:
     """Normal forms of statements; docstrings and other lone constants have none, neighbouring imports are sorted."""
-    for is_import, group in itertools.groupby(body, lambda node: isinstance(node, ast.Import | ast.ImportFrom)):
-        if is_import:
-            yield from sorted({line for node in group for line in _import_lines(node)})
+    imports: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports |= set(_import_lines(node))
             continue
-        for node in group:
-            is_constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            if not is_constant and not _for_type_checkers(node):
-                yield normal_form(node)
+        is_constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if not is_constant and not _for_type_checkers(node):
+            yield from sorted(imports)
+            imports = set()
+            yield normal_form(node)
+    yield from sorted(imports)
 
 
 def _import_lines(node: ast.Import | ast.ImportFrom) -> Iterator[str]:

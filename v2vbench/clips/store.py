@@ -5,7 +5,7 @@ import json
 import os
 import threading
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -74,7 +74,7 @@ class Frames:
         return self.n
 
 
-def _check(clip: dict, arrays: Mapping[str, np.ndarray | Frames], facts: Facts) -> dict[str, np.ndarray | Frames]:
+def _check(clip: dict, arrays: dict[str, np.ndarray | Frames], facts: Facts) -> dict[str, np.ndarray | Frames]:
     """The arrays after a check; Frames are wrapped so that each piece is checked as it is read.
 
     raises    Fault for whole arrays at once, for pieces when they are read
@@ -153,7 +153,7 @@ def digest(arrays: dict[str, np.ndarray | Frames]) -> str:
     return sha.hexdigest()
 
 
-def write_store(path: Path, facts: Facts, clips: Iterable[tuple[dict, Mapping[str, np.ndarray | Frames]]]) -> None:
+def write_store(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, np.ndarray | Frames]]]) -> None:
     """Write a store; it appears at `path` whole or not at all. Arrays and Frames of equal content give equal bytes.
 
     facts     of the data set

@@ -117,7 +117,7 @@ class Metric:
         return getattr(self.module, name, getattr(Contract, name, None))
 
     @property
-    def kind(self) -> Literal["clip", "set", "pooled"]:
+    def kind(self) -> str:
         """set: a distance of sets of features; pooled: a score of summed counts; clip: per-clip scores."""
         return "set" if self.inputs == SET_INPUTS else "pooled" if self.get("pool") else "clip"
 

@@ -62,8 +62,8 @@ def compute(
     sums = torch.zeros(
         2,
         len(fake),
-        len(grid(fake.shape[-2:], stride_px)),
-        dtype=torch.float64,  # pyright: ignore[reportArgumentType]
+        len(grid(fake.shape[-2:], stride_px)),  # pyright: ignore[reportArgumentType]
+        dtype=torch.float64,
     )  # of distances, and their number
     for k, ((seen, _), (true, visible)) in enumerate(
         zip(follow(own, None, n_frames, stride_px), of_real(follow, flow, occluded, n_frames, stride_px), strict=True),

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from v2vbench.params import NO_RUN, Fault, Params, Run, bind, brief, check, choose, member
-from v2vbench.results.metric import Heading, Kind
 from v2vbench.runner.check_references import TRAINED
 
 
@@ -37,8 +36,8 @@ def check_signatures(params: Params, file: str) -> None:
         if metric.kind == "set":
             choose(kinds, metric.settings["features"], f"{where}.features")
     _check_headings(params, lines, f"{file}: protocol.primary")
-    headings: dict[str, tuple[Kind, Heading]] = {metric.label: (metric.kind, metric.module.HEADING) for metric in lines}
-    check_candidates(preference, headings, f"{file}: preference")
+    headings = {metric.label: (metric.kind, metric.module.HEADING) for metric in lines}
+    check_candidates(preference, headings, f"{file}: preference")  # pyright: ignore[reportArgumentType]
     if lines:
         _check_players(params, lines, report.players_by, f"{file}: report.players_by")
     for section in TRAINED:

@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import cast
 
 import nbformat
 
@@ -43,7 +44,8 @@ def _bare(cells: list) -> nbformat.NotebookNode:
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number:03d}"
         cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.get("tags") else {}
-    return nbformat.from_dict({"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5})
+    content = {"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
+    return cast(nbformat.NotebookNode, nbformat.from_dict(content))
 
 
 def read(path: Path) -> nbformat.NotebookNode:

@@ -42,5 +42,6 @@ if __name__ == "__main__":
 
     app = IPKernelApp.instance()
     app.initialize()
-    app.shell.events.register("post_run_cell", lambda result: write_usage(os.environ["V2VBENCH_USAGE"]))
+    events = app.shell.events  # pyright: ignore[reportOptionalMemberAccess] - `initialize` has made the shell
+    events.register("post_run_cell", lambda result: write_usage(os.environ["V2VBENCH_USAGE"]))
     app.start()

@@ -21,8 +21,8 @@ from pathlib import Path
 import nbformat
 import papermill
 import psutil
-from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
@@ -35,15 +35,16 @@ from v2vbench.runner.kernel import die_with_parent
 class Kernel(AsyncKernelManager):
     """Starts v2vbench.runner.kernel with this interpreter; installed kernels are ignored."""
 
-    kernel_spec = KernelSpec(
-        argv=[sys.executable, "-m", "v2vbench.runner.kernel", "--log-level=CRITICAL", "-f", "{connection_file}"],
-        language="python",
-    )
     process = None  # the latest one, whose exit status nbclient does not keep
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        words = [sys.executable, "-m", "v2vbench.runner.kernel", "--log-level=CRITICAL", "-f", "{connection_file}"]
+        return KernelSpec(argv=words, language="python")
 
     async def _async_launch_kernel(self, kernel_cmd, **kw):
         await super()._async_launch_kernel(kernel_cmd, **kw)
-        Kernel.process = self.provisioner.process
+        Kernel.process = getattr(self.provisioner, "process", None)
 
 
 def run(stage: str, key: str, root: Path) -> None:

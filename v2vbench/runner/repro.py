@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -43,7 +44,7 @@ def upstream(dot: str) -> dict[str, set[str]]:
     return stages
 
 
-def pending(stages: dict[str, set[str]], changed: set[str]) -> dict[str, set[str]]:
+def pending(stages: dict[str, set[str]], changed: Iterable[str]) -> dict[str, set[str]]:
     """The changed stages and all that depend on them, {stage: its dependencies among these}."""
     selected = set(changed) & stages.keys()
     while more := {name for name, before in stages.items() if before & selected} - selected:
@@ -72,7 +73,7 @@ def repro(root: Path, jobs: int, dry: bool = False) -> int:
     while ready := _quick(stages, changed, dry):
         n_quick += _run(root, {name: set() for name in ready}, 1)
         changed = _changed(root)
-    waiting = pending(stages, changed.keys())
+    waiting = pending(stages, changed)
     if not waiting:
         print("Everything is up to date: the edit changes no result.")
     reasons = why(root, changed)
@@ -95,7 +96,7 @@ def _changed(root: Path) -> dict[str, list]:
 
 def _quick(stages: dict[str, set[str]], changed: dict[str, list], dry: bool) -> list[str]:
     """The stale quick stages without stale dependencies; in a dry run only `sources`."""
-    behind = pending(stages, changed.keys())
+    behind = pending(stages, changed)
     names = re.compile("sources") if dry else QUICK
     return [name for name, before in behind.items() if name in changed and not before and names.fullmatch(name)]
 
@@ -144,7 +145,7 @@ def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:
     again = {
         stage: entries for stage, entries in changed.items() if stage in ran_with and not _results_missing(entries)
     }
-    cache = Path(dvc(root, "cache", "dir").strip()) if again else None
+    cache = Path(dvc(root, "cache", "dir").strip() if again else "")
 
     def named(stage: str, path: str, state: str | dict) -> list[str]:
         if isinstance(state, dict):  # parameters

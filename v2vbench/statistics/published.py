@@ -185,7 +185,8 @@ def _distance(row: PublishedEntry, group: Group, runs: dict[str, str]) -> Publis
     times, apart = ratio(a, b, group.confidence), bounded(a - b, group.confidence)
     within = None
     if times and row.published_ratio:
-        within = times.low <= row.published_ratio <= times.high
+        low, high = times.low, times.high
+        within = low is not None and high is not None and low <= row.published_ratio <= high
     return replace(
         row, agrees=SAME if apart.high < 0 else OTHER if apart.low > 0 else UNSURE, ratio=times, within=within
     )

@@ -150,7 +150,9 @@ def _details(
 def _apart(metric: ComparedMetric, reference: Estimate, other: Estimate, confidence: float) -> str:
     """The reference's value beside another's: as a ratio where that has an interval, else as a difference."""
     if metric.better == "lower" and (times := ratio(reference, other, confidence)):
-        return f"{_number(times.value)} times as high ({_number(times.low)} to {_number(times.high)})"
+        low, high = times.low, times.high
+        assert low is not None and high is not None, "a ratio has an interval"
+        return f"{_number(times.value)} times as high ({_number(low)} to {_number(high)})"
     if metric.better == "one":
         return f"{_number(unbiased(reference))} beside {_number(unbiased(other))}"
     by = bounded(reference - other, confidence)
