@@ -58,9 +58,10 @@ def run(stage: str, key: str, root: Path) -> None:
     load_checked(root)
     if not re.fullmatch(SLUG, key):
         raise Fault(f"run {stage} {key!r}: a key is made of a-z, 0-9, _ and -")
-    path = choose(
-        {path.stem[3:]: path for path in sorted((root / "build/notebooks").glob("[0-9][0-9]_*.ipynb"))}, stage, "run"
-    )
+    copies = {path.stem[3:]: path for path in sorted((root / "build/notebooks").glob("[0-9][0-9]_*.ipynb"))}
+    if not copies:
+        raise Fault("build/notebooks: no notebooks yet; `python -m v2vbench sources` writes them")
+    path = choose(copies, stage, "run")
     name, nb, source = f"{stage}-{key}", read(path), f"notebooks/{path.name}"
     log, partial = root / f"logs/{name}.log", root / f".cache/notebooks/{name}.ipynb"
     for file in (log, partial):
