@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as bench
-from benchmarks import models
+from benchmarks import _clips, models
 from v2vbench.models import _image
 from v2vbench.stages import synthesize
 
@@ -23,6 +23,8 @@ def tiny():
     with pytest.MonkeyPatch.context() as patch:
         for name, value in dict(N_CLIPS=1, N_FRAMES=8, ROUNDS=1, SIZES=(TINY.size,)).items():
             patch.setattr(bench, name, value)
+        for name, value in dict(N_CLIPS=1, N_FRAMES=8).items():
+            patch.setattr(_clips, name, value)
         patch.setattr(models, "SETTINGS", (TINY,))
         n = torch.get_num_threads()
         torch.set_num_threads(1)
@@ -204,6 +206,7 @@ def test_tables_print(capsys, monkeypatch):
     assert [row[0] for row in options[2:]] == ["as shipped", "bf16-mixed", "fakes judged twice", "contiguous"]
 
 
+@pytest.mark.slow  # two processes that train at mini's size
 def test_threads_are_measured_alone_and_beside_a_neighbour(capsys, monkeypatch):
     title = "one training, one thread"
     monkeypatch.setattr(bench.bench_threads, "SETTINGS", {title: bench.bench_threads.SETTINGS[title]})
