@@ -35,6 +35,7 @@ SCHEDULE = params.Schedule(
     lr_d=2e-4,
     betas=(0.5, 0.999),
     constant_share=1.0,
+    ema=0,
     precision="32-true",
     compile=False,
     log_every=1,
@@ -146,6 +147,7 @@ def build(name: str, facts: Facts, setting: Setting):
             with_flow=True,
             flow_scale=20.0,
             resample="bilinear",
+            upsample="transposed",
             n_scales_temporal=1,
             condition_video=True,
             score_raw=True,
@@ -154,8 +156,10 @@ def build(name: str, facts: Facts, setting: Setting):
             w_temporal=10.0,
             w_mask=0.0,
         ),
-        "pix2pixhd": discriminators | dict(n_local=0, styles_at="input", norm="instance"),
-        "covst": dict(n_local=0, norm="instance", n_filters_mask=width, w_coherence=1.0, w_occlusion=1.0),
+        "pix2pixhd": discriminators | dict(n_local=0, styles_at="input", norm="instance", upsample="transposed"),
+        "covst": dict(
+            n_local=0, norm="instance", upsample="transposed", n_filters_mask=width, w_coherence=1.0, w_occlusion=1.0
+        ),
     }[name]
     torch.manual_seed(0)
     return params.bind(find("models", name).Model, generators | others, name, facts=facts)

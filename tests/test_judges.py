@@ -34,6 +34,7 @@ def schedule(**changes) -> Schedule:
             lr_d=0.0,
             betas=(0.9, 0.999),
             constant_share=0.5,
+            ema=0,
             precision="32-true",
             log_every=2,
             checkpoint_every=2,

@@ -267,8 +267,20 @@ def test_losses_are_the_references(video):
 @pytest.mark.parametrize(
     "name, net",
     [
-        ("global", _image.Global(7, n_filters=8, n_down=3, n_blocks=2, norm="instance")),
-        ("local", _image.Local(7, n_local=1, n_blocks_local=2, n_filters=4, n_down=2, n_blocks=2, norm="instance")),
+        ("global", _image.Global(7, n_filters=8, n_down=3, n_blocks=2, norm="instance", upsample="transposed")),
+        (
+            "local",
+            _image.Local(
+                7,
+                n_local=1,
+                n_blocks_local=2,
+                n_filters=4,
+                n_down=2,
+                n_blocks=2,
+                norm="instance",
+                upsample="transposed",
+            ),
+        ),
     ],
 )
 def test_single_images_are_the_references(name, net):
@@ -369,6 +381,7 @@ def test_vid2vid_has_the_references_size(changes, counts):
             "flow_scale",
             "composition",
             "resample",
+            "upsample",
         )
     }
     judge = dict(
@@ -426,6 +439,7 @@ def test_single_images_have_the_references_size(n_labels, changes, counts):
             styles="none",
             styles_at="input",
             norm="instance",
+            upsample="transposed",
         )
         | changes
     )

@@ -45,6 +45,7 @@ def few(**changes) -> Schedule:
             lr_d=1e-3,
             betas=(0.5, 0.999),
             constant_share=0.5,
+            ema=0,
             precision="32-true",
             log_every=2,
             checkpoint_every=2,

@@ -54,6 +54,7 @@ class Schedule:
     lr_d: Weight  # of Adam, for each discriminator
     betas: tuple[Share, Share]
     constant_share: Share  # share of the steps at constant lr; then linear decay to 0
+    ema: Share  # decay per step of the moving average of the generator's weights that is kept; 0: the last weights
     precision: typing.Literal["32-true", "bf16-mixed"]
     compile: bool  # torch.compile of each network: other last digits, and minutes to start
     log_every: Count  # steps between rows of the learning curve

@@ -90,8 +90,8 @@ def _text(names: np.ndarray) -> np.ndarray:
     return np.array([name.split(b"\0")[0].decode("latin1").upper() for name in names])
 
 
-def load(path: Path, name: str) -> World:
-    """Read one map of a WAD file.
+def lumps(path: Path, name: str) -> dict[str, bytes]:
+    """The ten parts of one map of a WAD file, by name.
 
     name      "MAP01", "E1M1"
     raises    Fault if the file is no complete WAD or has no such map
@@ -99,9 +99,9 @@ def load(path: Path, name: str) -> World:
     content = Path(path).read_bytes()
     try:
         magic, n_lumps, start = struct.unpack_from("<4sii", content)
-        lumps = [struct.unpack_from("<ii8s", content, start + 16 * i) for i in range(n_lumps)]
-        names = [lump[2].rstrip(b"\0").decode("latin1").upper() for lump in lumps]
-        if magic not in (b"IWAD", b"PWAD") or any(at + n > len(content) for at, n, _ in lumps):
+        table = [struct.unpack_from("<ii8s", content, start + 16 * i) for i in range(n_lumps)]
+        names = [lump[2].rstrip(b"\0").decode("latin1").upper() for lump in table]
+        if magic not in (b"IWAD", b"PWAD") or any(at + n > len(content) for at, n, _ in table):
             raise struct.error
     except struct.error:
         raise Fault(f"{path}: not a whole WAD file; install the package it came with again") from None
@@ -109,7 +109,12 @@ def load(path: Path, name: str) -> World:
         maps = [here for here, following in pairwise(names) if following == "THINGS"]
         raise Fault(f"{path}: no map {name!r}; there are {', '.join(maps) or 'none'}")
     first = names.index(name) + 1
-    raw = {lump: content[at : at + n] for lump, (at, n, _) in zip(names[first : first + 10], lumps[first:])}
+    return {lump: content[at : at + n] for lump, (at, n, _) in zip(names[first : first + 10], table[first:])}
+
+
+def load(path: Path, name: str) -> World:
+    """Read one map of a WAD file; name and faults as in `lumps`."""
+    raw = lumps(path, name)
     points = np.frombuffer(raw["VERTEXES"], "<i2").reshape(-1, 2).astype(float)
     start, end, flags, special, tag, right, left = np.frombuffer(raw["LINEDEFS"], "<u2").reshape(-1, 7).T
     sides, sectors = np.frombuffer(raw["SIDEDEFS"], SIDE), np.frombuffer(raw["SECTORS"], SECTOR)

@@ -66,13 +66,18 @@ def follow_parent(folder: str) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def start_engine(wad: Path, level: str, size: Size):
-    """The game with one map loaded, rendering 16:9 frames without a window. It leaves files in the working folder."""
+def start_engine(wad: Path, level: str, size: Size, dressed: Path | None = None):
+    """The game with one map loaded, rendering 16:9 frames without a window. It leaves files in the working folder.
+
+    dressed    a WAD file whose map of that name takes the place of the game's
+    """
     import vizdoom
 
     game, button, variable = vizdoom.DoomGame(), vizdoom.Button, vizdoom.GameVariable
     game.set_doom_config_path("engine.ini")
     game.set_doom_game_path(str(wad))
+    if dressed:
+        game.set_doom_scenario_path(str(dressed))
     game.set_doom_map(level)
     game.set_doom_skill(3)
     game.set_episode_timeout(0)

@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from v2vbench.datasets import _doom, _doom_truth, _doom_walk
+from v2vbench.datasets import _doom, _doom_dress, _doom_truth, _doom_walk
 from v2vbench.params import Count, Fault, Natural, Range, Share, Size, Weight
 
 WADS = {
@@ -60,6 +60,13 @@ class Accept:
     unknown: Share  # share of pixels behind grates or outside the map, at most
     warp_error: Annotated[float, Range(0, 1)]  # of the real frames where visible, at most: lights flicker
     overlap: Share  # share of frames with a pose near one of another clip, at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dress:
+    """One texture for each label, in place of the map's textures."""
+
+    looks: list[Literal["grey", "brown", "stone"]]  # each map has one of them, by its place in MAPS
 
 
 def wad_file(wad: str) -> Path:
@@ -106,15 +113,18 @@ def draw_clips(
     n_draws: int,
     manner: _doom_walk.Walk,
     accept: Accept,
+    look: str | None,
 ) -> tuple[list[tuple[dict, Path]], dict[str, int]]:
     """Walk through one map until each of `splits` has a clip, or n_draws walks were made.
 
+    look       of a dressed map; None: the map as it is
     returns    [(clip, file of its arrays in folder)]; {reason: number} of the walks rejected after the last clip
     """
     wad, level = where.split(":")
-    world, view = _doom.load(wad_file(wad), level), _doom.camera(*size)
+    dressed = _doom_dress.dress(wad_file(wad), level, look, Path(folder, f"{wad}-{level}.wad")) if look else None
+    world, view = _doom.load(dressed or wad_file(wad), level), _doom.camera(*size)
     done, paths, refused = [], [], {}
-    game = _doom_walk.start_engine(wad_file(wad), level, size)
+    game = _doom_walk.start_engine(wad_file(wad), level, size, dressed)
     try:
         for draw in range(seed, seed + n_draws):
             if len(done) == len(splits):
@@ -133,6 +143,7 @@ def draw_clips(
             key = f"{wad}-{level.lower()}-{draw}"
             np.savez(Path(folder, key), **arrays)
             clip = {"id": key, "split": splits[len(done)], "cluster": where, "seed": draw, "figures": figures}
+            clip |= {"look": look} if look else {}
             done.append((SOURCE | clip | {"refused": refused}, Path(folder, key + ".npz")))
             paths.append(poses)
             refused = {}
@@ -157,6 +168,7 @@ def prepare(
     n_draws: Count,
     walk: _doom_walk.Walk,
     accept: Accept,
+    dress: Literal["none"] | Dress,
 ) -> None:
     """Render and write the clip store. Equal parameters give equal bytes on machines of one kind.
 
@@ -166,6 +178,7 @@ def prepare(
     unseen_maps            likewise; "all": 3 others of each 17; "validation": the remaining 2, for tuning
     n_train_clips, ...     per map: for training; held out of the training maps, group "seen"; of other maps, group
                            "unseen". If n_draws walks give fewer, the map has fewer clips, and a message names it
+    dress                  "none": the maps as they are; looks: one texture for each label, a look for each map
     seed, n_draws          first seed of a map, and the largest number of seeds tried
     raises                 Fault
     """
@@ -186,6 +199,9 @@ def prepare(
         raise Fault(f"{where}: no map {wrong[0]!r}; there are freedoom1:E1M1 to E4M9 and freedoom2:MAP01 to MAP32")
     if twice := [m for i, m in enumerate(maps) if m in maps[:i]]:
         raise Fault(f"{where}: {twice[0]} stands twice in train_maps and unseen_maps")
+    if dress != "none" and not dress.looks:
+        raise Fault(f"{where}.dress.looks: at least one of {', '.join(_doom_dress.LOOKS)}")
+    looks = {m: None if dress == "none" else dress.looks[MAPS.index(m) % len(dress.looks)] for m in maps}
     for wad in sorted({m.split(":")[0] for m in maps}):
         wad_file(wad)
     # Held-out clips are drawn first, so that another number of training clips does not change the test clips.
@@ -199,10 +215,8 @@ def prepare(
             n = min(len(maps), len(cores))
             pool = ProcessPoolExecutor(n, get_context("spawn"), _doom_walk.follow_parent, (folder,))
             try:
-                drawn = [
-                    pool.submit(draw_clips, m, splits[m], folder, size, n_frames, seed, n_draws, walk, accept)
-                    for m in maps
-                ]
+                settings = folder, size, n_frames, seed, n_draws, walk, accept
+                drawn = [pool.submit(draw_clips, m, splits[m], *settings, looks[m]) for m in maps]
                 for m, future in zip(maps, drawn):
                     done, left = future.result()
                     refused.update(left)
@@ -230,7 +244,8 @@ def prepare(
     facts = Facts(
         name=name,
         title="Freedoom",
-        about="Walks through the maps of a game; labels, motion and occlusion are exact.",
+        about="Walks through the maps of a game; labels, motion and occlusion are exact."
+        + (" A dressed map has one texture for each label." if dress != "none" else ""),
         standing="benchmark",
         fps=35 / _doom_walk.TICS,
         source="labels",

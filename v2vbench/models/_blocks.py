@@ -55,16 +55,24 @@ def residuals(n_channels: int, n_blocks: int, norm: str) -> nn.Sequential:
     return nn.Sequential(*(Residual(n_channels, norm) for _ in range(n_blocks)))
 
 
-def decoder(n_filters: int, n_down: int, norm: str, most: int | None = None, n_more: int = 0) -> nn.Sequential:
-    """(B, n_filters * 2**n_down + n_more, H / 2**n_down, W / 2**n_down) to (B, n_filters, H, W)."""
+def decoder(
+    n_filters: int, n_down: int, norm: str, most: int | None = None, n_more: int = 0, upsample: str = "transposed"
+) -> nn.Sequential:
+    """(B, n_filters * 2**n_down + n_more, H / 2**n_down, W / 2**n_down) to (B, n_filters, H, W).
+
+    upsample    "transposed": convolutions of stride 1/2, as in the reference code, whose 3 x 3 kernels overlap unevenly
+                and leave a checkerboard in a short training; "resize": each pixel repeated, then a convolution
+                (Odena et al. 2016), at four times the cost of that layer
+    """
     widths = [min(n_filters * 2**i, most or n_filters * 2**i) for i in range(n_down + 1)][::-1]
     layers = []
     for i, (a, b) in enumerate(pairwise(widths)):
-        layers += [
-            nn.ConvTranspose2d(a + n_more * (i == 0), b, 3, 2, 1, output_padding=1),
-            norm_layer(norm, b),
-            nn.ReLU(),
-        ]
+        n_in = a + n_more * (i == 0)
+        if upsample == "resize":
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(n_in, b, 3, padding=1, padding_mode="reflect")]
+        else:
+            layers += [nn.ConvTranspose2d(n_in, b, 3, 2, 1, output_padding=1)]
+        layers += [norm_layer(norm, b), nn.ReLU()]
     return nn.Sequential(*layers)
 
 

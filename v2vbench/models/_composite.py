@@ -45,6 +45,7 @@ class Generator(nn.Module):
         flow_scale: float,
         composition: str,
         resample: str,
+        upsample: str,
         coarsest: bool,
     ):
         super().__init__()
@@ -53,7 +54,9 @@ class Generator(nn.Module):
         n_in = n_source * (n_past + 1)
 
         def branch(width: int, n_blocks: int) -> nn.Sequential:
-            return nn.Sequential(residuals(width * 2**n_down, n_blocks, norm), decoder(width, **shape))
+            return nn.Sequential(
+                residuals(width * 2**n_down, n_blocks, norm), decoder(width, upsample=upsample, **shape)
+            )
 
         self.down_source = encoder(n_in, n_filters, n_blocks=n_blocks_in, **shape)
         self.down_past = encoder(3 * n_past, n_filters, n_blocks=n_blocks_in, **shape)

@@ -19,7 +19,16 @@ class Global(nn.Module):
     """
 
     def __init__(
-        self, n_in: int, *, n_filters: int, n_down: int, n_blocks: int, norm: str, n_z: int = 0, with_head: bool = True
+        self,
+        n_in: int,
+        *,
+        n_filters: int,
+        n_down: int,
+        n_blocks: int,
+        norm: str,
+        upsample: str,
+        n_z: int = 0,
+        with_head: bool = True,
     ):
         super().__init__()
         wide = min(n_filters * 2**n_down, MOST)
@@ -28,7 +37,7 @@ class Global(nn.Module):
             encoder(n_in + n_z, n_filters, n_down, 0, norm, MOST),
             residuals(wide + n_z, n_blocks, norm),
         )
-        self.up = decoder(n_filters, n_down, norm, MOST, 2 * n_z)
+        self.up = decoder(n_filters, n_down, norm, MOST, 2 * n_z, upsample)
         if with_head:
             self.head = head(n_filters + n_z, 3, nn.Tanh())
 
@@ -52,17 +61,33 @@ class Local(nn.Module):
     """The local enhancers G2, ... around a global generator at 2**-n_local of the size (section 3.2)."""
 
     def __init__(
-        self, n_in: int, *, n_local: int, n_blocks_local: int, n_filters: int, n_down: int, n_blocks: int, norm: str
+        self,
+        n_in: int,
+        *,
+        n_local: int,
+        n_blocks_local: int,
+        n_filters: int,
+        n_down: int,
+        n_blocks: int,
+        norm: str,
+        upsample: str,
     ):
         super().__init__()
         self.n_down = n_down + n_local
         self.coarse = Global(
-            n_in, n_filters=n_filters * 2**n_local, n_down=n_down, n_blocks=n_blocks, norm=norm, with_head=False
+            n_in,
+            n_filters=n_filters * 2**n_local,
+            n_down=n_down,
+            n_blocks=n_blocks,
+            norm=norm,
+            upsample=upsample,
+            with_head=False,
         )
         widths = [n_filters * 2**i for i in reversed(range(n_local))]
         self.downs = nn.ModuleList(encoder(n_in, width, 1, 0, norm) for width in widths)
         self.ups = nn.ModuleList(
-            nn.Sequential(residuals(2 * width, n_blocks_local, norm), decoder(width, 1, norm)) for width in widths
+            nn.Sequential(residuals(2 * width, n_blocks_local, norm), decoder(width, 1, norm, upsample=upsample))
+            for width in widths
         )
         self.head = head(n_filters, 3, nn.Tanh())
 

@@ -24,10 +24,10 @@ from v2vbench.params import Count, Fault, Natural, Weight
 class Model(VideoModel):
     """pix2pixHD's frozen generator, and a small mask network that says where to reuse the last frame's deep features.
 
-    n_filters .. norm    of the generator, as in the base
-    n_filters_mask       of the mask network
-    w_coherence          weight of L1 to the last frame, warped by the flow, where that is visible (Chen et al., eq. 6)
-    w_occlusion          weight of L1 to pix2pixHD's frame, where the last frame is occluded (eq. 7)
+    n_filters .. upsample    of the generator, as in the base
+    n_filters_mask           of the mask network
+    w_coherence              weight of L1 to the last frame, warped by the flow, where it is visible (Chen et al., eq. 6)
+    w_occlusion              weight of L1 to pix2pixHD's frame, where the last frame is occluded (eq. 7)
     """
 
     NEEDS = ("flow", "occluded")
@@ -44,6 +44,7 @@ class Model(VideoModel):
         n_blocks_local: Count,
         instance_edges: bool,
         norm: Literal["batch", "instance"],
+        upsample: Literal["transposed", "resize"],
         n_filters_mask: Count,
         w_coherence: Weight,
         w_occlusion: Weight,
@@ -61,6 +62,7 @@ class Model(VideoModel):
             n_down=n_down,
             n_blocks=n_blocks,
             norm=norm,
+            upsample=upsample,
         )
         wide = self.G.deep(torch.zeros(1, self.source.n_channels, *[2 ** (n_down + n_local + 2)] * 2)).shape[1]
         layers = [

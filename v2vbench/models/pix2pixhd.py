@@ -21,6 +21,7 @@ class Model(VideoModel):
     n_local       local enhancers, each of twice the size; 0: the global generator alone
     styles        of instances, or "none"
     styles_at     "input": beside the source, as in the paper; "bottleneck": see Global.n_z
+    upsample      how the decoder doubles the size: transposed convolutions as in the paper, or resize and convolve
     w_pixel       weight of L1 to the real frame, a substitute for the VGG term without VGG weights; 0 in the paper
     perceptual    "vgg19", which needs its weights (w_perceptual is 10 in section 3.3), or "none"
     """
@@ -38,6 +39,7 @@ class Model(VideoModel):
         styles: Literal["none"] | Styles,
         styles_at: Literal["input", "bottleneck"],
         norm: Literal["batch", "instance"],
+        upsample: Literal["transposed", "resize"],
         n_scales: Count,
         n_filters_d: Count,
         n_layers_d: Count,
@@ -62,6 +64,7 @@ class Model(VideoModel):
             n_down=n_down,
             n_blocks=n_blocks,
             norm=norm,
+            upsample=upsample,
         )
         self.D_image = Discriminator(
             self.source.n_plain + 3, n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm

@@ -41,6 +41,7 @@ class Model(VideoModel):
                          "inside": the foreground is blended with the warped frame, eq. 12
     with_flow            False removes flow and mask ("no flow warping" in Table 2)
     resample             interpolation of the warp; "bilinear" in the paper, which blurs a little more with each frame
+    upsample             how decoders double the size: transposed convolutions as in the paper, or resize and convolve
     n_scales             of the discriminators' image pyramids
     n_scales_temporal    0 removes the video discriminator ("no conditional video discriminator" in Table 2)
     condition_video      the video discriminator gets the flow in addition to the frames (eq. 7); False: frames alone
@@ -73,6 +74,7 @@ class Model(VideoModel):
         with_flow: bool,
         flow_scale: Weight,
         resample: Literal["bilinear", "bicubic"],
+        upsample: Literal["transposed", "resize"],
         n_scales: Count,
         n_scales_temporal: Natural,
         condition_video: bool,
@@ -131,6 +133,7 @@ class Model(VideoModel):
             flow_scale=flow_scale,
             composition=composition,
             resample=resample,
+            upsample=upsample,
         )
         shape: dict[str, Any] = dict(n_scales=n_scales, n_filters=n_filters_d, n_layers=n_layers_d, norm=norm)
         self.D_image = Discriminator(self.source.n_plain + 3, **shape)

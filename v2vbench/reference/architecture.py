@@ -20,6 +20,7 @@ VIDEO = dict(
     composition="over",
     flow_scale=20,
     resample="bilinear",
+    upsample="transposed",
     condition_video=True,
     score_raw=True,
     w_flow=10,
@@ -125,6 +126,7 @@ def image(nets: dict[str, State], files: dict[str, Path]) -> tuple[dict, int]:
         styles=styles,
         styles_at="bottleneck" if at_bottleneck else "input",
         norm=norm(G),
+        upsample="transposed",
         **discriminator_kwargs(nets, files),
         **LOSSES,
     ), stem.shape[1] - n_features

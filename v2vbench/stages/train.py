@@ -98,6 +98,7 @@ class Trainer:
             ):
                 network.compile()
         self.module = raw
+        self.average = [weight.detach().clone() for weight in self.parts["G"]] if schedule.ema else []
         self.model, *optimisers = self.fabric.setup(raw, *optimisers)
         self.optimisers = dict(zip(self.parts, optimisers))
 
@@ -117,8 +118,17 @@ class Trainer:
             for group in optimiser.param_groups:
                 group["lr"] = self.lr[name] * share
             optimiser.step()
+        if self.average:  # of few weights at first: those of the first steps are worth nothing
+            decay = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
+            torch._foreach_lerp_(self.average, [weight.detach() for weight in self.parts["G"]], 1 - decay)
         self.step, self.loss = self.step + 1, float(losses["G"].detach())
         return {name: float(value.detach()) for name, value in losses.items()}
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Put the moving average of the generator's weights in place of the last ones, if the schedule asks for it."""
+        for weight, average in zip(self.parts["G"], self.average):
+            weight.copy_(average)
 
     def state(self) -> dict:
         """The content of a checkpoint; loads with weights_only=True."""
@@ -128,6 +138,7 @@ class Trainer:
             "rows": self.rows,
             "model": self.model.state_dict(),
             "rng": rng,
+            "average": self.average,
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
         }
 
@@ -138,6 +149,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+        self.average = [value.to(weight.device) for value, weight in zip(state["average"], self.parts["G"])]
         torch.set_rng_state(state["rng"]["cpu"])
         torch.cuda.set_rng_state_all(state["rng"]["cuda"])
 
@@ -252,6 +264,7 @@ def fit(model, schedule: parameters.Schedule, store: Store, key: str, checkpoint
             buffer = io.BytesIO()
             torch.save(trainer.state(), buffer)
             write_whole(checkpoint, buffer.getvalue())
+    trainer.finish()
     model.finish(store)
     return model.state_dict(), trainer.rows
 
