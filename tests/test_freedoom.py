@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 
 import numpy as np
 import psutil
@@ -11,7 +12,7 @@ import pytest
 
 from v2vbench import params
 from v2vbench.clips.store import Store, digest
-from v2vbench.datasets import _doom, _doom_truth, _doom_walk, freedoom
+from v2vbench.datasets import _doom, _doom_dress, _doom_truth, _doom_walk, freedoom
 
 ACCEPT = dict(luma=40, sprites=0.002, flow=[0.5, 12], agreement=0.95, unknown=0.2, warp_error=0.01, overlap=0.5)
 SETTINGS = dict(
@@ -26,7 +27,10 @@ SETTINGS = dict(
     n_draws=20,
     walk=dict(speed=12, turn=0.75),
     accept=ACCEPT,
+    dress="none",
 )
+KINDS = (("SIDEDEFS", _doom.SIDE), ("SECTORS", _doom.SECTOR))
+LOOKS = dict(looks=["grey", "brown", "stone"])
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +74,60 @@ def test_a_map_and_a_seed_give_the_same_clip_again(made, tmp_path, monkeypatch):
         (dict(accept=ACCEPT | dict(luma=256)), "accept.luma"),
         (dict(accept=ACCEPT | dict(luma=255), n_draws=2), "no clip for seen, train, unseen.*refused {'dark': 4}"),
         (dict(walk={}), "missing"),
+        (dict(dress=dict(looks=[])), "dress.looks: at least one of grey, brown, stone"),
+        (dict(dress=dict(looks=["loud"])), "dress"),
     ],
 )
 def test_wrong_parameters_are_one_line(tmp_path, change, message):
     with pytest.raises(params.Fault, match=message) as fault:
         params.bind(freedoom.prepare, SETTINGS | change, "datasets.x", out=tmp_path / "x.zip", name="x", cache=tmp_path)
     assert "\n" not in str(fault.value) and not (tmp_path / "x.zip").exists()
+
+
+@pytest.fixture(scope="module")
+def dressed(tmp_path_factory):
+    """The same maps, dressed."""
+    out = tmp_path_factory.mktemp("dressed") / "tiny.zip"
+    settings = SETTINGS | dict(dress=LOOKS, size=[64, 128])
+    params.bind(freedoom.prepare, settings, "datasets.tiny", out=out, name="tiny", cache=out.parent)
+    return Store(out)
+
+
+def test_a_dressed_map_has_one_texture_for_each_label(dressed):
+    """And its annotations stay as good: engine and ray caster agree, motion warps the frames, nothing is unknown."""
+    looks = {clip["cluster"]: clip["look"] for clip in dressed.clips.values()}
+    assert len(set(looks.values())) == len(looks) == 2
+    for key, clip in dressed.clips.items():
+        figures, arrays = clip["figures"], dressed.read(key)
+        assert figures["agreement"] > 0.97 and figures["unknown"] == 0 and figures["warp_error"] < 0.002
+        label, real = arrays["label"], arrays["real"].astype(float)
+        spread = {}
+        for number in (_doom.FLOOR, _doom.CEILING, _doom.WALL):
+            inside = label == number
+            if inside.sum() > 500:
+                spread[number] = real[inside].std(0).mean()
+        assert spread and max(spread.values()) < 40  # of the 0..255 that several textures would spread over
+
+
+@pytest.mark.parametrize("look", _doom_dress.LOOKS)
+@pytest.mark.parametrize("where", ["freedoom2:MAP13", "freedoom1:E2M2"])
+def test_dressing_keeps_geometry_and_labels(tmp_path, look, where):
+    wad, level = where.split(":")
+    path = freedoom.wad_file(wad)
+    out = _doom_dress.dress(path, level, look, tmp_path / "dressed.wad")
+    before, after = _doom.load(path, level), _doom.load(out, level)
+    for field in fields(_doom.World):
+        if field.name != "grate":
+            np.testing.assert_array_equal(getattr(before, field.name), getattr(after, field.name), field.name)
+    assert not after.grate.any() and before.grate.any()
+    alike = {name for name, lump in _doom.lumps(out, level).items() if lump == _doom.lumps(path, level)[name]}
+    assert alike == set(_doom_dress.ALIKE) - {"SIDEDEFS", "SECTORS"}
+    sides, sectors = (np.frombuffer(_doom.lumps(out, level)[name], kind) for name, kind in KINDS)
+    right, left = np.frombuffer(_doom.lumps(out, level)["LINEDEFS"], "<u2").reshape(-1, 7).T[-2:]
+    one, two = right[left == 0xFFFF], np.r_[right[left != 0xFFFF], left[left != 0xFFFF]]
+    textures = {*sides["middle"][one], *sides["upper"][two], *sides["lower"][two], *sides["middle"][two]}
+    assert {name.decode() for name in textures} <= {*_doom_dress.LOOKS[look][:3], "-"}
+    assert set(sectors["light"]) <= {192, 224} and not np.isin(sectors["special"], (1, 2, 3, 8, 12, 13, 17)).any()
 
 
 def test_altered_wad_is_a_fault(monkeypatch):

@@ -229,6 +229,38 @@ def test_every_optimiser_decays(store_path, tmp_path):
     )
 
 
+@pytest.mark.parametrize("ema", [0, 0.2])
+def test_kept_weights_are_the_moving_average(store_path, tmp_path, ema):
+    """Of the generator alone, by the recursion of Polyak's average with a decay that grows from 0.1; resumable."""
+    p = project(store_path, tmp_path, ema=ema)
+    store, schedule = Store(store_path), p.schedules["few"]
+    windows = Windows(store, n_frames=5, n_warmup=0, batch_size=1, seed=0, double_every=0, drop_parts=0.0)
+
+    def trainer():
+        torch.manual_seed(0)
+        return train.Trainer(build_model(p, "x", store.facts), schedule)
+
+    straight, expected = trainer(), None
+    for step in range(4):
+        if expected is None:
+            expected = [weight.detach().double() for weight in straight.parts["G"]]
+        straight.update(windows.batch(step))
+        decay = min(ema, (1 + step) / (10 + step))
+        expected = [decay * a + (1 - decay) * b.detach() for a, b in zip(expected, straight.parts["G"])]
+        if step == 1:
+            torch.save(straight.state(), tmp_path / "checkpoint.pt")
+    last = [weight.detach().clone() for weight in straight.parts["D_image"]]
+    resumed = trainer()
+    resumed.load(tmp_path / "checkpoint.pt")
+    for step in (2, 3):
+        resumed.update(windows.batch(step))
+    for one in (straight, resumed):
+        one.finish()
+        for weight, value in zip(one.parts["G"], expected, strict=True):
+            torch.testing.assert_close(weight.detach(), value.float())
+        assert all(torch.equal(a, b) for a, b in zip(one.parts["D_image"], last, strict=True))
+
+
 def test_rollout_sees_no_later_frame_and_says_what_was_given(store_path, tmp_path):
     p = project(store_path, tmp_path, steps=2)
     train.train(p, "x", tmp_path)
