@@ -82,7 +82,10 @@ class Model(VideoModel):
         return {"G": list(self.mask.parameters())}
 
     def begin(self, weights: dict[str, torch.Tensor]) -> None:
-        """Load the generator of a pix2pixhd run; raises RuntimeError naming keys that do not fit."""
+        """Load the generator of a pix2pixhd run, or all of a published covst; raises RuntimeError naming wrong keys."""
+        if any(name.startswith("mask.") for name in weights):
+            self.load_state_dict(weights)
+            return
         self.G.load_state_dict(
             {name.removeprefix("G."): value for name, value in weights.items() if name.startswith("G.")}
         )
