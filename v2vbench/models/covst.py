@@ -26,7 +26,7 @@ class Model(VideoModel):
 
     n_filters .. upsample    of the generator, as in the base
     n_filters_mask           of the mask network
-    w_coherence              weight of L1 to the last frame, warped by the flow, where it is visible (Chen et al., eq. 6)
+    w_coherence              weight of L1 to the last frame, warped by the flow, where visible (Chen et al., eq. 6)
     w_occlusion              weight of L1 to pix2pixHD's frame, where the last frame is occluded (eq. 7)
     """
 
