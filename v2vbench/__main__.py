@@ -39,6 +39,11 @@ def parser() -> argparse.ArgumentParser:
     fetch = verbs.add_parser("fetch", help="download the pretrained weights that some metrics need")
     fetch.add_argument("what", choices=["weights"])
     fetch.add_argument("names", nargs="*", help="of v2vbench/download/weights.py; all if none is given")
+    publish = verbs.add_parser("publish", help="write results/<suite>: figures, weights and report of the run here")
+    publish.add_argument("suite")
+    publish.add_argument(
+        "--runs", nargs="+", default=[], metavar="RUN", help="whose weights are published; all that were trained here"
+    )
     run = verbs.add_parser("run", help="execute the notebook of one stage (dvc.yaml does)")
     run.add_argument("stage", help="data, train, synthesize, calibrate, evaluate, future, styles or compare")
     run.add_argument("key", help="a line of params.yaml: a data set, a run, a prediction")
@@ -95,6 +100,7 @@ def main(argv: list[str] | None = None) -> int:
             if not args.strip:
                 digests.write_code(load(folder / "params.yaml"), folder)
                 digests.write_placeholder_weights(folder)
+                digests.write_published_weights(load(folder / "params.yaml"), folder)
         elif args.verb == "inputs":
             from v2vbench.runner import digests
 
@@ -121,6 +127,10 @@ def main(argv: list[str] | None = None) -> int:
             from v2vbench.runner.suites import use
 
             use(args.suite, args.force, folder)
+        elif args.verb == "publish":
+            from v2vbench.runner.publish import publish
+
+            print(publish(args.suite, load(folder / "params.yaml"), folder, args.runs))
         elif args.verb == "import-checkpoint":
             from v2vbench.reference.checkpoints import bring
 

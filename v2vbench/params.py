@@ -37,6 +37,7 @@ Size = tuple[Count, Count]  # H, W in pixels
 NO_RUN = ("none", "real", "self")  # values of `base` and `first_frames` that do not name a run
 LARGEST = sys.float_info.max
 SLUG = "[a-z0-9_][a-z0-9_-]*"  # a key is part of file names, stage names and commands, where -x is an option
+PUBLISHED = re.compile(f"published/({SLUG})/({SLUG})")  # a `base`: weights that are in results/<suite>/weights/<run>
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +70,8 @@ class TrainedModel:
     dataset: str  # a line of `datasets`
     model: str  # a file in v2vbench/models
     schedule: str  # a line of `schedules`
-    base: str  # the run or imported checkpoint whose weights it starts from, or none
-    kwargs: dict  # of the model, checked against its signature
+    base: str  # whose weights it starts from: a run, an imported checkpoint, published/<suite>/<run>, or none
+    kwargs: dict  # of the model, checked against its signature; in the file also `published`: those of the base
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +158,7 @@ def root() -> Path:
 def load(path: Path | None = None) -> Params:
     """Read and bind params.yaml (or `path`); raises Fault with the path to the line."""
     path = Path(path or root() / "params.yaml")
-    return typed(parse(read(path), path.name), path.name)
+    return typed(parse(read(path), path.name), path.name, path.parent)
 
 
 def read(path: Path) -> str:
@@ -186,8 +187,11 @@ def parse(text: str, file: str):
         raise Fault(f"{file}: {shorten(str(error), 200)}") from None
 
 
-def typed(content, file: str) -> Params:
-    """The parsed content of `file` bound to its types; raises Fault with the path to the line."""
+def typed(content, file: str, folder: Path = Path()) -> Params:
+    """The parsed content of `file` bound to its types; raises Fault with the path to the line.
+
+    folder    the project's, whose results/ has the kwargs for which `kwargs: published` stands
+    """
     if not isinstance(content, dict):
         raise Fault(f"{file}: expected a mapping of sections, got {type(content).__name__}")
     if "extends" in content:
@@ -206,13 +210,34 @@ def typed(content, file: str) -> Params:
         vars(params)
         | {
             section: {
-                key: bind(kind, line, f"{file}: {section}.{shorten(key)}")
+                key: bind(kind, _with_kwargs(line, folder, where), where)
                 for key, line in getattr(params, section).items()
+                for where in [f"{file}: {section}.{shorten(key)}"]
             }
             for section, kind in lines.items()
         },
         file,
     )
+
+
+def _with_kwargs(line, folder: Path, where: str):
+    """A line with the kwargs of the published run that `base` names, if its kwargs are the word `published`."""
+    if not isinstance(line, dict) or line.get("kwargs") != "published":
+        return line
+    base = line.get("base")
+    match = PUBLISHED.fullmatch(base) if isinstance(base, str) else None
+    if not match:
+        cause = f"stands for the kwargs of a base published/<suite>/<run>, and base is {brief(base)}"
+        raise Fault(f"{where}.kwargs: published {cause}")
+    suite, run = match.groups()
+    path = folder / "results" / suite / "params.yaml"
+    if not path.is_file():
+        names = ", ".join(sorted(other.parent.name for other in path.parents[1].glob("*/params.yaml")))
+        raise Fault(f"{where}.base: no suite {brief(suite)} in results; there are {shorten(names or 'none', 200)}")
+    content = parse(read(path), f"results/{suite}/params.yaml")
+    runs = content.get("runs") if isinstance(content, dict) else None
+    published = choose(runs if isinstance(runs, dict) else {}, run, f"{where}.base: results/{suite}")
+    return line | {"kwargs": published.get("kwargs") if isinstance(published, dict) else None}
 
 
 def shorten(text, n: int = 60) -> str:

@@ -26,7 +26,7 @@ class Model(VideoModel):
 
     n_filters .. upsample    of the generator, as in the base
     n_filters_mask           of the mask network
-    w_coherence              weight of L1 to the last frame, warped by the flow, where it is visible (Chen et al., eq. 6)
+    w_coherence              weight of L1 to the last frame, warped by the flow, where visible (Chen et al., eq. 6)
     w_occlusion              weight of L1 to pix2pixHD's frame, where the last frame is occluded (eq. 7)
     """
 
@@ -82,7 +82,10 @@ class Model(VideoModel):
         return {"G": list(self.mask.parameters())}
 
     def begin(self, weights: dict[str, torch.Tensor]) -> None:
-        """Load the generator of a pix2pixhd run; raises RuntimeError naming keys that do not fit."""
+        """Load the generator of a pix2pixhd run, or all of a published covst; raises RuntimeError naming wrong keys."""
+        if any(name.startswith("mask.") for name in weights):
+            self.load_state_dict(weights)
+            return
         self.G.load_state_dict(
             {name.removeprefix("G."): value for name, value in weights.items() if name.startswith("G.")}
         )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from v2vbench.params import Params, load, shorten
 from v2vbench.runner.check_references import check_references
-from v2vbench.runner.check_signatures import check_players_weights, check_signatures
+from v2vbench.runner.check_signatures import check_players_weights, check_published, check_signatures
+from v2vbench.stages._published import is_published, published_runs, read_published
 
 __all__ = ["check_references", "check_signatures", "load_checked", "slow_precision"]
 
@@ -13,14 +14,18 @@ __all__ = ["check_references", "check_signatures", "load_checked", "slow_precisi
 def load_checked(root: Path) -> Params:
     """The parameters of a project, checked; raises Fault.
 
-    It imports every model, so it is repeated only when a byte of params.yaml, weights.json or the package changes.
+    It imports every model, so most of it is repeated only when a byte of params.yaml, weights.json, published figures
+    or the package changes.
     """
     params, passed = load(root / "params.yaml"), root / ".cache" / "checked"
-    check_references(params, "params.yaml", imported_checkpoints(root))
+    check_references(params, "params.yaml", imported_checkpoints(root) | published_runs(root))
+    published = {run.base: read_published(run.base, root) for run in params.runs.values() if is_published(run.base)}
     files = [root / "params.yaml", root / "weights.json", *sorted(Path(__file__).parents[1].rglob("*.py"))]
+    files += sorted(root.glob("results/*/*.*"))
     state = hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
     if not passed.is_file() or passed.read_text() != state:
         check_signatures(params, "params.yaml")
+        check_published(params, "params.yaml", published)
         check_players_weights(params, "params.yaml: report.players_by", root)
         passed.parent.mkdir(exist_ok=True)
         passed.write_text(state)

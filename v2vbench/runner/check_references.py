@@ -13,7 +13,7 @@ WITH_WEIGHTS = (*TRAINED, "predictions", "styles")  # sections whose lines write
 def check_references(params: Params, file: str, imported: Collection[str] = ()) -> None:
     """Check that all lines that lines refer to exist; raises Fault with the path to the first one that is missing.
 
-    imported    names of the checkpoints that `v2vbench import-checkpoint` has put into runs/
+    imported    names of the checkpoints that `v2vbench import-checkpoint` has put into runs/, and of published weights
     """
     _check_keys(params, file, imported)
     for section in TRAINED:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from v2vbench.params import NO_RUN, Fault, Params, Run, bind, brief, check, choose, member
 from v2vbench.runner.check_references import TRAINED
+from v2vbench.stages._published import check_line, check_run, read_about
 
 
 def check_signatures(params: Params, file: str) -> None:
@@ -147,6 +148,19 @@ def _check_players(params: Params, lines: list, label: str, where: str) -> None:
     datasets = dict.fromkeys(run.dataset for run in params.runs.values())
     if lacking := [dataset for dataset in datasets if metric.on is not None and dataset not in metric.on]:
         raise Fault(f"{where}: {label} is not defined on {lacking[0]}; name a metric that is defined on every data set")
+
+
+def check_published(params: Params, file: str, published: dict[str, bytes]) -> None:
+    """Runs whose base is published can start from it.
+
+    published    {base: its file}, see `read_published`
+    """
+    for key, run in params.runs.items():
+        if run.base in published:
+            where = f"{file}: runs.{key}"
+            about = read_about(published[run.base], f"{where}.base: {run.base}")
+            check_line(about, params.datasets[run.dataset], where)
+            check_run(about, run, _model(run).NEEDS_BASE, params.schedules[run.schedule].steps, where)
 
 
 def check_players_weights(params: Params, where: str, root: Path) -> None:

@@ -9,6 +9,7 @@ build/inputs/<name>         written by `v2vbench inputs`: a line with a sha256 f
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from v2vbench.closure import PACKAGE, data_files, digests
 from v2vbench.files import write_whole
 from v2vbench.params import NO_RUN, Fault, Params, choose
+from v2vbench.stages._published import is_published, read_published
 
 EMPTY = (2).to_bytes(8, "little") + b"{}"  # an empty safetensors file
 
@@ -46,6 +48,17 @@ def write_placeholder_weights(root: Path) -> None:
         write_whole(root / folder / "model.safetensors", EMPTY)
 
 
+def write_published_weights(params: Params, root: Path) -> None:
+    """Copy the published weights that runs start from to runs/published/<suite>/<run>, where stages look for a base.
+
+    raises    Fault where they are missing or not those of the suite's manifest
+    """
+    shutil.rmtree(root / "runs/published", ignore_errors=True)
+    (root / "runs/published").mkdir(parents=True)
+    for base in {run.base for run in params.runs.values() if is_published(run.base)}:
+        write_whole(root / "runs" / base / "model.safetensors", read_published(base, root))
+
+
 def write_inputs(params: Params, name: str, root: Path) -> None:
     """Write what `inputs` says below build/inputs; raises Fault where a file that it lists is missing."""
     for path, files in choose(inputs(params), name, "inputs").items():
@@ -66,7 +79,7 @@ def code(params: Params) -> dict[str, tuple[list[str], dict]]:
     for key in params.runs | params.forecasts | params.judges:
         found[f"train/{key}"] = ["stages/train.py", _model(params, key)], {}
     for key, run in params.runs.items():
-        found[f"synthesize/{key}"] = ["stages/synthesize.py", *_rollout(params, key)], {}
+        found[f"synthesize/{key}"] = ["stages/synthesize.py", *_rollout(params, key)], _published_kwargs(params, key)
         files, values = scoring(params, metrics_on(params, run.dataset))
         found[f"evaluate/{key}"] = ["stages/evaluate.py", *files], values
     for key, line in params.predictions.items():
@@ -75,9 +88,10 @@ def code(params: Params) -> dict[str, tuple[list[str], dict]]:
         ]
         files, values = scoring(params, per_clip)
         models = [_model(params, line.labels), _model(params, line.video)]
-        found[f"future/{key}"] = ["stages/future.py", *models, *files], values
+        found[f"future/{key}"] = ["stages/future.py", *models, *files], _published_kwargs(params, line.video) | values
     for key, line in params.styles.items():
-        found[f"styles/{key}"] = ["stages/restyle.py", *_rollout(params, line.video)], {}
+        files = ["stages/restyle.py", *_rollout(params, line.video)]
+        found[f"styles/{key}"] = files, _published_kwargs(params, line.video)
     compared = {key: metrics_on(params, key) for key in params.datasets}
     values = {"metrics": compared, "runs": {key: run.dataset for key, run in params.runs.items()}}
     found["compare"] = ["stages/compare.py"], values
@@ -166,6 +180,12 @@ def _rollout(params: Params, key: str) -> list[str]:
     """Files of the models that make a run's video: that of the run, and that of the run that makes its first frames."""
     painter = params.runs[key].first_frames
     return [_model(params, key), *([_model(params, painter)] if painter in params.runs else [])]
+
+
+def _published_kwargs(params: Params, key: str) -> dict:
+    """The kwargs of a run that starts from published weights: params.yaml may say `published` in their place."""
+    run = params.runs[key]
+    return {f"runs.{key}.kwargs": run.kwargs} if is_published(run.base) else {}
 
 
 def _model(params: Params, key: str) -> str:

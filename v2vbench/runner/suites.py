@@ -13,7 +13,7 @@ HEADING = r"(\s*#.*\n|\s*\n)*\S.*\n"  # of a section: comments and blank lines, 
 
 def load_suite(path: Path) -> Params:
     """The parameters of a suite after `use`; raises Fault with the path to the line."""
-    return typed(parse(whole_text(path), path.name), path.name)
+    return typed(parse(whole_text(path), path.name), path.name, path.parents[1])
 
 
 def use(suite: str, force: bool, root: Path) -> None:
@@ -25,7 +25,7 @@ def use(suite: str, force: bool, root: Path) -> None:
     if not path.is_file():
         raise Fault(f"use: no suite {suite!r} in suites; there are {_names(path.parent)}")
     text = whole_text(path)
-    typed(parse(text, path.name), path.name)
+    typed(parse(text, path.name), path.name, root)
     if not force and _differs_from_git(target) and not _is_suite(target.read_text(), path.parent):
         raise Fault(
             "use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them"

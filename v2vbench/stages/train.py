@@ -24,6 +24,7 @@ from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault, Params
 from v2vbench.progress import progress, say
 from v2vbench.stages._precision import slow_precision
+from v2vbench.stages._published import check_data, check_run, is_published, read_about
 from v2vbench.stages._weights import build_model, of_seed
 
 WAIT_S = 60  # for another process that is training the same run
@@ -46,6 +47,18 @@ def begin(model: Trainable, base: str, root: Path) -> str:
     except Exception as error:  # safetensors and torch raise different kinds
         raise Fault(f"{path}: does not fit: {' '.join(str(error).split())[:300]}") from None
     return hashlib.sha256(content).hexdigest()
+
+
+def check_published(params: Params, key: str, store: Store, root: Path) -> None:
+    """The published weights in runs/<base> are of such a model and such data as run `key`; raises Fault."""
+    run, where = parameters.choose(params.runs, key, "runs"), f"runs.{key}"
+    path = root / "runs" / run.base / "model.safetensors"
+    about, model = (
+        read_about(path.read_bytes(), str(path)),
+        parameters.member("models", run.model, f"{where}.model").Model,
+    )
+    check_run(about, run, model.NEEDS_BASE, params.schedules[run.schedule].steps, where)
+    check_data(about, store, where)
 
 
 def fingerprint(params: Params, key: str, store: Store, base_sha256: str | None, seed: int = 0) -> str:
@@ -172,6 +185,8 @@ def train(params: Params, key: str, root: Path) -> Path:
             torch.manual_seed(schedule.seed)
             model = build_model(params, key, store.facts)
             base_sha256 = None if run.base == "none" else begin(model, run.base, root)
+            if is_published(run.base):
+                check_published(params, key, store, root)
             state = root / ".cache" / "runs" / fingerprint(params, key, store, base_sha256, seed)
             state.mkdir(parents=True, exist_ok=True)
             try:
@@ -180,7 +195,10 @@ def train(params: Params, key: str, root: Path) -> Path:
                 raise Fault(
                     f"runs.{key}: another process is training it (it holds {state / 'lock'}); wait for it or end it"
                 ) from None
-            trained_weights, curves = finished(state) or fit(model, schedule, store, key, state / "checkpoint.pt")
+            if is_published(run.base) and not schedule.steps:
+                trained_weights, curves = model.state_dict(), []  # with the mixtures of styles that were published
+            else:
+                trained_weights, curves = finished(state) or fit(model, schedule, store, key, state / "checkpoint.pt")
             keep(state, trained_weights, curves)
             weights |= {
                 f"seed{seed}/{name}" if number else name: value.contiguous() for name, value in trained_weights.items()
