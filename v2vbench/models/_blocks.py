@@ -61,8 +61,9 @@ def decoder(
     """(B, n_filters * 2**n_down + n_more, H / 2**n_down, W / 2**n_down) to (B, n_filters, H, W).
 
     upsample    "transposed": convolutions of stride 1/2, as in the reference code, whose 3 x 3 kernels overlap unevenly
-                and leave a checkerboard in a short training; "resize": each pixel repeated, then a convolution
-                (Odena et al. 2016), at four times the cost of that layer
+                and leave a checkerboard in a short training; "transposed_even": the same with 4 x 4 kernels, which
+                overlap evenly; "resize": each pixel repeated, then a 3 x 3 convolution (Odena et al. 2016), at four
+                times the cost of "transposed"
     """
     widths = [min(n_filters * 2**i, most or n_filters * 2**i) for i in range(n_down + 1)][::-1]
     layers = []
@@ -70,6 +71,8 @@ def decoder(
         n_in = a + n_more * (i == 0)
         if upsample == "resize":
             layers += [nn.Upsample(scale_factor=2), nn.Conv2d(n_in, b, 3, padding=1, padding_mode="reflect")]
+        elif upsample == "transposed_even":
+            layers += [nn.ConvTranspose2d(n_in, b, 4, 2, 1)]
         else:
             layers += [nn.ConvTranspose2d(n_in, b, 3, 2, 1, output_padding=1)]
         layers += [norm_layer(norm, b), nn.ReLU()]

@@ -44,7 +44,7 @@ class Model(VideoModel):
         n_blocks_local: Count,
         instance_edges: bool,
         norm: Literal["batch", "instance"],
-        upsample: Literal["transposed", "resize"],
+        upsample: Literal["transposed", "transposed_even", "resize"],
         n_filters_mask: Count,
         w_coherence: Weight,
         w_occlusion: Weight,

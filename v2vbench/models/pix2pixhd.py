@@ -39,7 +39,7 @@ class Model(VideoModel):
         styles: Literal["none"] | Styles,
         styles_at: Literal["input", "bottleneck"],
         norm: Literal["batch", "instance"],
-        upsample: Literal["transposed", "resize"],
+        upsample: Literal["transposed", "transposed_even", "resize"],
         n_scales: Count,
         n_filters_d: Count,
         n_layers_d: Count,

@@ -74,7 +74,7 @@ class Model(VideoModel):
         with_flow: bool,
         flow_scale: Weight,
         resample: Literal["bilinear", "bicubic"],
-        upsample: Literal["transposed", "resize"],
+        upsample: Literal["transposed", "transposed_even", "resize"],
         n_scales: Count,
         n_scales_temporal: Natural,
         condition_video: bool,
