@@ -2,7 +2,7 @@
 # make test     the tests                            make slow     those that take minutes
 # make lint     layout, lint and types               .ci/run       what CI runs: lint, then test
 # make test-isa those on networks, again as on CPUs with AVX2 alone and with neither AVX2 nor AVX-512
-# make lab      JupyterLab on notebooks/             make doctor   what this machine can do
+# make lab      JupyterLab, at the start              make doctor   what this machine can do
 # make bench    speed, as rates                      make lock     renew requirements.lock
 # PYTHON=...    the Python 3.11 or newer that .venv is made from
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -45,7 +45,7 @@ test-isa: $(VENV)/.ready
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 python -m pytest $(NETWORKS:%=tests/test_%.py)
 
 lab: $(VENV)/.ready
-	jupyter lab notebooks
+	jupyter lab notebooks/00_start.ipynb
 
 doctor: $(VENV)/.ready
 	@python -m v2vbench doctor

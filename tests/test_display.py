@@ -152,14 +152,28 @@ def test_curves_by_frame_end_at_the_last_frame():
     assert "FED" not in alt  # a set has no frames
 
 
+def of_one_clip() -> dict:
+    score = RUN.groups[GROUP].scores["psnr"]
+    return {"psnr": replace(score, fake=replace(score.fake, per_clip=score.fake.per_clip[:1]))}
+
+
 def test_worst_and_best_are_by_the_first_per_clip_metric():
     per_clip = np.array(RUN.groups[GROUP].scores["psnr"].fake.per_clip)
     clips = RUN.groups[GROUP].clips
     places = evaluate.worst_and_best(RUN, GROUP, ["fed_frames", "psnr", "warp_error"])
-    assert places == {clips[per_clip.argmin()]: "worst", clips[per_clip.argmax()]: "best"}
+    assert places == {
+        clips[per_clip.argmin()]: f"the worst of unseen by PSNR, {per_clip.min():.3g} dB",
+        clips[per_clip.argmax()]: f"the best of unseen by PSNR, {per_clip.max():.3g} dB",
+    }
     per_clip = np.array(RUN.groups[GROUP].scores["warp_error"].fake.per_clip)
     places = evaluate.worst_and_best(RUN, GROUP, ["warp_error"])
-    assert places == {clips[per_clip.argmax()]: "worst", clips[per_clip.argmin()]: "best"}
+    assert list(places) == [clips[per_clip.argmax()], clips[per_clip.argmin()]]
+    (words,) = evaluate.worst_and_best(
+        replace(RUN, groups={"last": replace(RUN.groups[GROUP], clips=clips[:1], scores=of_one_clip())}),
+        "last",
+        ["psnr"],
+    ).values()
+    assert words.startswith("the only clip of last by PSNR")
 
 
 def test_a_horizon_has_every_method():

@@ -234,11 +234,20 @@ def test_saving_a_notebook_costs_nothing_and_changing_it_its_stages(clean):
     assert clean.stale() == EVALUATE
 
 
+def test_changing_the_introduction_costs_nothing_at_all(clean):
+    path = clean.root / "notebooks/00_start.ipynb"
+    nb = nbformat.read(path, 4)
+    nb.cells[-1].source += "\nchanged"
+    nbformat.write(nb, path)
+    with clean.repo(str(clean.root)) as repo:
+        assert repo.status() == {}
+
+
 LEFT_OVER = {
     "judges/old/model.safetensors": {"inputs_scoring", "inputs_report"},
     "metrics/runs/old.json": {"inputs_compare", "inputs_report"},
     "data/old.zip": {"inputs_compare", "inputs_report"},
-    "runs/old/clips.zip": {"inputs_report"},
+    "runs/old/clips.zip": {"inputs_compare", "inputs_report"},
 }
 
 

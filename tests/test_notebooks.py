@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from v2vbench.params import Fault
-from v2vbench.runner.copies import cleaned, normalised, read, write, write_cleaned
+from v2vbench.runner.copies import START, cleaned, normalised, read, write, write_cleaned
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -28,7 +28,10 @@ WRITES = {
 }
 
 
-def faults(nb):
+STAGES = [path for path in NOTEBOOKS if path.name != START]
+
+
+def faults(nb, is_stage=True):
     """What is wrong with a notebook by the house's rules."""
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     if nb.cells[0].cell_type != "markdown" or not nb.cells[0].source.startswith("# "):
@@ -36,8 +39,9 @@ def faults(nb):
     if len(code) > 15:
         yield f"{len(code)} code cells"
     parameters = [cell.source for cell in code if "parameters" in cell.metadata.get("tags", ())]
-    if [list(ast.literal_eval(source.removeprefix("stage = "))) for source in parameters] != [["key"]]:
-        yield "has no parameters cell with stage alone"
+    keys = [list(ast.literal_eval(source.removeprefix("stage = "))) for source in parameters]
+    if keys != ([["key"]] if is_stage else []):
+        yield "has no parameters cell with stage alone" if is_stage else "has parameters, and is no stage"
     for number, cell in enumerate(code):
         if cell.source.count("\n") >= 12:
             yield f"cell {number}: {cell.source.count(chr(10)) + 1} lines"
@@ -54,7 +58,7 @@ def faults(nb):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_is_thin(path):
-    assert not list(faults(read(path)))
+    assert not list(faults(read(path), path.name != START))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -69,7 +73,7 @@ def test_there_is_a_notebook_for_every_stage():
         for line in (ROOT / "dvc.yaml").read_text().splitlines()
         if "cmd: python -m v2vbench run" in line
     }
-    assert stages == {path.stem[3:] for path in NOTEBOOKS}
+    assert stages == {path.stem[3:] for path in STAGES}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +89,7 @@ def test_there_is_a_notebook_for_every_stage():
     ],
 )
 def test_a_thick_one_is_caught(cell, says):
-    nb = read(NOTEBOOKS[0])
+    nb = read(STAGES[0])
     nb.cells.append(new_code_cell(cell))
     assert [says in fault for fault in faults(nb)] == [True]
 
@@ -110,7 +114,7 @@ def used(nb):
     return nb
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
 def test_saving_a_notebook_changes_no_source(tmp_path, path):
     folder = tmp_path / "notebooks"
     folder.mkdir()
@@ -126,6 +130,16 @@ def test_saving_a_notebook_changes_no_source(tmp_path, path):
     nbformat.write(edited, folder / path.name)
     write_cleaned(tmp_path, "build/notebooks")
     assert copy.read_bytes() != path.read_bytes()
+
+
+def test_the_introduction_is_cleaned_in_place_and_is_no_stage(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    path = tmp_path / "notebooks" / START
+    nbformat.write(used(read(ROOT / "notebooks" / START)), path)
+    write_cleaned(tmp_path, "build/notebooks")
+    assert not (tmp_path / "build").exists()
+    write_cleaned(tmp_path, "notebooks")
+    assert path.read_bytes() == (ROOT / "notebooks" / START).read_bytes()
 
 
 def test_an_executed_notebook_keeps_results_and_nothing_of_the_machine(tmp_path):

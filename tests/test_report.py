@@ -252,7 +252,7 @@ def test_metrics_name_the_controls_that_fool_them(seen):
 
 
 def test_sentences_stand_as_they_are_and_details_unfold(html):
-    part = html.split('id="in-short"')[1].split("</section>")[0]
+    part = html.split('id="in-short"')[1].split("</header>")[0]
     folded = "".join(re.findall(r"<details>.*?</details>", part, re.DOTALL))
     top = re.sub(r"<details>.*?</details>", "", part, flags=re.DOTALL)
     assert top.count("<dd>vid2vid is &lt;better&gt; on ") == 3
@@ -440,9 +440,9 @@ def test_a_sanity_check_has_neither(sanity):
 
 def test_players_hold_the_frames_that_were_made(made):
     root, media = made[0], made[0] / "reports" / "media"
-    files = sorted(media.glob("sliding-seen-*.mp4"))
+    files = sorted(media.glob("sliding-seen-slide-*.mp4"))
     assert len(files) == 2
-    assert len(list(media.glob("*.mp4"))) == len(list(media.glob("*.jpg"))) == 5
+    assert len(list(media.glob("*.mp4"))) == len(list(media.glob("*.jpg"))) == 6  # with the first screen's
     store, fakes = Store(root / "data" / "sliding.zip"), Store(root / "runs" / "sliding_1" / "clips.zip")
     layout = videos.layout(3, (32, 64), 128)
     assert layout.factor == 2
@@ -465,13 +465,13 @@ def test_players_hold_the_frames_that_were_made(made):
                 assert abs(error @ (0.2126, 0.7152, 0.0722)).mean() < 4  # luma; yuv420p halves the colour's size
 
 
-def test_clips_are_shown_evenly_from_worst_to_best():
+def test_clips_are_shown_evenly_from_best_to_worst():
     values = {"a": [3.0, 1.0, 2.0, 5.0, 4.0], "b": [3.0, 1.0, 2.0, 5.0, 4.0]}
-    assert players.pick(values, "higher", 3) == [Pick(1, 0), Pick(0, 2), Pick(3, 4)]
-    assert players.pick(values, "lower", 2) == [Pick(3, 0), Pick(1, 4)]
+    assert players.pick(values, "higher", 3) == [Pick(3, 4), Pick(0, 2), Pick(1, 0)]
+    assert players.pick(values, "lower", 2) == [Pick(1, 4), Pick(3, 0)]
     assert players.pick(values, "lower", 0) == []
-    assert players.pick({"a": [0.5, 1.1]}, "one", 9) == [Pick(0, 0), Pick(1, 1)]
-    assert players.pick({"a": [2.0, 1.0, 2.0]}, "lower", 3) == [Pick(0, 0), Pick(2, 1), Pick(1, 2)]
+    assert players.pick({"a": [0.5, 1.1]}, "one", 9) == [Pick(1, 1), Pick(0, 0)]
+    assert players.pick({"a": [2.0, 1.0, 2.0]}, "lower", 3) == [Pick(1, 2), Pick(2, 1), Pick(0, 0)]
     assert [players.place_name(p, 4) for p in range(4)] == ["worst of 4", "3rd best of 4", "2nd best of 4", "best of 4"]
 
 

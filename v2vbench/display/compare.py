@@ -1,12 +1,75 @@
 """What 07_compare shows: the runs of each test group side by side."""
 
+from html import escape
+from pathlib import Path
+
+import numpy as np
 from IPython.display import HTML
 
+from v2vbench.clips.store import Store
 from v2vbench.display.table import DIRECTIONS, table
+from v2vbench.display.video import clip_player
 from v2vbench.results.comparison import Comparison, Row
+from v2vbench.results.runs import RunScores
+from v2vbench.statistics.cost import cost
 from v2vbench.statistics.sentences import likeness_in_words
 
 SIGNS = {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
+
+
+def player(result: Comparison, root: Path, dataset: str, group: str) -> HTML:
+    """The clip in the middle between the worst and the best, as every method made it."""
+    runs = {run: result.runs[run].title for run in _runs(result, dataset)}
+    fakes = {title: Store(root / "runs" / run / "clips.zip") for run, title in runs.items()}
+    clip, about = _middle(result, root, dataset, group)
+    return clip_player(Store(root / "data" / f"{dataset}.zip"), fakes, clip, about)
+
+
+def _middle(result: Comparison, root: Path, dataset: str, group: str) -> tuple[str, str]:
+    """The middle clip by its mean over the runs, and by what: the first metric, primary ones before others, that
+    scores single clips of every run."""
+    scores = [RunScores.load(RunScores.path(root, run)).groups[group].scores for run in _runs(result, dataset)]
+    compared = result.datasets[dataset].groups[group]
+    for label in sorted(compared.metrics, key=lambda label: not compared.metrics[label].primary):
+        values = [run[label].fake for run in scores if label in run]
+        per_clip = [value.per_clip for value in values if value and value.per_clip]
+        if len(per_clip) == len(scores) and len(compared.clips) > 1:
+            metric = compared.metrics[label]
+            order = np.argsort(cost(np.mean(per_clip, 0), metric.better), kind="stable")
+            place = len(order) // 2
+            return compared.clips[order[place]], f", number {place + 1} of {len(order)} by {metric.title}"
+    return compared.clips[0], ""
+
+
+def conclusions(result: Comparison, dataset: str, group: str) -> HTML:
+    """The main conclusions on one group."""
+    compared = result.datasets[dataset].groups[group]
+    texts = " ".join(sentence.text for sentence in compared.sentences if not sentence.detail)
+    return HTML(f"<p><b>{escape(f'{result.datasets[dataset].title}, {compared.title}')}:</b> {escape(texts)}</p>")
+
+
+def details(result: Comparison, dataset: str, group: str) -> HTML:
+    """What the main conclusions leave out."""
+    compared = result.datasets[dataset].groups[group]
+    items = "".join(f"<li>{escape(sentence.text)}</li>" for sentence in compared.sentences if sentence.detail)
+    about = f"{result.datasets[dataset].title}, {compared.title}"
+    return HTML(f"<p><b>{escape(about)}</b></p><ul>{items}</ul>" if items else "")
+
+
+def headline(result: Comparison, dataset: str, group: str) -> HTML:
+    """The primary metrics alone, a column a run, without intervals: value, * for the best, verdict."""
+    compared, rows = result.datasets[dataset].groups[group], []
+    for metric in (metric for metric in compared.metrics.values() if metric.primary):
+        row: dict[str, str | float | None] = {
+            "metric": ", ".join(filter(None, (metric.title, metric.unit))),
+            "better": DIRECTIONS[metric.better],
+        }
+        row |= {result.runs[run].title: _cell(metric.rows.get(run), span=False) for run in _runs(result, dataset)}
+        rows.append(row | {"real video": metric.real.value if metric.real else None})
+    about = f"{compared.n_clips} clips of {compared.n_clusters} {compared.cluster}s; * the best; "
+    return table(
+        rows, f"{about}against {result.runs[compared.reference].title}: ▲ better, ▼ worse, ≈ not distinguishable"
+    )
 
 
 def scores(result: Comparison, dataset: str, group: str) -> HTML:
@@ -39,12 +102,12 @@ def _runs(result: Comparison, dataset: str) -> list[str]:
     return [run for run, info in result.runs.items() if info.dataset == dataset]
 
 
-def _cell(row: Row | None) -> str | None:
+def _cell(row: Row | None, span: bool = True) -> str | None:
     if row is None:
         return None
-    span = "" if row.low is None else f" ({row.low:.3g} to {row.high:.3g})"
+    interval = "" if row.low is None or not span else f" ({row.low:.3g} to {row.high:.3g})"
     sign = f" {SIGNS[row.verdict.word]}" if row.verdict else ""
-    return f"{row.value:.4g}{span}{' *' * row.best}{sign}"
+    return f"{row.value:.4g}{interval}{' *' * row.best}{sign}"
 
 
 def equivalents(result: Comparison, dataset: str, group: str) -> HTML:

@@ -39,9 +39,16 @@ def by_frame(result: RunScores) -> Image:
 
 
 def worst_and_best(result: RunScores, group: str, labels: list[str]) -> dict[str, str]:
-    """{clip: "worst" or "best"} by the first of the metrics `labels` that has per-clip scores."""
+    """{clip: "the worst of seen by PSNR, 14.2 dB"}, and the best, by the first of `labels` that has per-clip scores."""
     scored = result.groups[group]
     per_clip = {label: score.fake.per_clip for label, score in scored.scores.items() if score.fake}
     label = next(label for label in labels if per_clip.get(label))
-    costs = cost(per_clip[label], result.metrics[label].better)
-    return {scored.clips[int(costs.argmax())]: "worst", scored.clips[int(costs.argmin())]: "best"}
+    values, metric = per_clip[label], result.metrics[label]
+    costs = cost(values, metric.better)
+    places = {int(costs.argmax()): "the worst of", int(costs.argmin()): "the best of"}
+    if len(values) == 1:
+        places = {0: "the only clip of"}
+    return {
+        scored.clips[number]: f"{place} {group} by {metric.title}, {values[number]:.3g} {metric.unit}".rstrip()
+        for number, place in places.items()
+    }

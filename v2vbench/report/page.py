@@ -10,6 +10,7 @@ from v2vbench import __version__
 from v2vbench.params import Params
 from v2vbench.report import format, marks
 from v2vbench.report.inputs import Inputs, ordered
+from v2vbench.report.opening import opening
 from v2vbench.report.paper import paper_tables
 from v2vbench.report.players import all_players
 from v2vbench.report.prediction import prediction_section
@@ -61,6 +62,7 @@ def render(params: Params, settings: Settings, root: Path, media: Path, style: s
             settings=settings,
             comparison=comparison,
             confidence=format.percent(comparison.confidence),
+            opening=opening(inputs, settings, media),
             datasets=datasets,
             paper=paper_tables(inputs),
             predictions=[prediction_section(inputs, future) for future in inputs.futures],

@@ -49,33 +49,50 @@ def all_players(inputs: Inputs, settings: Settings, media: Path) -> dict[tuple[s
         for dataset in ordered(inputs.comparison.datasets, inputs.params.datasets)
         for group in ordered(inputs.comparison.datasets[dataset].groups, inputs.stores[dataset].facts.groups)
     ]
-    wanted = [(*key, picked) for key in groups for picked in _picks(inputs, settings, *key)]
+    wanted = [(*key, picked) for key in groups for picked in pick(*_scores(inputs, settings, *key), settings.players)]
     players: dict[tuple[str, str], list[Player]] = {key: [] for key in groups}
     for dataset, group, picked in progress(wanted, "report", unit="player"):
         players[dataset, group].append(_player(inputs, settings, dataset, group, picked, media))
     return players
 
 
-def _picks(inputs: Inputs, settings: Settings, dataset: str, group: str) -> list[Pick]:
-    """The clips of a group to show; raises Fault where `players_by` is not a per-clip metric of all its runs."""
-    label, values, better = settings.players_by, {}, None
+def _scores(inputs: Inputs, settings: Settings, dataset: str, group: str) -> tuple[dict[str, list[float]], Better]:
+    """{run: scores of a group's clips} by `players_by`, and which are better.
+
+    raises    Fault where it is no per-clip metric of all runs
+    """
+    label, values, better = settings.players_by, {}, "lower"
     for run in inputs.runs_of(dataset):
         score = inputs.scores[run].groups[group].scores.get(label)
         if score is None or score.fake is None or not score.fake.per_clip:
             raise Fault(f"params.yaml: report.players_by: {label} has no per-clip scores of every run on {group}")
         values[run], better = score.fake.per_clip, inputs.scores[run].metrics[label].better
-    return pick(values, better, settings.players) if better else []
+    return values, better
 
 
-def pick(values: dict[str, list[float]], better: Better, n: int) -> list[Pick]:
-    """At most `n` clips, evenly from the worst to the best by their mean over the runs.
+def ranked_clips(inputs: Inputs, settings: Settings, dataset: str, group: str) -> list[int]:
+    """The positions of a group's clips, from the worst to the best by `players_by`."""
+    values, better = _scores(inputs, settings, dataset, group)
+    return rank(values, better)
+
+
+def rank(values: dict[str, list[float]], better: Better) -> list[int]:
+    """Positions of clips, from the worst to the best by their mean over the runs.
 
     values    {run: per-clip scores}
     """
     costs = cost(np.mean(list(values.values()), 0), better)
-    ranked = np.argsort(-costs, kind="stable")  # the worst first
-    places = np.linspace(0, len(costs) - 1, min(n, len(costs))).round().astype(int)
-    return [Pick(int(ranked[place]), int(place)) for place in np.unique(places)]
+    return np.argsort(-costs, kind="stable").tolist()
+
+
+def pick(values: dict[str, list[float]], better: Better, n: int) -> list[Pick]:
+    """At most `n` clips, evenly from the best to the worst by their mean over the runs.
+
+    values    {run: per-clip scores}
+    """
+    ranked = rank(values, better)
+    places = np.linspace(len(ranked) - 1, 0, min(n, len(ranked))).round().astype(int)
+    return [Pick(ranked[place], int(place)) for place in dict.fromkeys(places)]
 
 
 def place_name(place: int, n_clips: int) -> str:

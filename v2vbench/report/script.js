@@ -1,5 +1,60 @@
-// Stepping of videos. Without it the page is one of plain videos.
+// A dividing line across two videos, and stepping of videos. Without it the page is one of plain videos.
 "use strict";
+// The comparison of the first screen: one video of several pictures, cut into a stage of two and a row of all.
+for (const figure of document.querySelectorAll(".compare")) {
+  const video = figure.querySelector("video"), stage = figure.querySelector(".stage"), range = stage.querySelector("input");
+  const [large, ...small] = figure.querySelectorAll("canvas"), button = figure.querySelector("[data-do=play]");
+  const across = Number(figure.dataset.across), down = Number(figure.dataset.down), poster = new Image();
+  const width = video.getAttribute("width") / across, height = video.getAttribute("height") / down;
+  const sides = Object.fromEntries([...figure.querySelectorAll("select")].map(s => [s.dataset.side, s]));
+  for (const canvas of [large, ...small]) [canvas.width, canvas.height] = [width, height];
+  const cut = (canvas, tile, from, to) => {   // draws the part of a tile between two shares of its width
+    const picture = video.readyState > 1 ? video : poster, x = Math.round(from * width), w = Math.round(to * width) - x;
+    if (w > 0 && (picture === video || poster.complete && poster.naturalWidth))
+      canvas.getContext("2d").drawImage(picture, tile % across * width + x, Math.floor(tile / across) * height, w, height, x, 0, w, height);
+  };
+  const draw = () => {
+    const share = range.value / 100;
+    cut(large, Number(sides.left.value), 0, share);
+    cut(large, Number(sides.right.value), share, 1);
+    small.forEach((canvas, tile) => cut(canvas, tile, 0, 1));
+  };
+  const divide = share => {
+    range.value = Math.round(100 * share);
+    stage.style.setProperty("--at", `${range.value}%`);
+    const name = side => sides[side].selectedOptions[0].text;
+    range.setAttribute("aria-valuetext", `${range.value} % ${name("left")}, ${100 - range.value} % ${name("right")}`);
+    draw();
+  };
+  const follow = () => {
+    draw();
+    if (!video.paused) requestAnimationFrame(follow);
+  };
+  const drag = event => {
+    const box = large.getBoundingClientRect();
+    divide(Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
+  };
+  large.addEventListener("pointerdown", event => { large.setPointerCapture(event.pointerId); drag(event); });
+  large.addEventListener("pointermove", event => { if (large.hasPointerCapture(event.pointerId)) drag(event); });
+  range.addEventListener("input", () => divide(range.value / 100));
+  Object.values(sides).forEach(select => select.addEventListener("change", () => divide(range.value / 100)));
+  const label = () => { button.textContent = video.paused ? "Play" : "Pause"; };
+  video.addEventListener("play", () => { label(); follow(); });
+  video.addEventListener("pause", label);
+  ["loadeddata", "seeked"].forEach(name => video.addEventListener(name, draw));
+  button.addEventListener("click", () => video.paused ? video.play() : video.pause());
+  poster.addEventListener("load", draw);
+  poster.src = video.poster;
+  video.removeAttribute("controls");
+  video.tabIndex = -1;
+  video.setAttribute("aria-hidden", "true");
+  figure.classList.add("live");
+  figure.querySelectorAll("[hidden]").forEach(part => { part.hidden = false; });
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) video.pause(), video.removeAttribute("autoplay");
+  label();
+  divide(0.5);
+  follow();
+}
 document.querySelectorAll(".hint").forEach(hint => { hint.hidden = false; });
 let last = null;   // the player that was used last: , and . step it from anywhere on the page
 for (const figure of document.querySelectorAll(".player")) {

@@ -179,11 +179,34 @@ def keep(media: Path, name: str, content: bytes) -> str:
 
 def make_video(tiles: list[Tile], clip: str, facts: Facts, settings: Settings, media: Path, name: str) -> Video:
     """Write one composite and its poster to `media`."""
-    n_frames, raw = len(tiles[0].frames), media / "raw.mp4"
     frames = compose(tiles, f"{facts.title}, clip {clip}", legend(facts), settings.tile_px)
+    return _write(frames, clip, facts, settings, media, name, len(tiles[0].frames))
+
+
+def _write(
+    frames: Iterator[np.ndarray], clip: str, facts: Facts, settings: Settings, media: Path, name: str, n_frames: int
+) -> Video:
+    """Write a video and its poster, named by their hash."""
+    raw = media / "raw.mp4"
     height, width = encode(raw, frames, facts.fps, settings.crf, n_frames // 2)
     address = keep(media, f"{name}.mp4", raw.read_bytes())
     poster = f"{address.removesuffix('.mp4')}.jpg"
     raw.with_suffix(".jpg").rename(media.parent / poster)
     raw.unlink()
     return Video(clip, address, poster, height, width, n_frames, facts.fps)
+
+
+def make_mosaic(tiles: list[Tile], clip: str, facts: Facts, settings: Settings, media: Path, name: str) -> Video:
+    """Write a video of bare pictures, two a row, and its poster to `media`; the page cuts it into its tiles."""
+    pictures = [tile.frames for tile in tiles]
+    factor = max(1, round(settings.tile_px / pictures[0].shape[2]))
+    if len(pictures) % 2:
+        pictures.append(np.zeros_like(pictures[0]))
+    pairs = list(zip(pictures[::2], pictures[1::2]))
+    frames = (
+        np.concatenate([np.concatenate([left[t], right[t]], 1) for left, right in pairs], 0)
+        .repeat(factor, 0)
+        .repeat(factor, 1)
+        for t in range(len(pictures[0]))
+    )
+    return _write(frames, clip, facts, settings, media, name, len(tiles[0].frames))

@@ -14,6 +14,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+START = "00_start.ipynb"  # the introduction, which is no stage
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 
@@ -65,6 +66,10 @@ def write(nb: nbformat.NotebookNode, path: Path) -> None:
 
 
 def write_cleaned(root: Path, folder: str) -> None:
-    """Write clean copies of notebooks/*.ipynb to `folder`: stages depend on them, so saving a notebook re-runs none."""
+    """Write clean copies of notebooks/*.ipynb to `folder`: stages depend on them, so saving a notebook re-runs none.
+
+    START is cleaned in place alone, where `folder` is notebooks: no stage depends on it.
+    """
     for path in sorted((root / "notebooks").glob("*.ipynb")):
-        write(cleaned(read(path)), root / folder / path.name)
+        if path.name != START or folder == "notebooks":
+            write(cleaned(read(path)), root / folder / path.name)

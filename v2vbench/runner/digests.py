@@ -107,8 +107,9 @@ def inputs(params: Params) -> dict[str, dict[str, list[str]]]:
     compared = [dataset for dataset in params.datasets if dataset in {run.dataset for run in params.runs.values()}]
     scores = [f"metrics/runs/{key}.json" for key in params.runs]
     scores += [f"metrics/calibrate/{key}.json" for key in compared] + [f"data/{key}.zip" for key in compared]
+    clips = [f"runs/{key}/clips.zip" for key in params.runs]
     shown = [f"metrics/future/{key}.json" for key in params.predictions]
-    shown += [f"runs/{key}/clips.zip" for key in params.runs | params.styles]
+    shown += clips + [f"runs/{key}/clips.zip" for key in params.styles]
     shown += [f"{params.folder(key)}/curves.csv" for key in params.runs | params.forecasts | params.judges]
     shown += [f"reports/notebooks/{notebook}.ipynb" for notebook in _notebooks(params)]
     return {
@@ -116,7 +117,7 @@ def inputs(params: Params) -> dict[str, dict[str, list[str]]]:
             f"scoring/{key}": [f"judges/{judge}/model.safetensors" for judge in dict.fromkeys(used) if judge]
             for key, used in judges.items()
         },
-        "compare": {"compare": scores},
+        "compare": {"compare": scores + clips},
         "report": {"report": ["metrics/compare.json", *scores, *shown]},
     }
 
