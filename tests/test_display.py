@@ -131,7 +131,7 @@ def test_schedule_and_losses_are_shown(tmp_path):
         train.learning_curves(tmp_path / "curves.csv").alt == "Learning curves, by step. D: 1 to 0.5; G/pixel: 4 to 2."
     )
     (tmp_path / "curves.csv").write_text("")
-    assert train.learning_curves(tmp_path / "curves.csv") == "This model has nothing to train."
+    assert train.learning_curves(tmp_path / "curves.csv") == "Nothing is trained here."
 
 
 def test_scores_of_a_run_are_those_of_its_file():

@@ -38,7 +38,7 @@ class Project:
         self.root, self.repo = root, Repo
         files = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard", "--", ".dvc", ".dvcignore", "dvc.yaml", "v2vbench"]
-            + ["notebooks", "weights.json"],
+            + ["notebooks", "results/README.md", "weights.json"],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -67,6 +67,7 @@ class Project:
         """What `v2vbench sources` does, on the clone's package."""
         copies.write_cleaned(self.root, "build/notebooks")
         digests.write_placeholder_weights(self.root)
+        digests.write_published_weights(load(self.root / "params.yaml"), self.root)
         digests.write_code(load(self.root / "params.yaml"), self.root)
 
     def inputs(self) -> None:

@@ -15,6 +15,7 @@ from tiny_project import one_thread
 from v2vbench import params as parameters
 from v2vbench.clips.store import Store
 from v2vbench.params import Fault
+from v2vbench.report.provenance import provenance
 from v2vbench.runner import check, digests, publish
 from v2vbench.stages import _published
 from v2vbench.stages.synthesize import synthesize
@@ -162,6 +163,20 @@ def test_float16_is_no_place_for_every_number():
     }
 
 
+def test_the_report_says_what_was_published(project):
+    with_run(project)
+    params = parameters.load(project / "params.yaml")
+    with pytest.raises(Fault, match="runs/published/tiny/vid2vid/model.safetensors: missing; `dvc repro` makes it"):
+        provenance(params, project, [])
+    digests.write_published_weights(params, project)
+    (base,) = provenance(params, project, []).published
+    assert (base.title, base.about.suite, base.about.run, base.about.steps) == ("again", "tiny", "vid2vid", 3)
+    content = (project / "results/tiny/weights/vid2vid.safetensors").read_bytes()
+    assert base.sha256 == hashlib.sha256(content).hexdigest()
+    listed = digests.inputs(params)["report"]["report"]
+    assert "runs/published/tiny/vid2vid/model.safetensors" in listed
+
+
 @pytest.mark.parametrize("of", ["vid2vid", "styled"])
 def test_a_run_of_published_weights_makes_the_same_video(project, of):
     """Up to float16, to which a roll-out of untrained flow is sensitive; styles are not fitted again."""
@@ -199,6 +214,7 @@ def test_some_runs_and_none_that_is_published_itself(project):
     with_run(project)
     shutil.copy(project / "metrics/runs/vid2vid.json", project / "metrics/runs/again.json")
     params = parameters.load(project / "params.yaml")
+    digests.write_published_weights(params, project)
     out = publish.publish("tiny", params, project)
     assert sorted(path.stem for path in (out / "weights").iterdir()) == ["styled", "vid2vid"]
     publish.publish("tiny", params, project, ["styled"])

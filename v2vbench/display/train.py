@@ -43,7 +43,7 @@ def learning_curves(path: Path) -> Image | str:
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows:
-        return "This model has nothing to train."
+        return "Nothing is trained here."
     steps = [int(float(row["step"])) for row in rows]
     losses = {name: {"": Line(steps, [float(row[name]) for row in rows])} for name in rows[0] if name != "step"}
     return curves(losses, "step", "Learning curves")

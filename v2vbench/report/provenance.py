@@ -1,5 +1,6 @@
 """How the numbers were made: which stages ran, for how long, and on what machine."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from markupsafe import Markup
 
 from v2vbench.params import Fault, Params
 from v2vbench.report import marks
+from v2vbench.stages._published import About, is_published, read_about
 
 STAGES = ("sources", "data", "train", "synthesize", "evaluate", "future", "styles", "calibrate", "compare")
 UNKNOWN = "unknown"
@@ -47,11 +49,21 @@ class StageRow:
 
 
 @dataclass(frozen=True)
+class PublishedBase:
+    """The published weights that a run starts from."""
+
+    title: str  # of the run
+    about: About
+    sha256: str  # of the file
+
+
+@dataclass(frozen=True)
 class Provenance:
-    """All stages."""
+    """All stages, and what was made elsewhere."""
 
     logs: list[Log]
     rows: list[StageRow]
+    published: list[PublishedBase]
 
     @property
     def seconds(self) -> float:
@@ -107,7 +119,17 @@ def provenance(params: Params, root: Path, notebooks: list[str]) -> Provenance:
         log = logs.get(stem)
         page = f"notebooks/{stem}.html" if stem in notebooks else None
         rows.append(StageRow(stage, key, page, log, marks.bar(log.seconds / longest) if log else Markup("")))
-    return Provenance(list(logs.values()), rows)
+    return Provenance(list(logs.values()), rows, list(_published(params, root)))
+
+
+def _published(params: Params, root: Path) -> Iterator[PublishedBase]:
+    for run in params.runs.values():
+        if is_published(run.base):
+            path = root / "runs" / run.base / "model.safetensors"
+            if not path.is_file():
+                raise Fault(f"{path}: missing; `dvc repro` makes it")
+            content = path.read_bytes()
+            yield PublishedBase(run.title, read_about(content, str(path)), hashlib.sha256(content).hexdigest())
 
 
 def _logs(params: Params, root: Path) -> Iterator[Log]:

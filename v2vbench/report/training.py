@@ -9,6 +9,7 @@ from markupsafe import Markup
 from v2vbench.params import Fault, Schedule
 from v2vbench.report.inputs import Inputs
 from v2vbench.report.sparklines import sparkline
+from v2vbench.stages._published import is_published
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class LearningCurves:
     schedule: Schedule
     steps: int
     sparks: list[Markup]  # empty where nothing is trained
+    published: bool  # it starts from published weights
 
 
 def learning_curves(inputs: Inputs, root: Path) -> dict[str, list[LearningCurves]]:
@@ -44,6 +46,7 @@ def learning_curves(inputs: Inputs, root: Path) -> dict[str, list[LearningCurves
                 schedule=params.schedules[line.schedule],
                 steps=int(steps[-1]) if steps else 0,
                 sparks=[sparkline(name, steps, values, number) for name, values in losses.items()],
+                published=is_published(line.base),
             )
         )
     return curves

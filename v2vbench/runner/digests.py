@@ -110,6 +110,7 @@ def inputs(params: Params) -> dict[str, dict[str, list[str]]]:
     clips = [f"runs/{key}/clips.zip" for key in params.runs]
     shown = [f"metrics/future/{key}.json" for key in params.predictions]
     shown += clips + [f"runs/{key}/clips.zip" for key in params.styles]
+    shown += [f"runs/{run.base}/model.safetensors" for run in params.runs.values() if is_published(run.base)]
     shown += [f"{params.folder(key)}/curves.csv" for key in params.runs | params.forecasts | params.judges]
     shown += [f"reports/notebooks/{notebook}.ipynb" for notebook in _notebooks(params)]
     return {
