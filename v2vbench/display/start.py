@@ -1,4 +1,4 @@
-"""What 00_start shows: what is compared, its data and videos, the verdicts; a line says what to run where one is absent."""
+"""What 00_start shows: what is compared, its data and videos, the verdicts; or a line that says what to run first."""
 
 from html import escape
 from pathlib import Path
