@@ -380,9 +380,14 @@ PIXELS = ("psnr", "ssim", "sharpness_ratio", "motion_ratio", "warp_error", "flic
 TOLERANCE = 0.05  # of a published figure of one clip: float16, and the last digits of another CPU
 
 
+def suite_as_published(root: Path, suite: str) -> parameters.Params:
+    path = root / "results" / suite / "params.yaml"
+    return parameters.typed(parameters.parse(parameters.read(path), path.name), path.name, root)
+
+
 def again(root: Path, suite: str, run: str, folder: Path) -> list[tuple[str, str, float, float]]:
     """A published run made again in `folder` on one clip of each test group: (clip, metric, published, here)."""
-    published = parameters.load(root / "results" / suite / "params.yaml")
+    published = suite_as_published(root, suite)
     scores = RunScores.load(root / "results" / suite / "runs" / f"{run}.json")
     line = published.runs[run]
     line = replace(line, base=f"published/{suite}/{run}", schedule="none", seeds=line.seeds[:1])
@@ -431,7 +436,7 @@ def test_published_weights_are_whole(base):
     """What results/ ships: every byte as in its manifest, and the kwargs those of its params.yaml."""
     _, suite, run = base.split("/")
     about = _published.read_about(_published.read_published(base, ROOT), base)
-    params = parameters.load(ROOT / "results" / suite / "params.yaml")
+    params = suite_as_published(ROOT, suite)
     assert (about.suite, about.run) == (suite, run)
     assert about.kwargs == params.runs[run].kwargs
     listed = json.loads((ROOT / "results" / suite / "manifest.json").read_text())["files"]
