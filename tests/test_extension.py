@@ -177,7 +177,7 @@ TESTS = {
 def extended(tmp_path_factory) -> Path:
     """A copy of what a clone holds, with a file, or a function, and a line of each kind; nothing else is changed."""
     root = tmp_path_factory.mktemp("extended")
-    for folder in ("v2vbench", "tests", "suites", "docs"):
+    for folder in ("v2vbench", "tests", "suites", "docs", "results"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", "fixtures"))
     for file in ("params.yaml", "pyproject.toml"):
         shutil.copy(ROOT / file, root / file)

@@ -15,6 +15,7 @@ from v2vbench.params import Fault, Run, Schedule, load
 from v2vbench.runner.check import check_references, check_signatures, load_checked
 from v2vbench.runner.check_signatures import setting
 from v2vbench.runner.suites import load_suite
+from v2vbench.stages._published import published_runs
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests/tiny.yaml"
@@ -40,7 +41,7 @@ def write(folder: Path, changes: dict) -> Path:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_line_binds(path):
     params = load_suite(path)
-    check_references(params, path.name)
+    check_references(params, path.name, published_runs(ROOT))
     check_signatures(params, path.name)
     assert params.runs
     assert params.datasets

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,15 @@ from v2vbench import params as parameters
 from v2vbench.clips.store import Store
 from v2vbench.params import Fault
 from v2vbench.report.provenance import provenance
+from v2vbench.results.runs import RunScores
 from v2vbench.runner import check, digests, publish
 from v2vbench.stages import _published
+from v2vbench.stages.data import data as write_data
+from v2vbench.stages.evaluate import evaluate
 from v2vbench.stages.synthesize import synthesize
 from v2vbench.stages.train import train
 
+ROOT = Path(__file__).parents[1]
 LOG = {
     "started": "2026-01-01T00:00:00+00:00",
     "seconds": 1.5,
@@ -81,9 +86,9 @@ def rewritten(root: Path, change) -> None:
     manifest.write_text(json.dumps(listed))
 
 
-def make(root: Path, key: str = "again") -> None:
+def make(root: Path, key: str = "again", params: parameters.Params | None = None) -> None:
     """What `dvc repro synthesize@again` runs."""
-    params = parameters.load(root / "params.yaml")
+    params = params or parameters.load(root / "params.yaml")
     digests.write_published_weights(params, root)
     with one_thread():
         train(params, key, root)
@@ -369,3 +374,81 @@ def test_check_compares_the_size_of_the_data(project):
     YAML().dump(content, file)
     with pytest.raises(Fault, match=r"again.base: .*vid2vid is trained at \[32, 64\] on freedoom, not at \[64, 64\]"):
         check.load_checked(project)
+
+
+PIXELS = ("psnr", "ssim", "sharpness_ratio", "motion_ratio", "warp_error", "flicker", "tof")  # need no other weights
+TOLERANCE = 0.05  # of a published figure of one clip: float16, and the last digits of another CPU
+
+
+def suite_as_published(root: Path, suite: str) -> parameters.Params:
+    path = root / "results" / suite / "params.yaml"
+    return parameters.typed(parameters.parse(parameters.read(path), path.name), path.name, root)
+
+
+def again(root: Path, suite: str, run: str, folder: Path) -> list[tuple[str, str, float, float]]:
+    """A published run made again in `folder` on one clip of each test group: (clip, metric, published, here)."""
+    published = suite_as_published(root, suite)
+    scores = RunScores.load(root / "results" / suite / "runs" / f"{run}.json")
+    line = published.runs[run]
+    line = replace(line, base=f"published/{suite}/{run}", schedule="none", seeds=line.seeds[:1])
+    data = published.datasets[line.dataset]
+    assert data["loader"] == "freedoom", f"of {data['loader']} no single clip can be made"
+    maps = {name: group.clusters[0] for name, group in scores.groups.items()}
+    data = data | {"train_maps": [maps["seen"]], "unseen_maps": [maps["unseen"]]}
+    data |= {"n_train_clips": 1, "n_test_clips": 1, "n_unseen_clips": 1}
+    params = replace(
+        published,
+        datasets={line.dataset: data},
+        metrics={label: published.metrics[label] for label in PIXELS if label in published.metrics},
+        judges={},
+        schedules={"none": replace(next(iter(published.schedules.values())), steps=0)},
+        runs={run: line},
+    )
+    folder.mkdir()
+    (folder / "results").symlink_to(root / "results")
+    write_data(params, line.dataset, folder)
+    make(folder, run, params)
+    rows = []
+    for name, group in evaluate(params, run, folder).groups.items():
+        for label, score in group.scores.items():
+            before = dict(zip(scores.groups[name].clips, scores.groups[name].scores[label].fake.per_clip))
+            rows += [(clip, label, before[clip], here) for clip, here in zip(group.clips, score.fake.per_clip)]
+    return rows
+
+
+def hold(rows: list[tuple[str, str, float, float]]) -> None:
+    assert len({label for _, label, _, _ in rows}) >= 3
+    wrong = [row for row in rows if not np.isclose(row[3], row[2], rtol=TOLERANCE, atol=0)]
+    assert wrong == [], "clip, metric, published, here"
+
+
+def test_published_figures_are_made_again_from_published_weights(finished, tmp_path):
+    hold(again(finished, "tiny", "styled", tmp_path / "again"))
+
+
+PUBLISHED = sorted(_published.published_runs(ROOT)) or [
+    pytest.param("", marks=pytest.mark.skip(reason="results/ has no published weights yet"))
+]
+
+
+@pytest.mark.parametrize("base", PUBLISHED)
+def test_published_weights_are_whole(base):
+    """What results/ ships: every byte as in its manifest, and the kwargs those of its params.yaml."""
+    _, suite, run = base.split("/")
+    about = _published.read_about(_published.read_published(base, ROOT), base)
+    params = suite_as_published(ROOT, suite)
+    assert (about.suite, about.run) == (suite, run)
+    assert about.kwargs == params.runs[run].kwargs
+    listed = json.loads((ROOT / "results" / suite / "manifest.json").read_text())["files"]
+    for name, what in listed.items():
+        assert hashlib.sha256((ROOT / "results" / suite / name).read_bytes()).hexdigest() == what["sha256"], name
+    n_bytes = {name: what["bytes"] for name, what in listed.items()}
+    for folder, most in {"weights": publish.WEIGHTS_MB, "report": publish.REPORT_MB}.items():
+        assert sum(n for name, n in n_bytes.items() if name.startswith(f"{folder}/")) <= most * publish.MB
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("base", PUBLISHED)
+def test_published_weights_give_the_published_figures(base, tmp_path):
+    _, suite, run = base.split("/")
+    hold(again(ROOT, suite, run, tmp_path / "again"))

@@ -13,7 +13,8 @@ HEADING = r"(\s*#.*\n|\s*\n)*\S.*\n"  # of a section: comments and blank lines, 
 
 def load_suite(path: Path) -> Params:
     """The parameters of a suite after `use`; raises Fault with the path to the line."""
-    return typed(parse(whole_text(path), path.name), path.name, path.parents[1])
+    project = path.parents[1] if path.parent.name == "suites" else path.parent
+    return typed(parse(whole_text(path), path.name), path.name, project)
 
 
 def use(suite: str, force: bool, root: Path) -> None:
