@@ -60,13 +60,13 @@ class Layout:
 
 
 def layout(n_methods: int, size: tuple[int, int], tile_px: int, has_maps: bool = False, n_further: int = 0) -> Layout:
-    """Rows of two tiles, or of three: source and real first, then the methods, with maps below them.
+    """Rows of two tiles, of three or of four: source and real first, then the methods, with maps below them.
 
     Where the last row would stay open, the methods begin a row of their own instead. Further tiles stand below all.
     """
     factor = max(1, round(tile_px / size[1]))
     height, width = size[0] * factor, size[1] * factor
-    columns = 2 if n_methods == 2 else 3
+    columns = 2 if n_methods == 2 else 4 if has_maps and n_methods == 4 else 3
     skipped = 1 if has_maps or (columns == 3 and n_methods % 3 == 0) else 0
     begin = columns if has_maps else 2 + skipped
     cells = [0, 1, *range(begin, begin + n_methods)]
