@@ -9,18 +9,22 @@ from html import unescape
 from html.parser import HTMLParser
 
 import av
+import numpy as np
 import pytest
 from conftest import facts, sliding_clip
 from made_up import METRICS, ODD, extras, project
 
 from v2vbench import params, report
 from v2vbench.clips.store import Store, write_store
+from v2vbench.display import palette
 from v2vbench.display.palette import colour
 from v2vbench.report import charts, format, players, svg, videos
 from v2vbench.report.charts import Curve, Method
 from v2vbench.report.players import Pick
 from v2vbench.results.comparison import Comparison
 from v2vbench.results.metric import Interval
+
+BOARD = re.compile(r'<section class="grid wide board"(.*?)</section>', re.DOTALL)  # the calibration of a group
 
 
 class Page(HTMLParser):
@@ -93,16 +97,22 @@ def text(html):
     return plain(unescape(re.sub(r"<[^>]*>", "", re.sub(r"<(style|script)>.*?</\1>", "", html, flags=re.DOTALL))))
 
 
+def parts(html: str, group: str) -> str:
+    """All that the page has of one test group: its videos, curves, metrics, calibration and votes."""
+    found = re.findall(rf'<(section|div) [^>]*data-group="{group}"(.*?)(?=<[^>]* data-group=|<h2)', html, re.DOTALL)
+    return "\n".join(part for _, part in found)
+
+
 @pytest.fixture(scope="module")
 def seen(html):
-    """The section of the first group."""
-    return html.split('id="sliding-seen"')[1].split('id="sliding-unseen"')[0]
+    """What there is of the first group."""
+    return parts(html, "sliding-seen")
 
 
 @pytest.fixture(scope="module")
 def sanity(html):
-    """The section of the sanity check."""
-    return html.split('<section id="other"')[1].split('<section id="paper"')[0]
+    """What there is of the sanity check."""
+    return parts(html, "other-last")
 
 
 def contents(folder):
@@ -150,12 +160,13 @@ def test_what_params_no_longer_has_is_not_shown(html):
 
 
 def test_two_headings_with_the_primaries_first(seen):
+    scores = re.search(r'<table class="scores">.*?</table>', seen, re.DOTALL)[0]
     assert re.findall(r'<th scope="rowgroup">([^<]+)</th>', seen) == [
         "Fidelity to the source",
         "Realism in space and time",
     ]
     names = [
-        re.findall(r'<span class="head">([^<&]*(?:&lt;[^&]*&gt;)?)&#8288;<a', body) for body in seen.split("<tbody>")
+        re.findall(r'<span class="head">([^<&]*(?:&lt;[^&]*&gt;)?)&#8288;<a', body) for body in scores.split("<tbody>")
     ]
     assert names[1] == ["PSNR"]
     assert names[2] == ["warp error", "KED-Lite0 &lt;frames&gt;", "FED-Lite0 frames", "motion ratio"]
@@ -223,7 +234,7 @@ def test_tests_and_their_corrections_are_counted(seen):
 
 
 def test_few_clusters_are_warned_of(html, seen):
-    unseen = html.split('id="sliding-unseen"')[1].split('<section id="other"')[0]
+    unseen = parts(html, "sliding-unseen")
     needed = "With 2 maps, verdicts by the primary metrics are not possible: at least 8 are needed."
     assert needed in plain(seen)
     assert "at least" not in plain(unseen)
@@ -285,7 +296,7 @@ def test_absent_metrics_fold_and_print_no_number(html):
 
 
 def test_calibration_is_a_table_of_curves(html):
-    boards = re.findall(r'<details class="wide board">(.*?)</details>', html, re.DOTALL)
+    boards = BOARD.findall(html)
     assert len(boards) == 3
     assert "5 ladders of damage, 6 metrics" in boards[0]
     assert "(7 of the longest clip)" in plain(boards[0])
@@ -309,14 +320,14 @@ def test_calibration_is_a_table_of_curves(html):
 
 
 def test_calibration_names_what_fools_a_metric(html):
-    (board, *_) = re.findall(r'<details class="wide board">(.*?)</details>', html, re.DOTALL)
+    (board, *_) = BOARD.findall(html)
     assert "<dt>Fooled by blur&lt;red&gt;</dt><dd>PSNR; KED-Lite0 &lt;frames&gt;</dd>" in board
     assert "<dt>Fooled by frozen</dt><dd>KED-Lite0 &lt;frames&gt;</dd>" in board
     assert "Fooled by carried" not in board
 
 
 def test_a_damage_curve_falls_where_the_score_gets_worse(html):
-    (board, *_) = re.findall(r'<details class="wide board">(.*?)</details>', html, re.DOTALL)
+    (board, *_) = BOARD.findall(html)
     start, end = re.findall(r'<path d="M4 ([\d.]+)L.*?L52 ([\d.]+)"', board)[0]
     assert float(start) < float(end)  # PSNR under blur: a lower value is drawn lower, and y grows downwards
 
@@ -345,7 +356,7 @@ def test_one_clip_has_a_reason_instead_of_votes(html, sanity):
     assert "there is one clip only, which says nothing of &lt;others&gt;." in sanity
     assert not Page(sanity).of("preference")
     assert "metrics voted" not in sanity
-    assert "metrics voted" in html.split('<section id="other"')[0]
+    assert "metrics voted" in parts(html, "sliding-seen")
 
 
 @pytest.fixture(scope="module")
@@ -426,16 +437,39 @@ def test_the_page_can_be_heard(html):
     assert all(about["href"][1:] in ids for tag, about in page.tags if tag == "a" and about["href"].startswith("#"))
 
 
-def test_a_benchmark_has_bests_and_verdicts(html):
-    benchmark = html.split('<section id="other"')[0]
+def test_a_benchmark_has_bests_and_verdicts(seen):
     for words in ('class="num best"', 'class="verdict worse"', "fewer rows than features"):
-        assert words in benchmark
+        assert words in seen
 
 
-def test_a_sanity_check_has_neither(sanity):
+def test_a_sanity_check_has_neither(html, sanity):
     assert not re.search(r"<strong>[\d.]|num best|class=.verdict|Bold|Verdicts|no verdict<|towards the end", sanity)
-    for words in ("There is only one clip", "sanity check", "2 real frames"):
+    for words in ("There is only one clip", "2 real frames"):
         assert words in sanity
+    about = re.search(r'<section class="grid wide" id="other".*?</p>', html, re.DOTALL)[0]
+    assert '<span class="tag">sanity check</span>' in about
+    assert "ranks nothing" in about
+
+
+def test_the_parts_have_one_order(html):
+    """The answer first, then what can be looked at, then numbers, then how they were made."""
+    order = ("videos", "frames", "metrics", "worth", "people", "paper", "future", "training", "provenance", "protocols")
+    places = [html.index("<header"), *(html.index(f'<section id="{part}"') for part in order)]
+    assert places == sorted(places)
+    assert re.findall(r'<li><a href="#(\w+)">', html.split('<nav class="contents"')[1].split("</nav>")[0]) == [
+        *order[:9],
+        "reproduce",
+        "protocols",
+    ]
+
+
+def test_the_statistics_unfold(html, seen):
+    """What is read at first has no test, correction or level in it."""
+    assert "sign-flip permutation" in seen
+    opened = re.sub(
+        r"<details.*?</details>", "", re.sub(r"<table.*?</table>", "", html, flags=re.DOTALL), flags=re.DOTALL
+    )
+    assert not re.search("permutation|Holm|max-t|jackknife", opened.split('<section id="future"')[0])
 
 
 def test_players_hold_the_frames_that_were_made(made):
@@ -444,7 +478,7 @@ def test_players_hold_the_frames_that_were_made(made):
     assert len(files) == 2
     assert len(list(media.glob("*.mp4"))) == len(list(media.glob("*.jpg"))) == 6  # with the first screen's
     store, fakes = Store(root / "data" / "sliding.zip"), Store(root / "runs" / "sliding_1" / "clips.zip")
-    layout = videos.layout(3, (32, 64), 128)
+    layout = videos.layout(3, (32, 64), 128, has_maps=True, n_further=4)
     assert layout.factor == 2
     for file in files:
         clip = re.fullmatch(r"sliding-seen-(.+)-[0-9a-f]{8}", file.stem)[1]
@@ -463,6 +497,42 @@ def test_players_hold_the_frames_that_were_made(made):
             for t in (0, 5, 11):
                 error = frames[t][y : y + 64, x : x + 128].astype(int) - tile[t].repeat(2, 0).repeat(2, 1)
                 assert abs(error @ (0.2126, 0.7152, 0.0722)).mean() < 4  # luma; yuv420p halves the colour's size
+        y, x = layout.corners[3]
+        difference = np.abs(tiles[2].astype(float) - tiles[1]).mean(-1)
+        shown = frames[5][y + 64 + videos.GAP :, x : x + 128][:64].mean(-1)[::2, ::2]
+        assert np.corrcoef(shown.ravel(), difference[5].ravel())[0, 1] > 0.9
+        y, x = layout.further[0]  # of a background that slides evenly, below the foot
+        assert y > layout.first
+        assert frames[0][y : y + 64, x : x + 128].min() > 240  # of the first frame nothing is known
+        assert np.ptp(frames[5][y + 2 : y + 10, x + 2 : x + 126].mean((0, 1))) > 40
+
+
+def test_motion_is_shown_on_request(html):
+    players = re.findall(r'<figure class="player".*?</figure>', html, re.DOTALL)
+    assert len(players) == 5
+    for player in players:
+        width, height = map(int, re.search(r'width="(\d+)" height="(\d+)"', player).groups())
+        first = re.search(r'data-first="(\d+) / (\d+)"', player)
+        assert int(first[1]) == width
+        assert int(first[2]) < height - 2 * 64
+        assert 'data-do="motion" aria-pressed="false"' in player
+
+
+def test_errors_and_motion_have_colours_of_their_own():
+    real = np.full((1, 1, 3, 3), 100, np.uint8)
+    fake = real + np.array([0, 48, 150], np.uint8)[:, None]
+    shown = palette.error_colours(fake, real)[0, 0]
+    assert shown[0].tolist() == list(palette.ERRORS[0])
+    assert shown[1].tolist() == list(palette.ERRORS[2])
+    assert shown[2].tolist() == list(palette.ERRORS[-1])
+    flow = np.array([[0, 0], [3, 0], [-3, 0], [0, 3], [-1.5, 0]])[None, None]
+    assert palette.flow_colours(flow, 3)[0, 0].tolist() == [
+        [255, 255, 255],
+        [255, 0, 0],
+        [0, 255, 255],
+        [128, 255, 0],
+        [128, 255, 255],
+    ]
 
 
 def test_clips_are_shown_evenly_from_best_to_worst():
@@ -484,6 +554,20 @@ def test_tiles_do_not_overlap(n):
     assert all(videos.BAND <= y and y + 62 <= layout.height and x + 126 <= layout.width for y, x in layout.corners)
     pairs = itertools.combinations(layout.corners, 2)
     assert all(abs(y - v) >= 62 + videos.BAND or abs(x - w) >= 126 for (y, x), (v, w) in pairs)
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_maps_lie_below_their_tiles_and_motion_below_all(n):
+    layout = videos.layout(n, (31, 63), 100, has_maps=True, n_further=n + 1)
+    heights = [62, 62] + [124 + videos.GAP] * n
+    boxes = [(y, x, height) for (y, x), height in zip(layout.corners, heights)]
+    boxes += [(y, x, 62) for y, x in layout.further]
+    assert len(boxes) == 2 * n + 3
+    assert layout.height % 2 == layout.width % 2 == 0
+    for (y, x, height), (v, w, other) in itertools.combinations(boxes, 2):
+        assert y + height + videos.BAND <= v or v + other + videos.BAND <= y or abs(x - w) >= 126
+    assert all(y + height <= layout.first - videos.BAND for y, x, height in boxes[: n + 2])
+    assert all(layout.first <= y and y + 62 <= layout.height for y, _ in layout.further)
 
 
 @pytest.mark.parametrize("width", [20, 60, 128, 1000])
@@ -575,7 +659,7 @@ def test_one_run_without_extras_says_what_is_missing(tmp_path):
     page = report.write(one_run(tmp_path), tmp_path).read_text()
     for words in ("no logs beside", "No executed notebook", "has no future prediction"):
         assert words in page
-    absent = 'class="wide board|Beside the paper|no method made|fooled by|class="drift"|of the way|Win prob|Ranking by'
+    absent = 'wide board|Beside the paper|no method made|fooled by|class="drift"|of the way|Win prob|Ranking by'
     assert not re.search(absent, page)
 
 
@@ -607,12 +691,15 @@ def test_many_methods_and_metrics_fold(tmp_path):
     (rows,) = Page(page).of("scores")
     assert {len(row) for row in rows[1:]} == {1 + 15 + 2 + 2}
     assert sum(row[0].startswith("metric") for row in rows[1:]) == 13
-    figures = r'<figure class="wide">\s*(?:<ul.*?</ul>)?\s*<div class="panels">(.*?)</figure>'
-    intervals, curves = re.findall(figures, page, re.DOTALL)
-    assert [figure.split("<details>")[0].count("<svg") for figure in (intervals, curves)] == [8, 9]
+    figures = r'<figure class="{}">\s*(?:<ul.*?</ul>)?\s*<div class="panels">(.*?)</figure>'
+    intervals, curves = (re.search(figures.format(kind), page, re.DOTALL)[1] for kind in ("intervals", "curves"))
+    assert [figure.split("<details>")[0].count("<svg") for figure in (intervals, curves)] == [8, 4]
     assert "9 more of the 17 metrics" in intervals
     assert intervals.count("<svg") == 17
-    assert curves.count("<details>") == 0
+    assert curves.count("<details>") == 1
+    (headline,) = Page(page).of("headline")
+    assert len(headline) == 1 + 8 + 2
+    assert "7 more methods</a> in the table of all metrics" in plain(page)
     assert "<strong>Not one ranking.</strong>" in page
     assert ODD not in page
 

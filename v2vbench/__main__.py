@@ -57,6 +57,12 @@ def parser() -> argparse.ArgumentParser:
     inputs = verbs.add_parser("inputs", help="list the files of earlier stages that params.yaml names (dvc.yaml does)")
     inputs.add_argument("name", help="scoring, compare or report: who reads them")
     verbs.add_parser("report", help="write reports/index.html (dvc.yaml does)")
+    apart = verbs.add_parser(
+        "diff", help="what differs between two comparisons, beyond the intervals or not; writes reports/diff.html"
+    )
+    names = "a suite in results/, a folder or file of results, or a revision of git"
+    apart.add_argument("a", help=names)
+    apart.add_argument("b", nargs="?", default=".", help=f"{names}; default: metrics/compare.json as it is")
     every = verbs.add_parser(
         "repro", help="check, then `dvc repro` with independent stages in parallel (`make repro` does)"
     )
@@ -79,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         folder = root()
-        if args.verb in ("run", "sources"):
+        if args.verb in ("run", "sources", "report"):
             # jsonschema, which nbformat imports, would spend more than a second per stage on the grammar of addresses.
             sys.modules.setdefault("rfc3987_syntax", None)  # pyright: ignore[reportArgumentType] - None: not importable
         if args.verb == "run":
@@ -115,6 +121,11 @@ def main(argv: list[str] | None = None) -> int:
             from v2vbench.report import write
 
             write(load(folder / "params.yaml"), folder)
+        elif args.verb == "diff":
+            from v2vbench.report import diff
+
+            page, words = diff.write(args.a, args.b, folder)
+            print(f"{words}\n\n{page}")
         elif args.verb == "check":
             from v2vbench.runner.check import load_checked, slow_precision
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 from IPython.display import HTML, Image
-from matplotlib.colors import hsv_to_rgb
 
 from v2vbench.clips.store import Store
 from v2vbench.clips.tensors import to_tensors
-from v2vbench.display.palette import colour
+from v2vbench.display.palette import colour, flow_colours
 from v2vbench.display.pictures import strip, times
 from v2vbench.display.table import table
 from v2vbench.metrics.warp_error import compute as warp_error
@@ -46,16 +45,6 @@ def clip(store: Store, key: str, n: int) -> Image:
     if "occluded" in arrays:
         rows["occluded"] = np.repeat(arrays["occluded"][before][..., None] * np.uint8(255), 3, -1)
     return strip(rows, [f"frame {t}" for t in at], f"{store.facts.title}, clip {key}")
-
-
-def flow_colours(flow: np.ndarray) -> np.ndarray:
-    """Flow (T, H, W, 2) px as pictures: hue is the direction, saturation the length up to the 99th percentile."""
-    flow = flow.astype(np.float64)
-    length = np.hypot(flow[..., 0], flow[..., 1])
-    hue = np.arctan2(flow[..., 1], flow[..., 0]) / (2 * np.pi) % 1
-    full = max(np.percentile(length, 99), 1e-6)
-    rgb = hsv_to_rgb(np.stack([hue, (length / full).clip(0, 1), np.ones_like(hue)], -1))
-    return (rgb * 255).round().astype(np.uint8)
 
 
 def movement(store: Store, n_clips: int) -> HTML:

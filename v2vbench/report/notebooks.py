@@ -1,6 +1,7 @@
 """Executed notebooks as pages that need nothing from outside."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -33,8 +34,13 @@ def convert(notebook: Path, style: str, back: str) -> str:
         ),
         "",
     )
-    exporter = HTMLExporter(template_name="notebook", extra_template_basedirs=[str(HERE)], anchor_link_text="")
     title = re.sub(r"[*_`]|^# ", "", heading) or notebook.stem
     about = {"heading": bool(heading), "title": title, "stem": notebook.stem}
-    page, _ = exporter.from_notebook_node(content, resources={"style": style, "back": back, "about": about})
+    page, _ = _exporter().from_notebook_node(content, resources={"style": style, "back": back, "about": about})
     return page
+
+
+@cache
+def _exporter() -> HTMLExporter:
+    """One for all pages, since it compiles its templates once."""
+    return HTMLExporter(template_name="notebook", extra_template_basedirs=[str(HERE)], anchor_link_text="")

@@ -7,6 +7,7 @@ from pathlib import Path
 import jinja2
 
 from v2vbench import __version__
+from v2vbench.display.palette import LARGE_ERROR
 from v2vbench.params import Params
 from v2vbench.report import format, marks
 from v2vbench.report.inputs import Inputs, ordered
@@ -25,8 +26,8 @@ from v2vbench.results.comparison import Comparison
 HERE = Path(__file__).parent
 FILTERS = ("number", "signed", "brief", "percent", "duration", "memory", "counted", "code_spans")
 CSP = (
-    "default-src 'none'; img-src 'self' file: data:; media-src 'self' file:; style-src 'sha256-{style}'; "
-    "script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; img-src 'self' file: data:; media-src 'self' file:; style-src {style}; script-src {script}; "
+    "base-uri 'none'; form-action 'none'"
 )
 
 
@@ -70,13 +71,14 @@ def render(params: Params, settings: Settings, root: Path, media: Path, style: s
             training=training,
             provenance=made,
             footnotes=inputs.footnotes,
+            large_error=LARGE_ERROR,
             numbers=keep(media, "compare.json", Comparison.path(root).read_bytes()),
             n_methods=len({run.title for run in comparison.runs.values()}),
             version=__version__,
             caption=Captions(),
             style=style,
             script=script,
-            csp=CSP.format(style=_digest(style), script=_digest(script)),
+            csp=policy(style, script),
         )
     )
 
@@ -100,6 +102,11 @@ def style_sheet() -> str:
     return marks.css_colours() + (HERE / "style.css").read_text()
 
 
+def policy(style: str, script: str = "") -> str:
+    """The content security policy of a page that has one style sheet, and one script or none."""
+    return CSP.format(style=_digest(style), script=_digest(script) if script else "'none'")
+
+
 def _digest(text: str) -> str:
     """As a content security policy names an inline style or script."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,13 +1,15 @@
 """The videos of a test group's clips: which clips are shown, and the curves under each video."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
 
+from v2vbench.clips.motion import estimate
 from v2vbench.clips.tensors import to_tensors
-from v2vbench.display.palette import colour
+from v2vbench.display.palette import colour, error_colours, flow_colours
 from v2vbench.metrics import score_clip
 from v2vbench.params import Fault, Params
 from v2vbench.progress import progress
@@ -113,11 +115,19 @@ def _player(inputs: Inputs, settings: Settings, dataset: str, group: str, picked
     for run, method in inputs.runs_of(dataset).items():
         fakes, number = inputs.fakes[run], inputs.method_numbers[method]
         fake = fakes.read(clip, arrays=["fake"])["fake"]
-        tiles.append(Tile(method, number, fake, fakes.clips[clip]["given"]))
+        tiles.append(Tile(method, number, fake, fakes.clips[clip]["given"], error_colours(fake, arrays["real"])))
         curves.append(Curve(Method(method, number), _by_frame(inputs.params, label, arrays, fake, clip)))
     n_frames, values = len(arrays["real"]), [value for curve in curves for value in curve.values]
     return Player(
-        video=make_video(tiles, clip, store.facts, settings, media, f"{dataset}-{group}-{clip}"),
+        video=make_video(
+            tiles,
+            clip,
+            store.facts,
+            settings,
+            media,
+            f"{dataset}-{group}-{clip}",
+            _flows(tiles[1:], arrays.get("flow")),
+        ),
         place=place_name(picked.place, len(compared.clips)),
         metric=title,
         strip=strip(f"{title} by frame, clip {clip}", curves, n_frames, n_frames - len(curves[0].values)),
@@ -125,6 +135,34 @@ def _player(inputs: Inputs, settings: Settings, dataset: str, group: str, picked
         high=max(values),
         logarithmic=needs_log_scale(values),
     )
+
+
+def _flows(tiles: list[Tile], exact: np.ndarray | None) -> list[Tile]:
+    """The motion of each tile's frames as estimated in them, on the real video's scale, from the second frame on.
+
+    exact    the real video's flow where the data set has it, (T-1, H, W, 2); it is shown in place of the estimate
+    """
+    flows = [np.stack([estimate(*pair) for pair in itertools.pairwise(tile.frames)]) for tile in tiles]
+    if exact is not None:
+        flows[0] = exact
+    full = float(np.percentile(np.hypot(flows[0][..., 0], flows[0][..., 1]), 99))
+    return [
+        Tile(
+            f"motion, {tile.title}",
+            tile.method,
+            np.concatenate([np.full_like(tile.frames[:1], 255), flow_colours(_coarse(flow), full)]),
+            0,
+        )
+        for tile, flow in zip(tiles, flows)
+    ]
+
+
+def _coarse(flow: np.ndarray) -> np.ndarray:
+    """Flow at half its resolution and of its size, since single pixels of it are noise that takes room in a file."""
+    height, width = (n - n % 2 for n in flow.shape[1:3])
+    blocks = flow[:, :height, :width].astype(np.float32).reshape(len(flow), height // 2, 2, width // 2, 2, 2)
+    coarse = blocks.mean((2, 4)).repeat(2, 1).repeat(2, 2)
+    return np.pad(coarse, ((0, 0), (0, flow.shape[1] - height), (0, flow.shape[2] - width), (0, 0)), mode="edge")
 
 
 def _by_frame(params: Params, label: str, arrays: dict, fake: np.ndarray, where: str) -> list[float]:

@@ -62,6 +62,8 @@ for (const figure of document.querySelectorAll(".player")) {
   const output = figure.querySelector("output"), head = figure.querySelector(".playhead"), strip = figure.querySelector(".strip");
   const fps = Number(figure.dataset.fps), n = Number(figure.dataset.frames), step = Number(strip?.dataset.step);
   const button = Object.fromEntries([...figure.querySelectorAll("button")].map(b => [b.dataset.do, b]));
+  const screen = figure.querySelector(".screen");
+  const crop = () => { screen.style.aspectRatio = button.motion?.getAttribute("aria-pressed") === "false" ? figure.dataset.first : ""; };
   let at = Number(slider.value) - 1;   // until it is first moved, the poster shows the middle frame
   const show = frame => {
     at = Math.min(n - 1, Math.max(0, frame));
@@ -86,6 +88,7 @@ for (const figure of document.querySelectorAll(".player")) {
   video.removeAttribute("controls");
   video.tabIndex = 0;
   controls.hidden = false;
+  crop();
   show(at);
   video.addEventListener("play", () => {
     document.querySelectorAll(".player video").forEach(v => v !== video && v.pause());
@@ -107,6 +110,10 @@ for (const figure of document.querySelectorAll(".player")) {
     const slow = video.playbackRate === 1;
     video.playbackRate = slow ? 0.25 : 1;
     button.slow.setAttribute("aria-pressed", slow);
+  });
+  button.motion?.addEventListener("click", () => {
+    button.motion.setAttribute("aria-pressed", button.motion.getAttribute("aria-pressed") === "false");
+    crop();
   });
   button.large.addEventListener("click", () =>
     document.fullscreenElement ? document.exitFullscreen() : figure.requestFullscreen ? figure.requestFullscreen() : video.webkitEnterFullscreen());

@@ -19,6 +19,7 @@ from v2vbench.report.votes import VotesPart, votes_part
 from v2vbench.results.comparison import ComparedDataset, ComparedGroup
 
 FEW = 30  # clusters of clips: with fewer, intervals are rough
+N_CURVES = 4  # of metrics over frames that are always visible, where none of them is primary
 N_OPEN = 9  # panels of a figure that are always visible; the others unfold
 
 
@@ -159,19 +160,21 @@ def _interval_panel(row: MetricRow, methods: list[MethodHead]) -> Markup:
 
 
 def _curve_panels(inputs: Inputs, name: str, labels: list[str], runs: dict[str, str], n_frames: int) -> Panels:
-    """The per-clip metrics over the frames of a clip; metrics of frame pairs have their value at the second frame."""
-    panels = []
+    """The metrics over the frames of a clip, the primary ones visible; of frame pairs at the second frame."""
+    panels, primary = {}, inputs.params.protocol.primary
     for label in labels:
-        lines, metric = [], None
-        for run, title in runs.items():
-            score = inputs.scores[run].groups[name].scores[label]
-            if inputs.scores[run].metrics[label].kind == "clip" and score.curve:
-                lines.append(Curve(Method(title, inputs.method_numbers[title]), score.curve))
-                metric = inputs.scores[run].metrics[label]
-        if metric:
-            x = list(range(n_frames - len(lines[-1].values) + 1, n_frames + 1))
-            panels.append(charts.curves(metric.title, lines, x=x, x_label="frame", y_label=metric.unit))
-    return Panels(panels[:N_OPEN], panels[N_OPEN:])
+        scores = {title: inputs.scores[run].groups[name].scores[label] for run, title in runs.items()}
+        lines = [
+            Curve(Method(title, inputs.method_numbers[title]), score.curve)
+            for title, score in scores.items()
+            if score.curve
+        ]
+        if lines:
+            metric, last = inputs.scores[next(iter(runs))].metrics[label], lines[-1].values
+            x = list(range(n_frames - len(last) + 1, n_frames + 1))
+            panels[label] = charts.curves(metric.title, lines, x=x, x_label="frame", y_label=metric.unit)
+    first = [label for label in ordered(panels, primary) if label in primary] or list(panels)[:N_CURVES]
+    return Panels([panels[label] for label in first], [panels[label] for label in panels if label not in first])
 
 
 def _caveats(inputs: Inputs, group: ComparedGroup, name: str, labels: list[str]) -> list[str]:

@@ -2,8 +2,8 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class Tile:
     method: int | None  # its number; None for what no method made
     frames: np.ndarray  # uint8 (T, H, W, 3)
     n_given: int  # first frames that are real ones
+    under: np.ndarray | None = None  # a map of the same shape, below it
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Video:
     poster: str  # address of its middle frame
     height: int
     width: int
+    first: int  # height of what shows first; the rest is shown on request
     n_frames: int
     fps: float
 
@@ -52,45 +54,69 @@ class Layout:
     factor: int  # by which frames are enlarged
     height: int  # of the composite, even
     width: int  # even
+    first: int  # height of the part above the further tiles
     corners: list[tuple[int, int]]  # top left (y, x) of each tile
+    further: list[tuple[int, int]]  # and of each further one
 
 
-def layout(n_methods: int, size: tuple[int, int], tile_px: int) -> Layout:
-    """Rows of two tiles, or of three: source and real first, then the methods.
+def layout(n_methods: int, size: tuple[int, int], tile_px: int, has_maps: bool = False, n_further: int = 0) -> Layout:
+    """Rows of two tiles, of three or of four: source and real first, then the methods, with maps below them.
 
-    Where the last row would stay open, the methods begin a row of their own instead.
+    Where the last row would stay open, the methods begin a row of their own instead. Further tiles stand below all.
     """
     factor = max(1, round(tile_px / size[1]))
     height, width = size[0] * factor, size[1] * factor
-    columns = 2 if n_methods == 2 else 3
-    skipped = 1 if columns == 3 and n_methods % 3 == 0 else 0
-    cells = [0, 1, *range(2 + skipped, 2 + skipped + n_methods)]
-    rows = cells[-1] // columns + 1
-    down, across = height + BAND + GAP, width + GAP
-    corners = [(cell // columns * down + BAND + 4, EDGE + cell % columns * across) for cell in cells]
-    total = rows * down + BAND, columns * across - GAP + 2 * EDGE
-    return Layout(factor, total[0] + total[0] % 2, total[1] + total[1] % 2, corners)
+    columns = 2 if n_methods == 2 else 4 if has_maps and n_methods == 4 else 3
+    skipped = 1 if has_maps or (columns == 3 and n_methods % 3 == 0) else 0
+    begin = columns if has_maps else 2 + skipped
+    cells = [0, 1, *range(begin, begin + n_methods)]
+    tall, across = BAND + GAP + height, width + GAP
+    tops = [0]  # of the rows
+    for row in range(cells[-1] // columns + 1):
+        tops.append(tops[-1] + tall + (height + GAP) * (has_maps and row > 0))
+
+    def corner(cell: int, top: int) -> tuple[int, int]:
+        return top + BAND + 4, EDGE + cell % columns * across
+
+    first = tops[-1] + BAND
+    total = first + -(-n_further // columns) * tall
+    wide = columns * across - GAP + 2 * EDGE
+    return Layout(
+        factor=factor,
+        height=total + total % 2,
+        width=wide + wide % 2,
+        first=first,
+        corners=[corner(cell, tops[cell // columns]) for cell in cells],
+        further=[corner(cell, first + cell // columns * tall) for cell in range(n_further)],
+    )
 
 
-def compose(tiles: list[Tile], caption: str, labels: list[tuple[str, tuple]], tile_px: int) -> Iterator[np.ndarray]:
+def compose(
+    tiles: list[Tile], caption: str, labels: list[tuple[str, tuple]], tile_px: int, further: Sequence[Tile] = ()
+) -> Iterator[np.ndarray]:
     """The frames of the composite, uint8 (H', W', 3), one at a time.
 
     caption    stands at the foot, with the frame's number
     labels     [(name, RGB)] of the source, in the cell beside `real` where the layout leaves it free
+    further    tiles below the foot, which the page shows on request
     """
     n_frames, size = len(tiles[0].frames), tiles[0].frames.shape[1:3]
-    where = layout(len(tiles) - 2, size, tile_px)
-    tile_width = size[1] * where.factor
+    where = _layout_of(tiles, tile_px, further)
+    tile_width, tile_height = size[1] * where.factor, size[0] * where.factor
     background = Image.new("RGB", (where.width, where.height), GROUND)
     draw = ImageDraw.Draw(background)
-    for tile, corner in zip(tiles, where.corners):
+    for tile, corner in zip((*tiles, *further), (*where.corners, *where.further)):
         _name_tile(draw, tile, corner, tile_width)
-    if len(tiles) % 3 == 2 and len(tiles) > 3:
-        y, x = where.corners[1]
-        _draw_legend(draw, labels, (y, x + tile_width + GAP + 16), (size[0] * where.factor, tile_width))
+    beside_real = EDGE + 2 * (tile_width + GAP)
+    if len(tiles) > 2 and beside_real + tile_width <= where.width and where.corners[2][0] > where.corners[1][0]:
+        _draw_legend(draw, labels, (where.corners[1][0], beside_real + 16), (tile_height, tile_width))
     numbering = f"frame {n_frames} of {n_frames}"
     room = where.width - 3 * EDGE - SMALL.getlength(numbering)
-    draw.text((EDGE, where.height - 11), _fitting(caption, SMALL, room), SOFT, SMALL, anchor="ls")
+    draw.text((EDGE, where.first - 11), _fitting(caption, SMALL, room), SOFT, SMALL, anchor="ls")
+    pictures = [(tile.frames, corner) for tile, corner in zip((*tiles, *further), (*where.corners, *where.further))]
+    pictures += [
+        (tile.under, (y + tile_height + GAP, x)) for tile, (y, x) in zip(tiles, where.corners) if tile.under is not None
+    ]
     for t in range(n_frames):
         frame = background.copy()
         draw = ImageDraw.Draw(frame)
@@ -99,12 +125,17 @@ def compose(tiles: list[Tile], caption: str, labels: list[tuple[str, tuple]], ti
                 room = tile_width - _title_width(tile)
                 words = next(words for words in GIVEN if SMALL.getlength(words) < room or not words)
                 draw.text((x + tile_width, y - 9), words, SOFT, SMALL, anchor="rs")
-        draw.text((where.width - EDGE, where.height - 11), f"frame {t + 1} of {n_frames}", SOFT, SMALL, anchor="rs")
+        draw.text((where.width - EDGE, where.first - 11), f"frame {t + 1} of {n_frames}", SOFT, SMALL, anchor="rs")
         pixels = np.array(frame)
-        for tile, (y, x) in zip(tiles, where.corners):
-            enlarged = tile.frames[t].repeat(where.factor, 0).repeat(where.factor, 1)
+        for frames, (y, x) in pictures:
+            enlarged = frames[t].repeat(where.factor, 0).repeat(where.factor, 1)
             pixels[y : y + enlarged.shape[0], x : x + enlarged.shape[1]] = enlarged
         yield pixels
+
+
+def _layout_of(tiles: list[Tile], tile_px: int, further: Sequence[Tile]) -> Layout:
+    has_maps = any(tile.under is not None for tile in tiles)
+    return layout(len(tiles) - 2, tiles[0].frames.shape[1:3], tile_px, has_maps, len(further))
 
 
 def _name_tile(draw: ImageDraw.ImageDraw, tile: Tile, corner: tuple[int, int], width: int) -> None:
@@ -153,7 +184,7 @@ def encode(path: Path, frames: Iterator[np.ndarray], fps: float, crf: int, poste
     first = next(frames)
     height, width = first.shape[:2]
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as file:
-        options = {"crf": str(crf), "preset": "medium", "bf": "0", "g": "8"}
+        options = {"crf": str(crf), "preset": "veryfast", "bf": "0", "g": "8"}
         stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         stream.codec_context.thread_count = 1
@@ -177,23 +208,13 @@ def keep(media: Path, name: str, content: bytes) -> str:
     return f"media/{name}"
 
 
-def make_video(tiles: list[Tile], clip: str, facts: Facts, settings: Settings, media: Path, name: str) -> Video:
-    """Write one composite and its poster to `media`."""
-    frames = compose(tiles, f"{facts.title}, clip {clip}", legend(facts), settings.tile_px)
-    return _write(frames, clip, facts, settings, media, name, len(tiles[0].frames))
-
-
-def _write(
-    frames: Iterator[np.ndarray], clip: str, facts: Facts, settings: Settings, media: Path, name: str, n_frames: int
+def make_video(
+    tiles: list[Tile], clip: str, facts: Facts, settings: Settings, media: Path, name: str, further: Sequence[Tile] = ()
 ) -> Video:
-    """Write a video and its poster, named by their hash."""
-    raw = media / "raw.mp4"
-    height, width = encode(raw, frames, facts.fps, settings.crf, n_frames // 2)
-    address = keep(media, f"{name}.mp4", raw.read_bytes())
-    poster = f"{address.removesuffix('.mp4')}.jpg"
-    raw.with_suffix(".jpg").rename(media.parent / poster)
-    raw.unlink()
-    return Video(clip, address, poster, height, width, n_frames, facts.fps)
+    """Write one composite and its poster to `media`."""
+    frames = compose(tiles, f"{facts.title}, clip {clip}", legend(facts), settings.tile_px, further)
+    video = _write(frames, clip, facts, settings, media, name, len(tiles[0].frames))
+    return replace(video, first=_layout_of(tiles, settings.tile_px, further).first) if further else video
 
 
 def make_mosaic(tiles: list[Tile], clip: str, facts: Facts, settings: Settings, media: Path, name: str) -> Video:
@@ -209,4 +230,17 @@ def make_mosaic(tiles: list[Tile], clip: str, facts: Facts, settings: Settings, 
         .repeat(factor, 1)
         for t in range(len(pictures[0]))
     )
-    return _write(frames, clip, facts, settings, media, name, len(tiles[0].frames))
+    return _write(frames, clip, facts, settings, media, name, len(pictures[0]))
+
+
+def _write(
+    frames: Iterator[np.ndarray], clip: str, facts: Facts, settings: Settings, media: Path, name: str, n_frames: int
+) -> Video:
+    """Write a video and its poster, named by their hash."""
+    raw = media / "raw.mp4"
+    height, width = encode(raw, frames, facts.fps, settings.crf, n_frames // 2)
+    address = keep(media, f"{name}.mp4", raw.read_bytes())
+    poster = f"{address.removesuffix('.mp4')}.jpg"
+    raw.with_suffix(".jpg").rename(media.parent / poster)
+    raw.unlink()
+    return Video(clip, address, poster, height, width, height, n_frames, facts.fps)
