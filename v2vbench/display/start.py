@@ -59,8 +59,11 @@ def videos(params: Params, root: Path) -> HTML:
 
 def verdicts(params: Params, root: Path) -> HTML:
     """The conclusions on each test group, and the primary metrics that they rest on."""
+    path = Comparison.path(root)
+    if not path.is_file():
+        return _line(f"{path.relative_to(root)} is not here yet: {MAKES}.")
     try:
-        result = Comparison.load(Comparison.path(root))
+        result = Comparison.load(path)
     except Fault as fault:
         return _line(escape(str(fault)))
     if set(result.runs) != set(params.runs):
