@@ -1,11 +1,14 @@
 """What notebooks show: tables and charts have the numbers of the results, strips the frames of the stores."""
 
+import base64
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -15,7 +18,7 @@ from PIL import Image
 from v2vbench import params
 from v2vbench.clips.damage import damaged
 from v2vbench.clips.store import Store, facts_of_run, write_store
-from v2vbench.display import calibrate, compare, data, evaluate, future, pictures, restyle, train
+from v2vbench.display import calibrate, compare, data, evaluate, future, pictures, restyle, start, train, video
 from v2vbench.display.table import table
 from v2vbench.results.calibration import CalibrationScores, CalibrationSettings
 from v2vbench.results.comparison import Comparison
@@ -75,6 +78,49 @@ def test_generated_frames_are_below_the_real_ones(store, tmp_path):
     assert holds(shown, 2, fake[0])
     assert holds(shown, 2, fake[11])
     assert "the worst. Rows: source, real, X. Columns: frame 0, frame 11" in shown.alt
+
+
+def played(shown) -> np.ndarray:
+    """The frames of a player, uint8 (T, H, W, 3)."""
+    (content,) = re.findall('src="data:video/mp4;base64,(.*?)"', shown.data)
+    with av.open(io.BytesIO(base64.b64decode(content))) as file:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
+
+
+def flat(*colours: tuple[int, int, int]) -> np.ndarray:
+    """Frames of 64x128 px of one colour each."""
+    return np.stack([np.full((64, 128, 3), rgb, np.uint8) for rgb in colours])
+
+
+def test_a_player_shows_every_frame_of_every_tile_in_step():
+    red, green, blue = (200, 30, 30), (30, 200, 30), (30, 30, 200)
+    tiles = [video.Tile("a", flat(red, green, blue)), video.Tile("b <", flat(blue, red, green, red))]
+    shown = video.player(tiles, 10, "c & d")
+    frames = played(shown)
+    assert len(frames) == 3  # those that all tiles have
+    width = 128 * 3  # 800 px are nearest to 3 times two tiles
+    for t, colours in enumerate(((red, blue), (green, red), (blue, green))):
+        for i, rgb in enumerate(colours):
+            box = frames[t, video.BAND + 4 : video.BAND + 64 * 3 - 4, i * (width + video.GAP) + 4 :][:, : width - 8]
+            assert abs(box.mean((0, 1)) - rgb).max() < 6
+    assert "c &amp; d. Side by side: a, b &lt;; 3 frames." in shown.data
+    assert "<video controls" in shown.data
+
+
+def test_frames_that_were_given_are_marked():
+    tiles = [video.Tile("a", flat((0, 0, 0), (0, 0, 0)), n_given=1)]
+    first, second = played(video.player(tiles, 10, "c"))[:, : video.BAND].astype(int)
+    assert abs(first - second).max() > 80
+    assert abs(first[:, :200] - second[:, :200]).max() < 20
+
+
+def test_a_player_keeps_to_its_limit_even_of_noise_and_has_equal_bytes(monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (3, 64, 128, 3)).astype(np.uint8)
+    best = len(video._encode(list(noise), 10, video.CRF[0]))
+    monkeypatch.setattr(video, "LIMIT", best // 2)
+    small = video.encode(list(noise), 10)
+    assert 0 < len(small) <= best // 2
+    assert small == video.encode(list(noise), 10)
 
 
 def test_equal_input_gives_equal_bytes(store):
@@ -195,6 +241,100 @@ def test_a_comparison_has_values_intervals_and_verdicts():
     assert [name for name in shown if name.endswith("(primary)")]
     absent = next(metric["title"] for metric in COMPARED["metrics"].values() if metric["absent"])
     assert next(row for name, row in shown.items() if name.startswith(absent))["vid2vid"] == "–"
+
+
+def test_a_headline_is_the_primary_metrics_alone():
+    shown = rows(compare.headline(COMPARISON, "freedoom", GROUP))
+    primary = [metric for metric in COMPARED["metrics"].values() if metric["primary"]]
+    assert len(shown) == len(primary) >= 2
+    by_name = {row["metric"].split(",")[0]: row for row in shown}
+    for metric in primary:
+        cell = metric["rows"]["freedoom_vid2vid"]
+        assert by_name[metric["title"]]["vid2vid"] == f"{cell['value']:.4g}{' *' * cell['best']}"
+
+
+def test_conclusions_and_details_have_every_sentence_once():
+    main, more = (show(COMPARISON, "freedoom", GROUP).data for show in (compare.conclusions, compare.details))
+    for sentence in COMPARED["sentences"]:
+        text = sentence["text"].replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#x27;")
+        assert (text in main, text in more) == (not sentence["detail"], sentence["detail"])
+
+
+def test_the_clip_in_the_middle_is_shown(tmp_path):
+    (tmp_path / "metrics").mkdir()
+    shutil.copytree(ROOT / "metrics/runs", tmp_path / "metrics/runs")
+    clip, about = compare._middle(COMPARISON, tmp_path, "freedoom", GROUP)
+    label = next(label for label in COMPARED["metrics"] if label in about or label == "flow_error")
+    runs = [run for run in COMPARISON.runs if run.startswith("freedoom")]
+    scores = [RunScores.load(RunScores.path(ROOT, run)).groups[GROUP].scores[label].fake.per_clip for run in runs]
+    mean = dict(zip(COMPARED["clips"], np.mean(scores, 0)))
+    n_lower = sum(value < mean[clip] for value in mean.values())
+    assert n_lower == len(mean) // 2
+    assert about == f", number {n_lower + 1} of {len(mean)} by flow error"
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A clone in which nothing is made: its params and its root."""
+    shutil.copy(ROOT / "tests/tiny.yaml", tmp_path / "params.yaml")
+    return params.load(tmp_path / "params.yaml"), tmp_path
+
+
+def make(store, root: Path, run: str) -> None:
+    key = store.split("unseen")[0]
+    clip = {"id": key, "split": "unseen", "given": 1}, {"fake": 255 - store.read(key)["real"]}
+    write_store(root / f"runs/{run}/clips.zip", facts_of_run(store.facts, run, run), [clip])
+
+
+def test_the_start_of_a_fresh_clone_says_in_a_line_what_makes_it(project):
+    for shown in (start.data(*project, n=3), start.videos(*project), start.verdicts(*project)):
+        assert shown.data.count("<p>") == 1
+        assert "make repro" in shown.data
+    (row,) = rows(start.suite(*project))
+    assert (row["its clips"], row["their videos"]) == ("not made yet", "0 of 3 made")
+
+
+def test_the_start_shows_what_is_there_and_names_what_is_not(project, store):
+    settings, root = project
+    (root / "data").mkdir()
+    shutil.copy(store.path, root / "data/freedoom.zip")
+    assert "clip slide-7" in start.data(settings, root, n=3).alt  # the first of the last group
+    make(store, root, "vid2vid")
+    shown = start.videos(settings, root)
+    assert "Side by side: source, real, vid2vid; 12 frames" in shown.data
+    assert "Videos of pix2pixHD, styles, copy last frame are not here yet" in shown.data
+    for run in ("styled", "copy_last"):
+        make(store, root, run)
+    shown = start.videos(settings, root)
+    assert "real, vid2vid, pix2pixHD, styles, copy last frame" in shown.data
+    assert "not here yet" not in shown.data
+    (row,) = rows(start.suite(settings, root))
+    assert (row["its clips"], row["their videos"]) == ("here", "3 of 3 made")
+
+
+def test_the_start_does_not_show_verdicts_on_other_runs(project):
+    settings, root = project
+    (root / "metrics").mkdir()
+    shutil.copy(ROOT / "metrics/compare.json", root / "metrics/compare.json")
+    assert "of other runs than params.yaml: <code>make repro" in start.verdicts(settings, root).data
+
+
+def test_the_start_has_the_verdicts_of_the_suite_as_shipped():
+    settings = params.load(ROOT / "params.yaml")
+    settings = replace(settings, runs={run: settings.runs.get(run) for run in COMPARISON.runs})
+    shown = start.verdicts(settings, ROOT).data
+    for sentence in COMPARED["sentences"]:
+        assert (sentence["text"] in shown) == (not sentence["detail"])
+    assert shown.index("Freedoom") < shown.index("Carphone")  # a sanity check is last
+
+
+def test_the_start_shows_the_first_run_as_it_is_written(project):
+    shown = start.experiment(*project, n=3).data
+    lines = (ROOT / "tests/tiny.yaml").read_text().splitlines()
+    first = lines.index("runs:") + 1
+    assert f"# params.yaml, lines {first + 1} to {lines.index('  styled:')}" in shown
+    assert "\n".join([*lines[first : first + 3], "    ..."]) in shown
+    assert lines[first + 3] not in shown
 
 
 def test_scores_are_worded_as_damage():

@@ -1,5 +1,6 @@
-"""What 00_start shows: what is compared, its data and videos, the verdicts; or a line that says what to run first."""
+"""What 00_start shows: what is compared, its data, videos and verdicts; or a line that says what makes them."""
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -58,29 +59,34 @@ def videos(params: Params, root: Path) -> HTML:
 
 def verdicts(params: Params, root: Path) -> HTML:
     """The conclusions on each test group, and the primary metrics that they rest on."""
+    path = Comparison.path(root)
+    if not path.is_file():
+        return _line(f"{path.relative_to(root)} is not here yet: {MAKES}.")
     try:
-        result = Comparison.load(Comparison.path(root))
+        result = Comparison.load(path)
     except Fault as fault:
         return _line(escape(str(fault)))
     if set(result.runs) != set(params.runs):
         return _line(f"metrics/compare.json is of other runs than params.yaml: {MAKES} anew.")
-    groups = [(dataset, group) for dataset, compared in result.datasets.items() for group in compared.groups]
+    result = replace(result, runs={key: result.runs[key] for key in params.runs})
+    here = [dataset for dataset in params.datasets if dataset in result.datasets]
     shown = []
-    for dataset, group in groups:
-        shown.append(compare.conclusions(result, dataset, group).data)
-        if result.datasets[dataset].standing == "benchmark":
-            shown.append(compare.headline(result, dataset, group).data)
+    for dataset in sorted(here, key=lambda dataset: result.datasets[dataset].standing != "benchmark"):
+        for group in result.datasets[dataset].groups:
+            shown.append(compare.conclusions(result, dataset, group).data)
+            if result.datasets[dataset].standing == "benchmark":
+                shown.append(compare.headline(result, dataset, group).data)
     return HTML("".join(shown))
 
 
-def experiment(params: Params, root: Path) -> HTML:
-    """The lines of params.yaml that make the first run."""
+def experiment(params: Params, root: Path, n: int) -> HTML:
+    """The first `n` lines of the first run in params.yaml, and where they are."""
     key, lines = next(iter(params.runs)), (root / "params.yaml").read_text(encoding="utf-8").splitlines()
-    section = next((i for i, line in enumerate(lines) if line.split("#")[0].strip() == "runs:"), 0)
+    section = next((i for i, line in enumerate(lines) if line.split("#")[0].rstrip() == "runs:"), 0)
     start = next(i for i, line in enumerate(lines) if i > section and line.startswith(f"  {key}:"))
     end = next((i for i in range(start + 1, len(lines)) if lines[i][:3].strip()), len(lines))
-    text = "\n".join(lines[start:end]).rstrip()
-    return HTML(f"<pre>{escape(f'# params.yaml, line {start + 1}{chr(10)}{text}')}</pre>")
+    text = [f"# params.yaml, lines {start + 1} to {end}", *lines[start : min(end, start + n)]]
+    return HTML(f"<pre>{escape(chr(10).join(text + ['    ...'] * (end - start > n)))}</pre>")
 
 
 def main(params: Params, root: Path) -> str:
