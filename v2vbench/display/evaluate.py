@@ -41,8 +41,8 @@ def by_frame(result: RunScores) -> Image:
 def worst_and_best(result: RunScores, group: str, labels: list[str]) -> dict[str, str]:
     """{clip: "the worst of seen by PSNR, 14.2 dB"}, and the best, by the first of `labels` that has per-clip scores."""
     scored = result.groups[group]
-    per_clip = {label: score.fake.per_clip for label, score in scored.scores.items() if score.fake}
-    label = next(label for label in labels if per_clip.get(label))
+    per_clip = {label: s.fake.per_clip for label, s in scored.scores.items() if s.fake and s.fake.per_clip}
+    label = next(label for label in labels if label in per_clip)
     values, metric = per_clip[label], result.metrics[label]
     costs = cost(values, metric.better)
     places = {int(costs.argmax()): "the worst of", int(costs.argmin()): "the best of"}

@@ -54,7 +54,7 @@ def videos(params: Params, root: Path) -> HTML:
         return note if absent else _line(f"The clips of {dataset} are not here yet: {MAKES}.")
     store = Store(_data(root, dataset))
     fakes = {title: Store(_fakes(root, key)) for key, title in here.items()}
-    return HTML(clip_player(store, fakes, _clip(store)).data + note.data)
+    return HTML(f"{clip_player(store, fakes, _clip(store)).data}{note.data}")
 
 
 def verdicts(params: Params, root: Path) -> HTML:

@@ -133,7 +133,9 @@ class Trainer:
             optimiser.step()
         if self.average:  # of few weights at first: those of the first steps are worth nothing
             decay = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
-            torch._foreach_lerp_(self.average, [weight.detach() for weight in self.parts["G"]], 1 - decay)
+            torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+                self.average, [weight.detach() for weight in self.parts["G"]], 1 - decay
+            )
         self.step, self.loss = self.step + 1, float(losses["G"].detach())
         return {name: float(value.detach()) for name, value in losses.items()}
 
