@@ -57,6 +57,7 @@ def with_verdicts(inputs, words, **of_group):
     return replace(inputs, comparison=replace(inputs.comparison, datasets=datasets))
 
 
+WHERE = ("sliding", "unseen", "sliding_1")
 A, B, SAME = "worse", "better", "not distinguishable"  # of the second run: the first is better, is worse, or neither
 REALISM, FIDELITY = "looks and moves more like real video", "keeps closer to its source"
 
@@ -87,6 +88,15 @@ def test_the_number_is_of_a_metric_that_supports_the_claim(inputs):
     assert re.fullmatch(r"PSNR [\d.]+ dB against [\d.]+ dB on 3 clips, unseen", one.evidence)
     changed = with_verdicts(inputs, {"psnr": SAME, "warp_error": SAME, "ked": A})
     assert answer(changed, "sliding", "unseen", "sliding_1").evidence.startswith("KED-Lite0 <frames> ")
+
+
+def test_numbers_have_the_order_of_the_sentence(inputs):
+    evidence, sure = {}, {}
+    for verdict in (A, B):
+        one = answer(with_verdicts(inputs, {"psnr": verdict, "warp_error": SAME, "ked": SAME}), *WHERE)
+        evidence[verdict], sure[verdict] = re.findall(r"[\d.]+(?= dB)", one.evidence), re.findall(r"[\d.]+", one.sure)
+    assert evidence[B] == evidence[A][::-1] and len(set(evidence[A])) == 2
+    assert sorted(sure[A]) == sorted(sure[B])  # the same interval, seen from the other side
 
 
 def test_how_sure_is_the_interval_of_the_paired_difference(inputs):

@@ -56,9 +56,12 @@ def answer(inputs: Inputs, dataset: str, name: str, other: str | None) -> Answer
         claim = f"{claim}, since {clusters} cannot show a difference"
     if metric_label is None:
         return Answer(claim, "", "")
-    a, b = (_estimate(inputs, run, name, metric_label) for run in (group.reference, other))
+    runs = [group.reference, other]
+    if "worse" in words.values() and "better" not in words.values():
+        runs.reverse()  # the sentence begins with the other run
+    a, b = (_estimate(inputs, run, name, metric_label) for run in runs)
     difference, metric = interval(a - b, inputs.comparison.confidence), group.metrics[metric_label]
-    values = [metric.rows[run].value for run in (group.reference, other)]
+    values = [metric.rows[run].value for run in runs]
     return Answer(claim, *_evidence(group, metric, values, difference, inputs.comparison.confidence))
 
 
