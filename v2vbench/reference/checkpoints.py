@@ -35,6 +35,7 @@ imported:
   lr_d: 2e-4
   betas: [0.5, 0.999]
   constant_share: 0.5
+  ema: 0
   precision: 32-true
   compile: false
   log_every: 10
