@@ -233,9 +233,11 @@ def test_a_horizon_has_every_method():
 def test_a_comparison_has_values_intervals_and_verdicts():
     shown = {row["metric"]: row for row in rows(compare.scores(COMPARISON, "freedoom", GROUP))}
     metric = COMPARED["metrics"]["warp_error"]
-    row, cell = shown["warp error"], metric["rows"]["freedoom_pix2pixhd"]
-    assert row["pix2pixHD"] == f"{cell['value']:.4g} ({cell['low']:.3g} to {cell['high']:.3g}) ▼"
-    assert row["vid2vid"].endswith("*")
+    row, signs = shown["warp error"], {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
+    for run, cell in metric["rows"].items():
+        text = f"{cell['value']:.4g} ({cell['low']:.3g} to {cell['high']:.3g}){' *' * cell['best']}"
+        sign = f" {signs[cell['verdict']['word']]}" if cell["verdict"] else ""
+        assert row[COMPARISON.runs[run].title] == text + sign
     assert row["real video"] == f"{metric['real']['value']:.4g}"
     assert "carried along the true flow" in row["fooled by"]
     assert [name for name in shown if name.endswith("(primary)")]
@@ -347,13 +349,17 @@ def test_votes_are_shares_of_clips():
     shown = compare.votes(COMPARISON, "freedoom", GROUP)
     pairs = COMPARED["preference"]["pairs"]
     assert [row["share"] for row in rows(shown)] == [f"{pair['share']['value']:.4g}" for pair in pairs]
-    assert "Share of clips on which tOF prefers the first" in shown.data
+    labels = [voter["label"] for voter in COMPARED["preference"]["voters"].values() if voter["label"]]
+    titles = " and ".join(COMPARED["metrics"][label]["title"] for label in labels)
+    assert f"Share of clips on which {titles} {'prefers' if len(labels) == 1 else 'together prefer'} the" in shown.data
 
 
 def test_groups_without_votes_say_why():
-    dataset = COMPARISON.datasets["carphone"]
-    (name,) = dataset.groups
-    assert compare.votes(COMPARISON, "carphone", name) == f"No votes: {dataset.groups[name].preference.reason}."
+    dataset = COMPARISON.datasets["freedoom"]
+    group = dataset.groups[GROUP]
+    group = replace(group, preference=replace(group.preference, pairs=[], reason="one clip"))
+    silent = replace(COMPARISON, datasets={"freedoom": replace(dataset, groups={GROUP: group})})
+    assert compare.votes(silent, "freedoom", GROUP) == "No votes: one clip."
 
 
 def test_the_papers_entries_are_all_shown():
