@@ -4,15 +4,14 @@ import base64
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from html import escape
 
-import av
 import numpy as np
 from IPython.display import HTML
 from PIL import Image, ImageDraw, ImageFont
 
 from v2vbench.clips.store import Store
+from v2vbench.display.mp4 import write_mp4
 from v2vbench.display.palette import colour
 
 WIDTH = 800  # px, about, of the whole video; the page shows it as wide as there is room, up to WIDEST
@@ -87,10 +86,7 @@ def _compose(tiles: list[Tile], n_frames: int) -> Iterator[np.ndarray]:
 
 
 def encode(frames: list[np.ndarray], fps: float) -> bytes:
-    """Frames, uint8 (H, W, 3) with even sides, as H.264 in MP4, in the best quality that keeps to LIMIT bytes.
-
-    Where none does, the smallest. One thread: equal input, equal bytes.
-    """
+    """Frames, uint8 (H, W, 3), as MP4 in the best quality that keeps to LIMIT bytes; where none does, the smallest."""
     content = b""
     for crf in CRF:
         content = _encode(frames, fps, crf)
@@ -101,17 +97,5 @@ def encode(frames: list[np.ndarray], fps: float) -> bytes:
 
 def _encode(frames: list[np.ndarray], fps: float, crf: int) -> bytes:
     file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as out:
-        stream = out.add_stream(
-            "libx264", rate=Fraction(fps).limit_denominator(1001), options={"crf": str(crf), "preset": "medium"}
-        )
-        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
-        stream.codec_context.thread_count = 1
-        stream.codec_context.color_range = 1  # 16..235
-        for name in ("colorspace", "color_primaries", "color_trc"):
-            setattr(stream.codec_context, name, 1)  # BT.709
-        for pixels in frames:
-            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
-            out.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")))
-        out.mux(stream.encode())
+    write_mp4(file, frames, fps, crf=str(crf), preset="medium")
     return file.getvalue()

@@ -1,17 +1,15 @@
 """A video with everything side by side, frame for frame: the source, the real frames and every method's."""
 
 import hashlib
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from v2vbench.clips.store import Facts
+from v2vbench.display.mp4 import write_mp4
 from v2vbench.display.palette import COLOURS, legend
 from v2vbench.report.settings import Settings
 
@@ -176,28 +174,18 @@ def _fitting(words: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, wid
 
 
 def encode(path: Path, frames: Iterator[np.ndarray], fps: float, crf: int, poster: int) -> tuple[int, int]:
-    """Write an H.264 file that every browser plays, and its frame `poster` as .jpg beside it; returns (height, width).
+    """Write a video, and its frame `poster` as .jpg beside it; returns (height, width).
 
-    The index stands at the front. No B-frames and a key frame every 8, so that stepping to a frame is quick and exact.
-    One thread: equal input, equal bytes.
+    No B-frames and a key frame every 8, so that stepping to a frame is quick and exact.
     """
-    first = next(frames)
-    height, width = first.shape[:2]
-    with av.open(str(path), "w", options={"movflags": "+faststart"}) as file:
-        options = {"crf": str(crf), "preset": "veryfast", "bf": "0", "g": "8"}
-        stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
-        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-        stream.codec_context.thread_count = 1
-        stream.codec_context.color_range = 1  # 16..235
-        for name in ("colorspace", "color_primaries", "color_trc"):
-            setattr(stream.codec_context, name, 1)  # BT.709
-        for t, pixels in enumerate(itertools.chain((first,), frames)):
+
+    def kept() -> Iterator[np.ndarray]:
+        for t, pixels in enumerate(frames):
             if t == poster:
                 Image.fromarray(pixels).save(path.with_suffix(".jpg"), quality=88)
-            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
-            file.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")))
-        file.mux(stream.encode())
-    return height, width
+            yield pixels
+
+    return write_mp4(path, kept(), fps, crf=str(crf), preset="veryfast", bf="0", g="8")
 
 
 def keep(media: Path, name: str, content: bytes) -> str:
