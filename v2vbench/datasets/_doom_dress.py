@@ -19,7 +19,7 @@ LOOKS = {
 }
 INDOORS, UNDER_SKY = 192, 224  # light of a sector, of 255
 CHANGING = (1, 2, 3, 4, 8, 12, 13, 17)  # special types of sectors whose light changes
-ALIKE = ("THINGS", "LINEDEFS", "SIDEDEFS", "VERTEXES", "SEGS", "SSECTORS", "NODES", "SECTORS", "REJECT", "BLOCKMAP")
+LUMPS = ("THINGS", "LINEDEFS", "SIDEDEFS", "VERTEXES", "SEGS", "SSECTORS", "NODES", "SECTORS", "REJECT", "BLOCKMAP")
 NOTHING = 0xFFFF  # in place of a side: the line has one side
 
 
@@ -47,8 +47,8 @@ def dress(wad: Path, level: str, look: str, out: Path) -> Path:
     sectors["special"][np.isin(sectors["special"], CHANGING)] = 0
     lumps |= {"SIDEDEFS": sides.tobytes(), "SECTORS": sectors.tobytes()}
     body, table = b"", struct.pack("<ii8s", 12, 0, level.encode())
-    for name in ALIKE:
+    for name in LUMPS:
         table += struct.pack("<ii8s", 12 + len(body), len(lumps[name]), name.encode())
         body += lumps[name]
-    out.write_bytes(struct.pack("<4sii", b"PWAD", 1 + len(ALIKE), 12 + len(body)) + body + table)
+    out.write_bytes(struct.pack("<4sii", b"PWAD", 1 + len(LUMPS), 12 + len(body)) + body + table)
     return out

@@ -69,6 +69,11 @@ class Dress:
     looks: list[Literal["grey", "brown", "stone"]]  # each map has one of them, by its place in MAPS
 
 
+def look_of(where: str, dress: Literal["none"] | Dress) -> str | None:
+    """The look of a map, which does not depend on the other maps of a data set; None for a map as it is."""
+    return None if dress == "none" else dress.looks[MAPS.index(where) % len(dress.looks)]
+
+
 def wad_file(wad: str) -> Path:
     """The file freedoom1 or freedoom2 in the package of ViZDoom, after a check of its sha256; raises Fault."""
     package = find_spec("vizdoom")
@@ -201,7 +206,6 @@ def prepare(
         raise Fault(f"{where}: {twice[0]} stands twice in train_maps and unseen_maps")
     if dress != "none" and not dress.looks:
         raise Fault(f"{where}.dress.looks: at least one of {', '.join(_doom_dress.LOOKS)}")
-    looks = {m: None if dress == "none" else dress.looks[MAPS.index(m) % len(dress.looks)] for m in maps}
     for wad in sorted({m.split(":")[0] for m in maps}):
         wad_file(wad)
     # Held-out clips are drawn first, so that another number of training clips does not change the test clips.
@@ -216,7 +220,7 @@ def prepare(
             pool = ProcessPoolExecutor(n, get_context("spawn"), _doom_walk.follow_parent, (folder,))
             try:
                 settings = folder, size, n_frames, seed, n_draws, walk, accept
-                drawn = [pool.submit(draw_clips, m, splits[m], *settings, looks[m]) for m in maps]
+                drawn = [pool.submit(draw_clips, m, splits[m], *settings, look_of(m, dress)) for m in maps]
                 for m, future in zip(maps, drawn):
                     done, left = future.result()
                     refused.update(left)
