@@ -56,6 +56,7 @@ def test_equal_comparisons_have_no_change(before):
     assert re.fullmatch(r"None of \d+ numbers changed beyond its interval\.", diff.sentence)
     assert not diff.only
     assert not diff.protocols
+    assert not diff.clips
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,23 @@ def test_the_metric_says_which_way_is_better(before):
     a = changed(before, "motion", value=0.5, low=0.49, high=0.51)
     b = changed(before, "motion", value=2.0, low=1.9, high=2.1)
     assert kinds(a, b) == {("vid2vid", "motion ratio"): "moved"}  # as far from 1 as before
+
+
+@pytest.mark.parametrize("change", ["ids", "real video"])
+def test_other_clips_are_not_compared(before, change):
+    """Of another name, or of the same name where the real video itself scores otherwise."""
+    dataset = before.datasets["sliding"]
+    group = dataset.groups["seen"]
+    if change == "ids":
+        group = replace(group, clips=[*group.clips[:-1], "another"])
+    else:
+        label = next(label for label, metric in group.metrics.items() if metric.real and metric.real.value)
+        real = replace(group.metrics[label].real, value=1.01 * group.metrics[label].real.value)
+        group = replace(group, metrics=group.metrics | {label: replace(group.metrics[label], real=real)})
+    other = replace(before, datasets={"sliding": replace(dataset, groups=dataset.groups | {"seen": group})})
+    diff = compare(before, other, ("a", "b"))
+    assert diff.clips == ["Sliding planes, seen"] and len(diff.groups) == len(dataset.groups) - 1
+    assert "of other test clips, so not compared: Sliding planes, seen" in in_words(diff)
 
 
 def test_other_protocols_are_not_compared(before):

@@ -13,7 +13,7 @@ from v2vbench.params import Fault
 from v2vbench.report.format import counted, decimals, number
 from v2vbench.report.inputs import ordered
 from v2vbench.report.page import environment, policy, style_sheet
-from v2vbench.results.comparison import ComparedMetric, Comparison, Row, Word
+from v2vbench.results.comparison import ComparedGroup, ComparedMetric, Comparison, Row, Word
 from v2vbench.statistics.cost import cost
 
 Kind = Literal["better", "worse", "moved", "within", "no interval", "same"]
@@ -75,6 +75,7 @@ class Diff:
     groups: list[GroupDiff]
     only: dict[str, list[str]]  # {a or b: what the other does not have}
     protocols: list[str]  # metrics that are measured in another way: not compared
+    clips: list[str]  # test groups of other clips: not compared
 
     @property
     def counts(self) -> Counter[Kind]:
@@ -125,12 +126,15 @@ def load(name: str, root: Path) -> Comparison:
 
 
 def compare(a: Comparison, b: Comparison, names: tuple[str, str]) -> Diff:
-    """The numbers that both have: of the same data set, test group, method (by title) and protocol."""
-    groups, protocols = [], []
+    """The numbers that both have: of the same data set, test clips, method (by title) and protocol."""
+    groups, protocols, clips = [], [], []
     for key, dataset in a.datasets.items():
         other = b.datasets.get(key)
         for name in ordered(dataset.groups, ()):
             if other is None or name not in other.groups:
+                continue
+            if not _same_clips(dataset.groups[name], other.groups[name]):
+                clips.append(f"{dataset.title}, {dataset.groups[name].title}")
                 continue
             before, after, changes = dataset.groups[name].metrics, other.groups[name].metrics, []
             runs = {title: (run, _run(b, key, title)) for run, title in _titles(a, key).items()}
@@ -147,7 +151,17 @@ def compare(a: Comparison, b: Comparison, names: tuple[str, str]) -> Diff:
             changes.sort(key=lambda change: (list(KINDS).index(change.kind), not change.metric.primary))
             groups.append(GroupDiff(f"{other.title}, {other.groups[name].title}", changes))
     only = {name: _parts(one) - _parts(two) for name, one, two in ((names[0], a, b), (names[1], b, a))}
-    return Diff(*names, groups, {name: sorted(parts) for name, parts in only.items() if parts}, protocols)
+    return Diff(*names, groups, {name: sorted(parts) for name, parts in only.items() if parts}, protocols, clips)
+
+
+def _same_clips(a: ComparedGroup, b: ComparedGroup) -> bool:
+    """Whether two groups have the same clips: their names, and the scores of the real video itself.
+
+    Data may change under the same names; then the real video scores otherwise, by more than a CPU's rounding.
+    """
+    pairs = [(a.metrics[label], b.metrics[label]) for label in a.metrics if label in b.metrics]
+    reals = [(x.real.value, y.real.value) for x, y in pairs if x.protocol == y.protocol and x.real and y.real]
+    return a.clips == b.clips and all(math.isclose(x, y, rel_tol=1e-3, abs_tol=1e-9) for x, y in reals)
 
 
 def _titles(comparison: Comparison, dataset: str) -> dict[str, str]:
@@ -171,7 +185,7 @@ def _parts(comparison: Comparison) -> set[str]:
 
 
 def _kind(before: Row, after: Row, metric: ComparedMetric) -> Kind:
-    """A change is beyond the intervals where it is longer than both half-widths together, as of independent numbers."""
+    """A change is beyond the intervals where it exceeds the root of the sum of both squared half-widths."""
     change = after.value - before.value
     if not change:
         return "same"
@@ -201,6 +215,8 @@ def in_words(diff: Diff) -> str:
             lines += ["", group.title]
             lines += ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines += ["", *(f"only in {name}: {'; '.join(parts)}" for name, parts in diff.only.items())] if diff.only else []
+    if diff.clips:
+        lines.append(f"of other test clips, so not compared: {'; '.join(diff.clips)}")
     if diff.protocols:
         lines.append(f"measured in another way, so not compared: {'; '.join(diff.protocols)}")
     return "\n".join(lines)
