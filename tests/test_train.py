@@ -16,7 +16,7 @@ from filelock import FileLock
 from safetensors.torch import load_file, save_file
 from test_models import SMALL, STYLES, build, fine, noise, watch, window
 
-from v2vbench import params
+from v2vbench import params, progress
 from v2vbench.clips.store import Store, write_store
 from v2vbench.clips.tensors import to_pixels, to_tensors
 from v2vbench.clips.windows import Windows
@@ -108,7 +108,7 @@ def train_until_killed(store_path, root):
     train.train(project(store_path, root), "x", root)
 
 
-def test_killed_training_goes_on_to_the_same_bytes(store_path, tmp_path):
+def test_killed_training_goes_on_to_the_same_bytes(store_path, tmp_path, monkeypatch):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir(), broken.mkdir()
     train.train(project(store_path, whole), "x", whole)
@@ -122,9 +122,15 @@ def test_killed_training_goes_on_to_the_same_bytes(store_path, tmp_path):
     child.kill()
     child.join()
     assert found and not (broken / "runs").exists()
-    assert 0 < torch.load(found[0], weights_only=True)["step"] < 6
+    state = torch.load(found[0], weights_only=True)
+    assert 0 < state["step"] < 6
+    assert state["seconds"] > 0
+    monkeypatch.setattr(progress, "earlier_s", 0.0)
     train.train(project(store_path, broken), "x", broken)
+    assert progress.earlier_s == state["seconds"]
     assert result(broken) == result(whole)
+    train.train(project(store_path, broken), "x", broken)  # from the finished weights, which know both sittings
+    assert progress.earlier_s > 2 * state["seconds"]
     assert not list(broken.glob(".cache/runs/*/checkpoint.pt"))
 
 

@@ -7,6 +7,13 @@ import time
 from tqdm import tqdm
 
 EVERY_S = 5.0
+earlier_s = 0.0  # seconds of work by earlier processes that this one went on from
+
+
+def goes_on_from(seconds: float) -> None:
+    """Count work that is not done again, such as the steps before a checkpoint, among the seconds of this stage."""
+    global earlier_s
+    earlier_s += seconds
 
 
 def say(line: str) -> None:

@@ -46,6 +46,7 @@ COLOURS = (
     (3, 167, 125),
     (233, 117, 4),
 )
+GROUPS = {"seen": "new walks through the training maps", "unseen": "maps never trained on"}  # of test clips
 SOURCE = {"origin": "Freedoom, rendered by ViZDoom 1.3.2", "licence": "BSD-3-Clause"}
 
 
@@ -166,8 +167,8 @@ def prepare(
     train_maps: list[str] | Literal["all"],
     unseen_maps: list[str] | Literal["all", "validation"],
     n_train_clips: Count,
-    n_test_clips: Count,
-    n_unseen_clips: Count,
+    n_test_clips: Natural,
+    n_unseen_clips: Natural,
     n_frames: Annotated[int, Range(2)],
     seed: Natural,
     n_draws: Count,
@@ -182,7 +183,8 @@ def prepare(
     train_maps             "freedoom2:MAP01", ...; "all": of the 68 maps, 12 of each 17 in order
     unseen_maps            likewise; "all": 3 others of each 17; "validation": the remaining 2, for tuning
     n_train_clips, ...     per map: for training; held out of the training maps, group "seen"; of other maps, group
-                           "unseen". If n_draws walks give fewer, the map has fewer clips, and a message names it
+                           "unseen"; 0: the data set has no such group. If n_draws walks give fewer, the map has fewer
+                           clips, and a message names it
     dress                  "none": the maps as they are; looks: one texture for each label, a look for each map
     seed, n_draws          first seed of a map, and the largest number of seeds tried
     raises                 Fault
@@ -202,6 +204,8 @@ def prepare(
     maps = [*train, *unseen]
     if wrong := [m for m in maps if m not in MAPS]:
         raise Fault(f"{where}: no map {wrong[0]!r}; there are freedoom1:E1M1 to E4M9 and freedoom2:MAP01 to MAP32")
+    if not n_test_clips + n_unseen_clips:
+        raise Fault(f"{where}: n_test_clips and n_unseen_clips are both 0: nothing to test on")
     if twice := [m for i, m in enumerate(maps) if m in maps[:i]]:
         raise Fault(f"{where}: {twice[0]} stands twice in train_maps and unseen_maps")
     if dress != "none" and not dress.looks:
@@ -258,7 +262,7 @@ def prepare(
         label_colours=COLOURS,
         size=size,
         **SOURCE,
-        groups={"seen": "new walks through the training maps", "unseen": "maps never trained on"},
+        groups={group: about for group, about in GROUPS.items() if any(group in own for own in splits.values())},
     )
     total = sum(map(len, splits.values()))
     with closing(render()) as rendered:

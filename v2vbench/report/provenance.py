@@ -23,7 +23,7 @@ class Log:
     stage: str
     key: str
     started: str  # ISO 8601, UTC
-    seconds: float
+    seconds: float  # of this execution, and of earlier ones whose training it went on from
     peak_memory_mb: float
     device: str
     host_cpu: str

@@ -21,9 +21,11 @@ def die_with_parent(signum: int, parent: int) -> None:
 
 
 def write_usage(path: str) -> None:
-    """Write the device and the peak memory of this process so far to `path`, as JSON."""
+    """Write the device, the peak memory and the seconds of earlier processes' work of this process to `path`."""
     unit = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss, to MiB
     facts = {"device": "cpu", "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)}
+    progress = sys.modules.get("v2vbench.progress")
+    facts["earlier_seconds"] = progress.earlier_s if progress else 0.0
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_initialized():
         facts |= {

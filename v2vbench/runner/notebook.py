@@ -78,7 +78,7 @@ def run(stage: str, key: str, root: Path) -> None:
         "stage": stage,
         "key": key,
         "started": started.isoformat("T", "seconds"),
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(time.monotonic() - began + usage.pop("earlier_seconds"), 1),
     }
     (root / f"logs/{name}.json").write_text(json.dumps(facts | usage | machine(root), indent=1, sort_keys=True) + "\n")
 
