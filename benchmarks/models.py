@@ -229,15 +229,17 @@ def race(rows: list[Row], rounds: int, seconds: float) -> list[Row]:
     return rows
 
 
-def step(model: Trainable, batch: dict, contiguous: bool = False, **changes) -> Callable[[], object]:
+def step(
+    model: Trainable, batch: dict, memory_format: torch.memory_format | None = None, **changes
+) -> Callable[[], object]:
     """The third training step on a batch in memory.
 
-    contiguous    undo the trainer's channels_last
-    changes       of SCHEDULE
+    memory_format    of the weights, in place of the trainer's own
+    changes          of SCHEDULE
     """
     trainer = Trainer(model, replace(SCHEDULE, **changes))
-    if contiguous:
-        trainer.model.to(memory_format=torch.contiguous_format)
+    if memory_format:
+        trainer.model.to(memory_format=memory_format)
     batch = trainer.fabric.to_device(batch)
     for _ in range(2):  # after them the optimisers' moments and the plans of oneDNN or cuDNN exist
         trainer.update(batch)
@@ -322,7 +324,8 @@ def options(stores: Stores, with_compile: bool) -> Row:
         "as shipped": changed(),
         "bf16-mixed": changed(precision="bf16-mixed"),
         "fakes judged twice": changed(call_twice),
-        "contiguous": changed(contiguous=True),
+        "contiguous": changed(memory_format=torch.contiguous_format),
+        "channels_last": changed(memory_format=torch.channels_last),
     } | ({"compiled": changed(compile=True)} if with_compile else {})
     return Row(("step", "vid2vid", *setting.cells), SCHEDULE.n_frames - 2, calls)
 

@@ -142,10 +142,20 @@ def test_operands_have_the_layout_of_the_step(store):
         assert floor.operand(x) is stand_in
 
 
-def test_contiguous_undoes_channels_last(store):
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_weights_are_convolved_in_the_layout_asked_for(store, layout):
     model = models.build("pix2pixhd", store.facts, TINY)
-    floor = models.floor(models.step(model, models.windows(store).batch(0), contiguous=True))
-    assert all(x.is_contiguous() for func, args, _ in floor.calls if func is FORWARD for x in args[:2])
+    floor = models.floor(models.step(model, models.windows(store).batch(0), memory_format=layout))
+    weights = [args[1] for func, args, _ in floor.calls if func is FORWARD]
+    assert weights
+    assert all(weight.is_contiguous(memory_format=layout) for weight in weights)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU trains in channels_last")
+def test_a_cpu_trains_in_the_usual_layout(store):
+    model = models.build("pix2pixhd", store.facts, TINY)
+    floor = models.floor(models.step(model, models.windows(store).batch(0)))
+    assert all(args[1].is_contiguous() for func, args, _ in floor.calls if func is FORWARD)
 
 
 def test_bf16_reaches_the_convolutions(store):
@@ -203,7 +213,13 @@ def test_tables_print(capsys, monkeypatch):
         *(("frame", name, "32-true") for name in models.MODELS),
     ]
     assert all(" to " in row[8] and ("%" in row[9]) == (row[0] == "step") for row in rows)
-    assert [row[0] for row in options[2:]] == ["as shipped", "bf16-mixed", "fakes judged twice", "contiguous"]
+    assert [row[0] for row in options[2:]] == [
+        "as shipped",
+        "bf16-mixed",
+        "fakes judged twice",
+        "contiguous",
+        "channels_last",
+    ]
 
 
 @pytest.mark.slow  # two processes that train at mini's size
