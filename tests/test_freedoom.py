@@ -56,6 +56,17 @@ def test_real_walks_agree_with_the_engine_and_warp_well(made):
         np.testing.assert_array_equal(np.isinf(arrays["depth"][known]), arrays["label"][known] == _doom.SKY)
 
 
+def test_without_clips_of_a_group_there_is_no_such_group(made, tmp_path):
+    out = tmp_path / "one.zip"
+    settings = SETTINGS | dict(n_test_clips=0)
+    params.bind(freedoom.prepare, settings, "datasets.one", out=out, name="one", cache=tmp_path)
+    alone = Store(out)
+    assert [clip["split"] for clip in alone.clips.values()] == ["train", "unseen"]
+    assert list(alone.facts.groups) == ["unseen"]
+    assert list(made.facts.groups) == ["seen", "unseen"]
+    assert alone.split("unseen") == made.split("unseen")  # the test clips are those of the larger set
+
+
 def test_a_map_and_a_seed_give_the_same_clip_again(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     second = list(made.clips.values())[1]  # made after others, by an engine already at work
@@ -72,6 +83,7 @@ def test_a_map_and_a_seed_give_the_same_clip_again(made, tmp_path, monkeypatch):
         (dict(size=[64, 64]), "size"),
         (dict(train_maps=["freedoom2:MAP33"]), "no map 'freedoom2:MAP33'"),
         (dict(unseen_maps=["freedoom2:MAP13"]), "stands twice"),
+        (dict(n_test_clips=0, n_unseen_clips=0), "n_test_clips and n_unseen_clips are both 0: nothing to test on"),
         (dict(accept=ACCEPT | dict(luma=256)), "accept.luma"),
         (dict(accept=ACCEPT | dict(luma=255), n_draws=2), "no clip for seen, train, unseen.*refused {'dark': 4}"),
         (dict(walk={}), "missing"),
