@@ -30,6 +30,7 @@ SCHEDULE = params.Schedule(
     n_frames=6,
     n_warmup=0,
     double_every=0,
+    single_frames="none",
     drop_parts=0.0,
     lr=2e-4,
     lr_d=2e-4,

@@ -28,6 +28,7 @@ def schedule(**changes) -> Schedule:
             n_frames=1,
             n_warmup=0,
             double_every=0,
+            single_frames="none",
             drop_parts=0.0,
             compile=False,
             lr=1e-2,

@@ -39,6 +39,7 @@ def few(**changes) -> Schedule:
             n_frames=5,
             n_warmup=2,
             double_every=0,
+            single_frames="none",
             drop_parts=0.0,
             compile=False,
             lr=1e-3,
@@ -501,6 +502,51 @@ def test_windows_double(store, double_every, longest):
             assert clip["step"] == step and clip["occluded"].shape[1] + 1 - clip["n_warmup"] == 3
             lengths.add(clip["occluded"].shape[1] + 1)
         assert (min(lengths), max(lengths)) == (3, most)
+
+
+def test_first_steps_are_of_single_frames(store):
+    shape = dict(n_frames=5, n_warmup=4, batch_size=2, seed=0, double_every=0, drop_parts=0.0)
+    windows, later = Windows(store, n_single=3, single_batch=6, n_past=2, **shape), Windows(store, **shape)
+    for step in range(3):
+        clip = windows.batch(step)
+        assert clip["single"] and clip["n_warmup"] == 0
+        assert clip["real"].shape[:2] == (6, 3)
+    clip, other = windows.batch(3), later.batch(3)
+    assert not clip["single"]
+    assert all(torch.equal(clip[name], other[name]) for name in ("real", "flow")) and clip["real"].shape[0] == 2
+
+
+def test_steps_on_single_frames_leave_the_video_discriminator(store_path, tmp_path):
+    single = params.SingleFrames(steps=2, batch_size=3)
+    p = project(store_path, tmp_path, steps=3, single_frames=single, log_every=1, checkpoint_every=1)
+    schedule, store = p.schedules["few"], Store(store_path)
+    torch.manual_seed(schedule.seed)
+    trainer = train.Trainer(build_model(p, "x", store.facts), schedule)
+    windows = Windows(
+        store,
+        n_frames=5,
+        n_warmup=2,
+        batch_size=1,
+        seed=1,
+        double_every=0,
+        drop_parts=0.0,
+        n_single=2,
+        single_batch=3,
+        n_past=2,
+    )
+    for step in range(3):
+        before = {name: [weight.detach().clone() for weight in part] for name, part in trainer.parts.items()}
+        trainer.update(windows.batch(step))
+        changed = {
+            name: any(not torch.equal(a, b) for a, b in zip(before[name], part)) for name, part in trainer.parts.items()
+        }
+        assert changed == {"G": True, "D_image": True, "D_video0": step == 2}
+    train.train(p, "x", tmp_path)
+    kept = load_file(tmp_path / "runs/x/model.safetensors")
+    assert all(torch.equal(value, kept[name]) for name, value in trainer.module.state_dict().items())
+    head, *rows = [line.split(",") for line in (tmp_path / "runs/x/curves.csv").read_text().splitlines()]
+    assert [row[head.index("D_video0")] != "" for row in rows] == [False, False, True]
+    assert all(row[head.index("G")] for row in rows)
 
 
 @pytest.fixture

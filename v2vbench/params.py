@@ -41,6 +41,14 @@ PUBLISHED = re.compile(f"published/({SLUG})/({SLUG})")  # a `base`: weights that
 
 
 @dataclass(frozen=True, kw_only=True)
+class SingleFrames:
+    """The first steps of a training: on single frames, each after n_past real ones, which cost little."""
+
+    steps: Count
+    batch_size: Count  # frames per step
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """How a run is trained; one line of `schedules`."""
 
@@ -50,6 +58,7 @@ class Schedule:
     n_frames: Count  # frames of a window that the losses see, the past included
     n_warmup: Natural  # frames, at most, that a model with a past generates without gradient before them
     double_every: Natural  # steps after which the warm-up doubles, up to n_warmup; 0: n_warmup from the start
+    single_frames: typing.Literal["none"] | SingleFrames  # the first steps; none: windows from the start
     drop_parts: Share  # chance that a droppable channel of the maps is blank in a window
     lr: Weight  # of Adam, for the generator
     lr_d: Weight  # of Adam, for each discriminator

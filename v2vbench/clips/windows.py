@@ -17,6 +17,9 @@ class Windows:
                     longest training clip
     double_every    steps after which the largest total length, at first n_frames, doubles, up to n_frames + n_warmup;
                     0: n_frames + n_warmup from the start
+    n_single        first steps, whose windows are n_past real frames and one more, without warm-up
+    single_batch    windows per batch of these
+    n_past          of the model
     drop_parts      probability that a droppable channel of the maps is blank in a window
     batch_size      windows per batch
     arrays          arrays to read, which all clips must have; None: all except depth and keypoints
@@ -33,9 +36,13 @@ class Windows:
         double_every: int,
         drop_parts: float,
         arrays: tuple[str, ...] | None = None,
+        n_single: int = 0,
+        single_batch: int = 1,
+        n_past: int = 0,
     ):
         self.store, self.n_frames, self.batch_size, self.seed = store, n_frames, batch_size, seed
         self.double_every, self.drop_parts = double_every, drop_parts
+        self.n_single, self.single_batch, self.n_past = n_single, single_batch, n_past
         self.droppable = [store.facts.label_names.index(name) for name in store.facts.droppable]
         lengths = {key: store.clips[key]["n_frames"] for key in store.split("train")}
         if n_frames > max(lengths.values(), default=0):
@@ -50,19 +57,26 @@ class Windows:
         self.arrays = list(arrays or (name for name in available if name not in ("depth", "keypoints")))
 
     def batch(self, step: int) -> dict:
-        """The batch of a training step: tensors (B, n_warmup + n_frames, ...), its `n_warmup`, and `step`."""
+        """The batch of a training step: tensors (B, n_warmup + n_frames, ...), its `n_warmup`, `step`, and `single`:
+        whether its windows are of single frames, (B, n_past + 1, ...).
+        """
         rng = np.random.default_rng([self.seed, step])
-        longest = self.n_frames + self.n_warmup
-        if self.double_every:
-            longest = min(longest, self.n_frames * 2 ** min(step // self.double_every, 32))
-        n = self.n_frames + int(rng.integers(longest - self.n_frames + 1))
+        single, n_windows, longest = step < self.n_single, self.batch_size, self.n_frames + self.n_warmup
+        if single:
+            n_windows, n = self.single_batch, self.n_past + 1
+            n_frames = n
+        else:
+            n_frames = self.n_frames
+            if self.double_every:
+                longest = min(longest, n_frames * 2 ** min(step // self.double_every, 32))
+            n = n_frames + int(rng.integers(longest - n_frames + 1))
         ends = [(key, end) for key, end in self.ends if end >= n]
         windows = [
             to_tensors(self.store.read(key, end - n, end, self.arrays))
-            for key, end in (ends[i] for i in rng.integers(len(ends), size=self.batch_size))
+            for key, end in (ends[i] for i in rng.integers(len(ends), size=n_windows))
         ]
         clip = {name: torch.stack([window[name] for window in windows]) for name in windows[0]}
         if self.drop_parts and self.droppable and "source" in clip:
-            blank = rng.random((self.batch_size, len(self.droppable))) < self.drop_parts
+            blank = rng.random((n_windows, len(self.droppable))) < self.drop_parts
             clip["source"][:, :, self.droppable] *= torch.from_numpy(~blank)[:, None, :, None, None]
-        return clip | {"n_warmup": n - self.n_frames, "step": step}
+        return clip | {"n_warmup": n - n_frames, "step": step, "single": single}

@@ -279,11 +279,15 @@ class Model(VideoModel):
         if n_frames <= self.n_past:
             raise Fault(f"n_frames: a window of {n_frames} leaves nothing to generate after n_past = {self.n_past}")
         first, frozen = self.from_nothing and not clip["n_warmup"], clip["step"] < self.n_frozen_steps
-        clip, pasts = self.warm_up(clip)
-        return self.objective(clip, self.rollout(clip, pasts, first, frozen))
+        later, pasts = self.warm_up(clip)
+        out = self.rollout(later, pasts, first, frozen)
+        return self.objective(later | {"single": clip.get("single", False)}, out)
 
     def objective(self, clip: dict, out: dict) -> dict:
-        """The objective, eq. 8, with the weights of the reference code; `out` comes from `rollout`."""
+        """The objective, eq. 8, with the weights of the reference code; `out` comes from `rollout`.
+
+        In steps on single frames there is nothing for video discriminators to see, and they have no loss.
+        """
         fake, real, source = out["fake"], clip["real"][:, self.n_past :], out["source"]
         flow_real = clip["flow"][:, self.n_past - 1 :]
         visible = 1 - clip["occluded"][:, self.n_past - 1 :].flatten(0, 1)
@@ -300,6 +304,8 @@ class Model(VideoModel):
 
         for scale, D_video in enumerate(self.D_video):
             picks = triplets(fake.shape[1], scale)
+            if not picks and clip.get("single"):
+                continue
             if not picks:
                 raise Fault(
                     f"n_frames: {clip['real'].shape[1]} is too short for {len(self.D_video)} temporal scales "

@@ -30,6 +30,7 @@ imported:
   n_frames: 3
   n_warmup: 0
   double_every: 0
+  single_frames: none
   drop_parts: 0
   lr: 2e-4
   lr_d: 2e-4

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -71,7 +71,7 @@ def fingerprint(params: Params, key: str, store: Store, base_sha256: str | None,
         run.base,
         base_sha256,
         run.kwargs,
-        vars(params.schedules[run.schedule]),
+        asdict(params.schedules[run.schedule]),
         seed,
         torch.__version__,
         [clip["sha256"] for clip in store.clips.values()],
@@ -122,18 +122,19 @@ class Trainer:
         """One training step of every part on one batch.
 
         The losses of all parts share one forward pass, so all gradients are computed before any weight changes, each
-        with respect to the parameters of its part alone.
+        with respect to the parameters of its part alone. In a step on single frames a part may have no loss, and stays.
         """
         share = lr_share(self.step, self.schedule.steps, self.schedule.constant_share)
         with self.fabric.autocast():  # Fabric applies it to `forward` alone
             losses = self.module.losses(clip)
-        for number, (name, part) in enumerate(self.parts.items()):
+        trained = [name for name in self.parts if name in losses or not clip.get("single")]
+        for name in trained:
             self.optimisers[name].zero_grad()
-            self.fabric.backward(losses[name], inputs=part, retain_graph=number + 1 < len(self.parts))
-        for name, optimiser in self.optimisers.items():
-            for group in optimiser.param_groups:
+            self.fabric.backward(losses[name], inputs=self.parts[name], retain_graph=name != trained[-1])
+        for name in trained:
+            for group in self.optimisers[name].param_groups:
                 group["lr"] = self.lr[name] * share
-            optimiser.step()
+            self.optimisers[name].step()
         if self.average:  # of few weights at first: those of the first steps are worth nothing
             decay = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
             torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
@@ -264,6 +265,7 @@ def fit(
         say(f"train {key}: going on from step {trainer.step} of {schedule.steps}")
         goes_on_from(trainer.seconds)
     began = time.monotonic() - trainer.seconds
+    single = schedule.single_frames
     windows = Windows(
         store,
         n_frames=schedule.n_frames,
@@ -273,8 +275,11 @@ def fit(
         double_every=schedule.double_every,
         drop_parts=schedule.drop_parts,
         arrays=model.READS,
+        n_single=0 if single == "none" else single.steps,
+        single_batch=1 if single == "none" else single.batch_size,
+        n_past=getattr(model, "n_past", 0),
     )
-    sums, n = {}, 0
+    terms: dict[str, list[float]] = {}  # since the last row of the learning curves
     for step in progress(
         range(trainer.step, schedule.steps),
         f"train {key}",
@@ -289,10 +294,12 @@ def fit(
                 f"runs.{key}: loss {bad[0]} is {now[bad[0]]} at step {step}; "
                 "lower schedules lr or use precision 32-true"
             )
-        sums, n = {name: sums.get(name, 0.0) + value for name, value in now.items()}, n + 1
+        for name, value in now.items():
+            terms.setdefault(name, []).append(value)
         if trainer.step % schedule.log_every == 0 or trainer.step == schedule.steps:
-            trainer.rows.append({"step": trainer.step} | {name: total / n for name, total in sums.items()})
-            sums, n = {}, 0
+            means = {name: sum(values) / len(values) for name, values in terms.items()}
+            trainer.rows.append({"step": trainer.step} | means)
+            terms = {}
         if trainer.step % schedule.checkpoint_every == 0 or trainer.step == schedule.steps:
             trainer.seconds = time.monotonic() - began
             buffer = io.BytesIO()
@@ -304,9 +311,9 @@ def fit(
 
 
 def table(rows: list[dict]) -> bytes:
-    """Rows as CSV: 6 significant digits, so that equal runs give equal bytes."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["step"], lineterminator="\n")
+    """Rows as CSV: 6 significant digits, so that equal runs give equal bytes; an empty cell is no value."""
+    text, columns = io.StringIO(), dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, list(columns) or ["step"], lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
     return text.getvalue().encode()
