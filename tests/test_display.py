@@ -176,6 +176,9 @@ def test_schedule_and_losses_are_shown(tmp_path):
     assert (
         train.learning_curves(tmp_path / "curves.csv").alt == "Learning curves, by step. D: 1 to 0.5; G/pixel: 4 to 2."
     )
+    (tmp_path / "curves.csv").write_text("step,G,D_video0\n10,4,\n20,3,0.5\n30,2,0.25\n")  # which begins late
+    late = train.learning_curves(tmp_path / "curves.csv").alt
+    assert late == "Learning curves, by step. G: 4 to 2; D_video0: 0.5 to 0.25."
     (tmp_path / "curves.csv").write_text("")
     assert train.learning_curves(tmp_path / "curves.csv") == "Nothing is trained here."
 

@@ -44,6 +44,9 @@ def learning_curves(path: Path) -> Image | str:
         rows = list(csv.DictReader(file))
     if not rows:
         return "Nothing is trained here."
-    steps = [int(float(row["step"])) for row in rows]
-    losses = {name: {"": Line(steps, [float(row[name]) for row in rows])} for name in rows[0] if name != "step"}
+    losses = {}
+    for name in rows[0]:
+        there = [row for row in rows if row[name]]  # a loss may begin late: see `single_frames` of a schedule
+        losses[name] = {"": Line([int(row["step"]) for row in there], [float(row[name]) for row in there])}
+    del losses["step"]
     return curves(losses, "step", "Learning curves")

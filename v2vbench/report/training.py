@@ -37,7 +37,7 @@ def learning_curves(inputs: Inputs, root: Path) -> dict[str, list[LearningCurves
                 raise Fault(f"{path}: missing; `dvc repro` makes it")
             continue
         losses, number = _columns(path), inputs.method_numbers[line.title]
-        steps = losses.pop("step", [])
+        steps = losses.pop("step", ([], []))[1]
         dataset = comparison.datasets.get(line.dataset)
         curves.setdefault(dataset.title if dataset else line.dataset, []).append(
             LearningCurves(
@@ -45,18 +45,22 @@ def learning_curves(inputs: Inputs, root: Path) -> dict[str, list[LearningCurves
                 method_number=number,
                 schedule=params.schedules[line.schedule],
                 steps=int(steps[-1]) if steps else 0,
-                sparks=[sparkline(name, steps, values, number) for name, values in losses.items()],
+                sparks=[sparkline(name, *column, number) for name, column in losses.items()],
                 published=is_published(line.base),
             )
         )
     return curves
 
 
-def _columns(path: Path) -> dict[str, list[float]]:
-    """The columns of a table of numbers."""
+def _columns(path: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """The columns of a table of numbers: the steps at which there is a value, and the values."""
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     try:
-        return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+        columns = {}
+        for name in rows[0] if rows else ():
+            there = [row for row in rows if row[name] != ""]  # a loss may begin late: see `single_frames` of a schedule
+            columns[name] = [float(row["step"]) for row in there], [float(row[name]) for row in there]
+        return columns
     except (TypeError, ValueError):
         raise Fault(f"{path}: not a whole table of numbers; delete it and run `dvc repro`") from None
