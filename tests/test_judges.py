@@ -14,6 +14,7 @@ from v2vbench.models import _unet, locator, segmenter
 from v2vbench.params import Fault, Schedule
 from v2vbench.stages import train
 
+FACTS = "n_warmup", "step", "single"  # of every batch
 CALM = dict(blur=0.0, noise=0.0, brightness=0.0)
 SEGMENTER = dict(n_filters=4, n_down=2, blur=1.0, noise=8.0, brightness=0.1)
 LOCATOR = dict(n_points=3, n_filters=8, n_down=2, spread=2.0, shift=2.0, zoom=0.1, blur=0.5, noise=4.0, brightness=0.1)
@@ -86,7 +87,7 @@ def fit(model, store, folder, **changes):
 @pytest.mark.parametrize("kind", ["segmenter", "locator"])
 def test_broken_off_training_ends_at_the_same_weights(kind, store, dots, tmp_path, monkeypatch):
     module, data, kwargs = {"segmenter": (segmenter, store, SEGMENTER), "locator": (locator, dots, LOCATOR)}[kind]
-    whole, rows = fit(untrained(module, data, **kwargs), data, tmp_path / "whole")
+    whole, rows, _ = fit(untrained(module, data, **kwargs), data, tmp_path / "whole")
     batch = Windows.batch
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
 
@@ -98,7 +99,7 @@ def test_broken_off_training_ends_at_the_same_weights(kind, store, dots, tmp_pat
         patch.setattr(Windows, "batch", dies)
         fit(untrained(module, data, **kwargs), data, tmp_path / "broken")
     assert torch.load(tmp_path / "broken" / "checkpoint.pt", weights_only=True)["step"] == 2
-    again, same_rows = fit(untrained(module, data, **kwargs), data, tmp_path / "broken")
+    again, same_rows, _ = fit(untrained(module, data, **kwargs), data, tmp_path / "broken")
     assert rows == same_rows and all(torch.equal(whole[name], again[name]) for name in whole)
     assert "prior" in whole and not torch.equal(
         whole["net.out.weight"], untrained(module, data, **kwargs).state_dict()["net.out.weight"]
@@ -124,8 +125,8 @@ def test_prior_of_points_is_their_mean_where_known(dots):
 
 def test_judges_read_only_what_they_need(store, dots, tmp_path):
     shape = dict(n_frames=2, n_warmup=0, batch_size=1, seed=0, double_every=0, drop_parts=0.5)
-    assert set(Windows(store, arrays=segmenter.Model.READS, **shape).batch(0)) == {"real", "source", "n_warmup", "step"}
-    assert set(Windows(dots, arrays=locator.Model.READS, **shape).batch(0)) == {"real", "keypoints", "n_warmup", "step"}
+    assert set(Windows(store, arrays=segmenter.Model.READS, **shape).batch(0)) == {"real", "source", *FACTS}
+    assert set(Windows(dots, arrays=locator.Model.READS, **shape).batch(0)) == {"real", "keypoints", *FACTS}
     assert "keypoints" not in Windows(dots, **shape).batch(0)
     with pytest.raises(Fault, match="its clips have no keypoints, which the model is trained on"):
         fit(untrained(locator, store, **LOCATOR), store, tmp_path)

@@ -16,6 +16,7 @@ from v2vbench.progress import progress
 
 MARKER = ".unpacked"  # a file in the folder: the sha256 of the archive, and the value of `only`
 CURE = "free some space or repair the folder, and run again"
+FILTER = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # since Python 3.11.4; Debian 12 has 3.11.2
 Member = TypeVar("Member", zipfile.ZipInfo, tarfile.TarInfo)
 
 
@@ -39,8 +40,6 @@ def unpack(path: Path, folder: Path, *, sha256: str, only: str) -> Path:
         (partial / MARKER).write_text(f"{sha256}\n{only}")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(partial, folder)
-    except tarfile.FilterError as error:
-        raise Fault(f"{path}: unsafe: {error}; nothing was unpacked") from None
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError) as error:
         reason = (str(error) or repr(error)).splitlines()[0]
         raise Fault(f"{path}: not a whole archive ({reason}); delete it and run again") from None
@@ -69,8 +68,11 @@ def _unzip(path: Path, folder: Path, only: str) -> None:
 
 def _untar(path: Path, folder: Path, only: str) -> None:
     with tarfile.open(path) as file:
+        for member in file.getmembers():
+            if not (member.isfile() or member.isdir()):
+                raise Fault(f"{path}: unsafe: {member.name} is a link or a device; nothing was unpacked")
         for member in _members(path, folder, only, [(m, m.name, m.size) for m in file.getmembers()]):
-            file.extract(member, folder, filter="data")  # rejects devices and links that leave the folder
+            file.extract(member, folder, **FILTER)
 
 
 def _members(path: Path, folder: Path, only: str, members: list[tuple[Member, str, int]]) -> Iterator[Member]:
