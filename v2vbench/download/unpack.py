@@ -9,14 +9,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from v2vbench.params import Fault
 from v2vbench.progress import progress
 
 MARKER = ".unpacked"  # a file in the folder: the sha256 of the archive, and the value of `only`
 CURE = "free some space or repair the folder, and run again"
-FILTER = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # since Python 3.11.4; Debian 12 has 3.11.2
+# Of tarfile's `extract`, since Python 3.11.4; Debian 12 has 3.11.2.
+FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 Member = TypeVar("Member", zipfile.ZipInfo, tarfile.TarInfo)
 
 
