@@ -40,13 +40,24 @@ def schedule(settings: Schedule) -> HTML:
 
 def learning_curves(path: Path) -> Image | str:
     """The losses of a training, a panel each."""
+    losses = columns(path)
+    if not losses:
+        return "Nothing is trained here."
+    panels = {name: {"": Line(*column)} for name, column in losses.items() if name != "step"}
+    return curves(panels, "step", "Learning curves")
+
+
+def columns(path: Path) -> dict[str, tuple[list[int], list[float]]]:
+    """The columns of a curves.csv: the steps at which there is a value, and the values. {} if nothing is trained.
+
+    A loss may begin late: see `single_frames` of a schedule.
+
+    raises    TypeError or ValueError if it is no table of numbers
+    """
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
-    if not rows:
-        return "Nothing is trained here."
-    losses = {}
-    for name in rows[0]:
-        there = [row for row in rows if row[name]]  # a loss may begin late: see `single_frames` of a schedule
-        losses[name] = {"": Line([int(row["step"]) for row in there], [float(row[name]) for row in there])}
-    del losses["step"]
-    return curves(losses, "step", "Learning curves")
+    result = {}
+    for name in rows[0] if rows else ():
+        there = [row for row in rows if row[name] != ""]
+        result[name] = [int(row["step"]) for row in there], [float(row[name]) for row in there]
+    return result

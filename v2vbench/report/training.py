@@ -1,11 +1,11 @@
 """Learning curves of everything that was trained: one small chart a loss."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
+from v2vbench.display.train import columns
 from v2vbench.params import Fault, Schedule
 from v2vbench.report.inputs import Inputs
 from v2vbench.report.sparklines import sparkline
@@ -36,7 +36,10 @@ def learning_curves(inputs: Inputs, root: Path) -> dict[str, list[LearningCurves
             if key in comparison.runs:
                 raise Fault(f"{path}: missing; `dvc repro` makes it")
             continue
-        losses, number = _columns(path), inputs.method_numbers[line.title]
+        try:
+            losses, number = columns(path), inputs.method_numbers[line.title]
+        except (TypeError, ValueError):
+            raise Fault(f"{path}: not a whole table of numbers; delete it and run `dvc repro`") from None
         steps = losses.pop("step", ([], []))[1]
         dataset = comparison.datasets.get(line.dataset)
         curves.setdefault(dataset.title if dataset else line.dataset, []).append(
@@ -50,17 +53,3 @@ def learning_curves(inputs: Inputs, root: Path) -> dict[str, list[LearningCurves
             )
         )
     return curves
-
-
-def _columns(path: Path) -> dict[str, tuple[list[float], list[float]]]:
-    """The columns of a table of numbers: the steps at which there is a value, and the values."""
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    try:
-        columns = {}
-        for name in rows[0] if rows else ():
-            there = [row for row in rows if row[name] != ""]  # a loss may begin late: see `single_frames` of a schedule
-            columns[name] = [float(row["step"]) for row in there], [float(row[name]) for row in there]
-        return columns
-    except (TypeError, ValueError):
-        raise Fault(f"{path}: not a whole table of numbers; delete it and run `dvc repro`") from None
