@@ -5,12 +5,13 @@ import pytest
 import torch
 from conftest import facts, sliding_clip
 
+from v2vbench.clips.augment import disturb
 from v2vbench.clips.store import Store, write_store
 from v2vbench.clips.tensors import to_tensors
 from v2vbench.clips.windows import Windows
 from v2vbench.metrics import keypoint_error, segmentation
 from v2vbench.metrics._pooled import pooled
-from v2vbench.models import _unet, locator, segmenter
+from v2vbench.models import locator, segmenter
 from v2vbench.params import Fault, Schedule
 from v2vbench.stages import train
 
@@ -155,18 +156,18 @@ def test_no_frame_is_judged_by_another(kind, store, dots):
 
 def test_disturbances_are_of_the_step_and_at_most_as_asked():
     frames = torch.rand(6, 3, 16, 24) - 0.5
-    assert torch.allclose(_unet.disturb(frames, 3, **CALM), frames, atol=1e-7)
+    assert torch.allclose(disturb(frames, 3, **CALM), frames, atol=1e-7)
     much = dict(blur=1.5, noise=10.0, brightness=0.2)
-    assert torch.equal(_unet.disturb(frames, 3, **much), _unet.disturb(frames, 3, **much))
-    assert not torch.equal(_unet.disturb(frames, 3, **much), _unet.disturb(frames, 4, **much))
+    assert torch.equal(disturb(frames, 3, **much), disturb(frames, 3, **much))
+    assert not torch.equal(disturb(frames, 3, **much), disturb(frames, 4, **much))
     flat = torch.full((40, 3, 16, 24), 0.5)
-    assert torch.allclose(_unet.disturb(flat, 0, **CALM | dict(blur=1.5)), flat, atol=1e-6)  # edges are no darker
-    level = _unet.disturb(flat, 0, **CALM | dict(brightness=0.2)).mean((1, 2, 3))
+    assert torch.allclose(disturb(flat, 0, **CALM | dict(blur=1.5)), flat, atol=1e-6)  # edges are no darker
+    level = disturb(flat, 0, **CALM | dict(brightness=0.2)).mean((1, 2, 3))
     assert 0.2 <= level.min() < 0.35 and 0.65 < level.max() <= 0.8
-    grain = _unet.disturb(flat, 0, **CALM | dict(noise=12.75)).std((1, 2, 3))
+    grain = disturb(flat, 0, **CALM | dict(noise=12.75)).std((1, 2, 3))
     assert grain.min() < 0.02 and 0.08 < grain.max() < 0.11
     rough = torch.rand(40, 3, 32, 32) - 0.5
-    left = _unet.disturb(rough, 0, **CALM | dict(blur=1.5)).std((1, 2, 3)) / rough.std((1, 2, 3))
+    left = disturb(rough, 0, **CALM | dict(blur=1.5)).std((1, 2, 3)) / rough.std((1, 2, 3))
     assert left.max() > 0.95 and left.min() < 0.3
 
 

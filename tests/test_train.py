@@ -506,18 +506,24 @@ def test_windows_double(store, double_every, longest):
 
 def test_first_steps_are_of_single_frames(store):
     shape = dict(n_frames=5, n_warmup=4, batch_size=2, seed=0, double_every=0, drop_parts=0.0)
-    windows, later = Windows(store, n_single=3, single_batch=6, n_past=2, **shape), Windows(store, **shape)
+    single = params.SingleFrames(steps=3, batch_size=6, blur=2, noise=8)
+    windows, later = Windows(store, single_frames=single, n_past=2, **shape), Windows(store, **shape)
+    sharp = Windows(store, single_frames=dataclasses.replace(single, blur=0, noise=0), n_past=2, **shape)
     for step in range(3):
-        clip = windows.batch(step)
+        clip, undamaged = windows.batch(step), sharp.batch(step)
         assert clip["single"] and clip["n_warmup"] == 0
-        assert clip["real"].shape[:2] == (6, 3)
+        assert clip["real"].shape[:2] == (6, 3) and clip["past"].shape[:2] == (6, 2)
+        assert torch.equal(clip["real"], undamaged["real"])
+        assert torch.allclose(undamaged["past"], undamaged["real"][:, :2], atol=1e-6)
+        change = (clip["past"] - clip["real"][:, :2]).abs().mean((2, 3, 4))
+        assert (change > 0).all() and change.std(0).min() > change.std(1).max()  # of the clip, not of the frame
     clip, other = windows.batch(3), later.batch(3)
     assert not clip["single"]
     assert all(torch.equal(clip[name], other[name]) for name in ("real", "flow")) and clip["real"].shape[0] == 2
 
 
 def test_steps_on_single_frames_leave_the_video_discriminator(store_path, tmp_path):
-    single = params.SingleFrames(steps=2, batch_size=3)
+    single = params.SingleFrames(steps=2, batch_size=3, blur=1, noise=4)
     p = project(store_path, tmp_path, steps=3, single_frames=single, log_every=1, checkpoint_every=1)
     schedule, store = p.schedules["few"], Store(store_path)
     torch.manual_seed(schedule.seed)
@@ -530,8 +536,7 @@ def test_steps_on_single_frames_leave_the_video_discriminator(store_path, tmp_pa
         seed=1,
         double_every=0,
         drop_parts=0.0,
-        n_single=2,
-        single_batch=3,
+        single_frames=single,
         n_past=2,
     )
     for step in range(3):

@@ -42,10 +42,16 @@ PUBLISHED = re.compile(f"published/({SLUG})/({SLUG})")  # a `base`: weights that
 
 @dataclass(frozen=True, kw_only=True)
 class SingleFrames:
-    """The first steps of a training: on single frames, each after n_past real ones, which cost little."""
+    """The first steps of a training: on single frames, each after n_past real ones, which cost little.
+
+    In a roll-out the past is the model's own and not as sharp, and real past frames teach it to copy: so each frame's
+    past is blurred and gets noise.
+    """
 
     steps: Count
     batch_size: Count  # frames per step
+    blur: Weight  # of the past: sigma in px, at most
+    noise: Weight  # on the past: sigma in grey levels, at most
 
 
 @dataclass(frozen=True, kw_only=True)

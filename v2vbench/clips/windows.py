@@ -1,11 +1,14 @@
 """Random windows of training clips."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 
+from v2vbench.clips.augment import disturb
 from v2vbench.clips.store import Store
 from v2vbench.clips.tensors import to_tensors
-from v2vbench.params import Fault
+from v2vbench.params import Fault, SingleFrames
 
 
 class Windows:
@@ -17,9 +20,8 @@ class Windows:
                     longest training clip
     double_every    steps after which the largest total length, at first n_frames, doubles, up to n_frames + n_warmup;
                     0: n_frames + n_warmup from the start
-    n_single        first steps, whose windows are n_past real frames and one more, without warm-up
-    single_batch    windows per batch of these
-    n_past          of the model
+    single_frames   params.SingleFrames: of the first steps, whose windows are the past and one more frame; or "none"
+    n_past          frames of the model's past
     drop_parts      probability that a droppable channel of the maps is blank in a window
     batch_size      windows per batch
     arrays          arrays to read, which all clips must have; None: all except depth and keypoints
@@ -36,13 +38,12 @@ class Windows:
         double_every: int,
         drop_parts: float,
         arrays: tuple[str, ...] | None = None,
-        n_single: int = 0,
-        single_batch: int = 1,
+        single_frames: Literal["none"] | SingleFrames = "none",
         n_past: int = 0,
     ):
         self.store, self.n_frames, self.batch_size, self.seed = store, n_frames, batch_size, seed
         self.double_every, self.drop_parts = double_every, drop_parts
-        self.n_single, self.single_batch, self.n_past = n_single, single_batch, n_past
+        self.single_frames, self.n_past = single_frames, n_past
         self.droppable = [store.facts.label_names.index(name) for name in store.facts.droppable]
         lengths = {key: store.clips[key]["n_frames"] for key in store.split("train")}
         if n_frames > max(lengths.values(), default=0):
@@ -57,14 +58,17 @@ class Windows:
         self.arrays = list(arrays or (name for name in available if name not in ("depth", "keypoints")))
 
     def batch(self, step: int) -> dict:
-        """The batch of a training step: tensors (B, n_warmup + n_frames, ...), its `n_warmup`, `step`, and `single`:
-        whether its windows are of single frames, (B, n_past + 1, ...).
+        """The batch of a training step: tensors (B, n_warmup + n_frames, ...), its `n_warmup`, `step`, and `single`.
+
+        In a step on single frames `single` is True, tensors are (B, n_past + 1, ...), and `past` holds the damaged past
+        (B, n_past, 3, H, W).
         """
         rng = np.random.default_rng([self.seed, step])
-        single, n_windows, longest = step < self.n_single, self.batch_size, self.n_frames + self.n_warmup
+        single = None if self.single_frames == "none" or step >= self.single_frames.steps else self.single_frames
+        n_windows, longest = self.batch_size, self.n_frames + self.n_warmup
         if single:
-            n_windows, n = self.single_batch, self.n_past + 1
-            n_frames = n
+            n_windows, n_frames = single.batch_size, self.n_past + 1
+            n = n_frames
         else:
             n_frames = self.n_frames
             if self.double_every:
@@ -79,4 +83,8 @@ class Windows:
         if self.drop_parts and self.droppable and "source" in clip:
             blank = rng.random((n_windows, len(self.droppable))) < self.drop_parts
             clip["source"][:, :, self.droppable] *= torch.from_numpy(~blank)[:, None, :, None, None]
-        return clip | {"n_warmup": n - n_frames, "step": step, "single": single}
+        if single:
+            past = clip["real"][:, : self.n_past]
+            damaged = disturb(past.flatten(1, 2), step, blur=single.blur, noise=single.noise, brightness=0)
+            clip["past"] = damaged.view_as(past)
+        return clip | {"n_warmup": n - n_frames, "step": step, "single": single is not None}

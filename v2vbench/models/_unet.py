@@ -1,4 +1,4 @@
-"""Shared by the judges: a U-Net, and the data augmentation that makes it robust to generated frames."""
+"""The U-Net of the judges."""
 
 import torch
 from torch import nn
@@ -35,26 +35,3 @@ class UNet(nn.Module):
         for block, skip in zip(self.up, skips[-2::-1]):
             x = block(torch.cat([F.interpolate(x, scale_factor=2), skip], 1))
         return self.out(x)
-
-
-def disturb(frames: torch.Tensor, step: int, *, blur: float, noise: float, brightness: float) -> torch.Tensor:
-    """Data augmentation: each frame with random blur, noise, brightness and contrast.
-
-    frames        (B, 3, H, W) in [-1, 1]
-    step          of training; seeds the draws
-    blur          largest sigma of the Gaussian filter, px
-    noise         largest standard deviation of Gaussian noise, grey levels of 255
-    brightness    largest change of brightness, up or down, in units of [-1, 1]; and of contrast, as a share
-    """
-    rng, n = torch.Generator().manual_seed(step), len(frames)
-
-    def draw(low: float, high: float) -> torch.Tensor:
-        return (low + (high - low) * torch.rand(n, 1, 1, 1, generator=rng)).to(frames.device)
-
-    reach = torch.arange(-int(3 * blur), int(3 * blur) + 1, device=frames.device)
-    kernel = (-(reach**2) / (2 * draw(0, blur).clamp_min(1e-3) ** 2)).exp()  # (B, 1, 1, taps)
-    kernel = (kernel / kernel.sum(-1, keepdim=True)).repeat_interleave(3, 0)
-    x = F.pad(frames, 4 * [int(3 * blur)], mode="replicate").flatten(0, 1)[None]  # (1, 3 B, H, W)
-    x = F.conv2d(F.conv2d(x, kernel, groups=3 * n), kernel.transpose(2, 3), groups=3 * n)[0].unflatten(0, (n, 3))
-    x = x * (1 + draw(-brightness, brightness)) + draw(-brightness, brightness)
-    return (x + draw(0, noise / 127.5) * torch.randn(x.shape, generator=rng).to(x)).clamp(-1, 1)

@@ -3,10 +3,11 @@
 import torch
 from torch.nn import functional as F
 
+from v2vbench.clips.augment import disturb
 from v2vbench.clips.store import Facts, Store
 from v2vbench.models import Judge
 from v2vbench.models._blocks import must_divide
-from v2vbench.models._unet import UNet, disturb
+from v2vbench.models._unet import UNet
 from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Share, Weight
 
@@ -30,7 +31,7 @@ class Model(Judge):
     n_down                     how often the size is halved
     spread                     sigma of that Gaussian, px
     shift, zoom                augmentation: largest shift of a training frame, px, and largest change of its scale
-    blur, noise, brightness    augmentation: see _unet.disturb
+    blur, noise, brightness    augmentation: see clips.augment
     prior                      buffer: the mean position of each point in the training clips
     """
 

@@ -4,10 +4,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from v2vbench.clips.augment import disturb
 from v2vbench.clips.store import IGNORE, Facts, Store
 from v2vbench.models import Judge
 from v2vbench.models._blocks import must_divide
-from v2vbench.models._unet import UNet, disturb
+from v2vbench.models._unet import UNet
 from v2vbench.parallel import passes
 from v2vbench.params import Count, Fault, Weight
 
@@ -19,7 +20,7 @@ class Model(Judge):
 
     n_filters                  channels of the first layer; doubled with every halving of the size
     n_down                     how often the size is halved
-    blur, noise, brightness    augmentation: see _unet.disturb
+    blur, noise, brightness    augmentation: see clips.augment
     prior                      buffer: the most frequent label of each pixel in the training clips
     """
 

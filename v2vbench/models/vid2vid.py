@@ -242,7 +242,7 @@ class Model(VideoModel):
             clip["n_warmup"],
             {name: value[:, clip["n_warmup"] :] for name, value in clip.items() if torch.is_tensor(value)},
         )
-        first = clip["real"][:, : self.n_past]
+        first = clip.get("past", clip["real"][:, : self.n_past])
         pasts = pyramid(torch.zeros_like(first) if self.from_nothing else first, len(self.G))
         if not n:
             return later, pasts
@@ -317,7 +317,9 @@ class Model(VideoModel):
             G = G + self.gan_and_feature_loss(terms, f"video{scale}", pred_fake, pred_real)
             losses[f"D_video{scale}"] = (lsgan(pred_fake, 0) + lsgan(pred_real, 1)) / 2
 
-        flat = [x.flatten(0, 1) for x in (fake, out["past"], real, clip["real"][:, self.n_past - 1 : -1], flow_real)]
+        real_past = clip["real"][:, self.n_past - 1 : -1]
+        fake_past = real_past if "past" in clip and not self.from_nothing else out["past"]  # not like a damaged one
+        flat = [x.flatten(0, 1) for x in (fake, fake_past, real, real_past, flow_real)]
         fake, fake_past, real, real_past, flow_real = flat
         painted = [frame.flatten(0, 1) for frame in frames]
         if "flow" in out:

@@ -265,7 +265,6 @@ def fit(
         say(f"train {key}: going on from step {trainer.step} of {schedule.steps}")
         goes_on_from(trainer.seconds)
     began = time.monotonic() - trainer.seconds
-    single = schedule.single_frames
     windows = Windows(
         store,
         n_frames=schedule.n_frames,
@@ -275,8 +274,7 @@ def fit(
         double_every=schedule.double_every,
         drop_parts=schedule.drop_parts,
         arrays=model.READS,
-        n_single=0 if single == "none" else single.steps,
-        single_batch=1 if single == "none" else single.batch_size,
+        single_frames=schedule.single_frames,
         n_past=getattr(model, "n_past", 0),
     )
     terms: dict[str, list[float]] = {}  # since the last row of the learning curves
