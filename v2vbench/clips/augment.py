@@ -18,10 +18,11 @@ def disturb(frames: torch.Tensor, step: int, *, blur: float, noise: float, brigh
     def draw(low: float, high: float) -> torch.Tensor:
         return (low + (high - low) * torch.rand(n, 1, 1, 1, generator=rng)).to(frames.device)
 
-    reach = torch.arange(-int(3 * blur), int(3 * blur) + 1, device=frames.device)
+    reach, groups = torch.arange(-int(3 * blur), int(3 * blur) + 1, device=frames.device), n_channels * n
     kernel = (-(reach**2) / (2 * draw(0, blur).clamp_min(1e-3) ** 2)).exp()  # (B, 1, 1, taps)
     kernel = (kernel / kernel.sum(-1, keepdim=True)).repeat_interleave(n_channels, 0)
     x = F.pad(frames, 4 * [int(3 * blur)], mode="replicate").flatten(0, 1)[None]  # (1, B C, H, W)
-    x = F.conv2d(F.conv2d(x, kernel, groups=n_channels * n), kernel.transpose(2, 3), groups=n_channels * n)[0].unflatten(0, (n, n_channels))
+    x = F.conv2d(F.conv2d(x, kernel, groups=groups), kernel.transpose(2, 3), groups=groups)[0]
+    x = x.unflatten(0, (n, n_channels))
     x = x * (1 + draw(-brightness, brightness)) + draw(-brightness, brightness)
     return (x + draw(0, noise / 127.5) * torch.randn(x.shape, generator=rng).to(x)).clamp(-1, 1)
