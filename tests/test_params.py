@@ -85,6 +85,7 @@ AHEAD = dict(title="x", dataset="freedoom", model="forecast", schedule="ahead", 
 COVST = LINE | dict(model="covst", schedule="few", first_frames="none", kwargs=SMALL["covst"])
 JUDGE = dict(title="x", dataset="freedoom", model="segmenter", schedule="ahead", base="none", kwargs=SMALL["segmenter"])
 FINDER = JUDGE | dict(model="locator", kwargs=SMALL["locator"])
+SINGLE = dict(steps=2, batch_size=1, blur=1, noise=1)
 OTHER = YAML(typ="safe").load(TINY)["datasets"]["freedoom"]
 ELSEWHERE = {"datasets.other": {"loader": "freedoom"}, "runs.other": LINE | dict(dataset="other")}
 WRONG = {
@@ -177,6 +178,14 @@ WRONG = {
     "windows that are all past": (
         {"schedules.few.n_frames": 2},
         "runs.vid2vid.schedule: windows of few of 2 frames leave none to learn from after 2 of the past",
+    ),
+    "single frames to the end": (
+        {"schedules.few.single_frames": SINGLE | {"steps": 3}},
+        "runs.vid2vid.schedule: few leaves no window to learn from: 3 of 3 steps are on single frames",
+    ),
+    "single frames without a past": (
+        {"runs.styled.schedule": "ahead", "schedules.ahead.single_frames": SINGLE},
+        "runs.styled.schedule: single_frames of ahead follow a past, and pix2pixhd has none",
     ),
     "one title twice": (
         {"runs.copy_last.title": "vid2vid"},
