@@ -43,7 +43,7 @@ class Windows:
     ):
         self.store, self.n_frames, self.batch_size, self.seed = store, n_frames, batch_size, seed
         self.double_every, self.drop_parts = double_every, drop_parts
-        self.single_frames, self.n_past = single_frames, n_past
+        self.single_frames, self.n_past = None if single_frames == "none" else single_frames, n_past
         self.droppable = [store.facts.label_names.index(name) for name in store.facts.droppable]
         lengths = {key: store.clips[key]["n_frames"] for key in store.split("train")}
         if n_frames > max(lengths.values(), default=0):
@@ -64,7 +64,7 @@ class Windows:
         (B, n_past, 3, H, W).
         """
         rng = np.random.default_rng([self.seed, step])
-        single = None if self.single_frames == "none" or step >= self.single_frames.steps else self.single_frames
+        single = self.single_frames if self.single_frames and step < self.single_frames.steps else None
         n_windows, longest = self.batch_size, self.n_frames + self.n_warmup
         if single:
             n_windows, n_frames = single.batch_size, self.n_past + 1

@@ -104,12 +104,13 @@ def _check_run(params: Params, run: Run, where: str) -> None:
     if schedule.steps and schedule.n_frames <= n_past and not alone:
         cause = f"of {schedule.n_frames} frames leave none to learn from after {n_past} of the past"
         raise Fault(f"{where}.schedule: windows of {run.schedule} {cause}")
-    if not schedule.steps or schedule.single_frames == "none":
+    single = schedule.single_frames
+    if not schedule.steps or single == "none":
         return
     if not n_past:
         raise Fault(f"{where}.schedule: single_frames of {run.schedule} follow a past, and {run.model} has none")
-    if schedule.single_frames.steps >= schedule.steps:
-        cause = f"{schedule.single_frames.steps} of {schedule.steps} steps are on single frames"
+    if single.steps >= schedule.steps:
+        cause = f"{single.steps} of {schedule.steps} steps are on single frames"
         raise Fault(f"{where}.schedule: {run.schedule} leaves no window to learn from: {cause}")
 
 
