@@ -14,7 +14,8 @@ from v2vbench.metrics import psnr, warp_error
 from v2vbench.stages import synthesize, train
 from v2vbench.stages._weights import build_model
 
-MINI = params.load(Path(__file__).parents[1] / "suites" / "mini.yaml")
+ROOT = Path(__file__).parents[1]
+MINI = params.typed(params.parse(params.read(ROOT / "suites/mini.yaml"), "mini.yaml"), "mini.yaml", ROOT)
 GIVEN = 2  # real frames that vid2vid is given, scored for neither
 
 
