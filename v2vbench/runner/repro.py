@@ -24,6 +24,7 @@ N_REASONS = 4  # shown of a stale stage
 STAGE_GIB = 4  # memory that a stage may need; limits the number of parallel stages
 EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
 # Stages that take a second and rarely change their outputs: they run first, then `dvc status` is run again.
+LONGEST = "calibrate"  # of the stages that may run beside it: begun last, it would run alone at the end
 QUICK = re.compile("sources|inputs_.*")
 
 
@@ -120,8 +121,9 @@ def _run(root: Path, waiting: dict[str, set[str]], jobs: int) -> int:
 
     with lock:
         while running or (waiting and not failed):
-            ready = [] if failed else [stage for stage, before in waiting.items() if not before][: jobs - len(running)]
-            for stage in ready:
+            ready = [] if failed else [stage for stage, before in waiting.items() if not before]
+            ready.sort(key=lambda stage: not stage.startswith(LONGEST))  # else, in the order of dvc.yaml
+            for stage in ready[: jobs - len(running)]:
                 del waiting[stage]
                 running.add(stage)
                 threading.Thread(target=run, args=(stage,), daemon=True).start()
