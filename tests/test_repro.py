@@ -95,6 +95,16 @@ def test_one_job_is_one_after_the_other(fake):
     assert len(log) == 8
 
 
+def test_the_longest_stage_begins_first(fake, tmp_path):
+    (tmp_path / "dot").write_text('strict digraph {\n"evaluate@a";\n"evaluate@b";\n"calibrate@c";\n}\n')
+    log = fake('{"evaluate@a": [], "evaluate@b": [], "calibrate@c": []}', jobs=1)
+    assert [line for line in log if line.startswith("start")] == [
+        "start calibrate@c",
+        "start evaluate@a",
+        "start evaluate@b",
+    ]
+
+
 def test_nothing_changed_runs_nothing(fake, capsys):
     assert fake("{}", jobs=2) == []
     assert "up to date" in capsys.readouterr().out

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from test_models import SMALL, STYLES, build, fine, noise, watch, window
 
 from v2vbench import params, progress
+from v2vbench.clips.flow import warp
 from v2vbench.clips.store import Store, write_store
 from v2vbench.clips.tensors import to_pixels, to_tensors
 from v2vbench.clips.windows import Windows
@@ -520,6 +521,26 @@ def test_first_steps_are_of_single_frames(store):
     clip, other = windows.batch(3), later.batch(3)
     assert not clip["single"]
     assert all(torch.equal(clip[name], other[name]) for name in ("real", "flow")) and clip["real"].shape[0] == 2
+
+
+def test_a_damaged_past_is_seen_and_nothing_is_held_against_it(store_path, tmp_path):
+    """The frame is made from the damaged past; the temporal term compares it with the real one."""
+    p, store = project(store_path, tmp_path), Store(store_path)
+    torch.manual_seed(0)
+    model = build_model(p, "x", store.facts)
+    single = params.SingleFrames(steps=1, batch_size=2, blur=2, noise=8)
+    shape = dict(n_frames=5, n_warmup=2, batch_size=1, seed=1, double_every=0, drop_parts=0.0)
+    clip = Windows(store, single_frames=single, n_past=2, **shape).batch(0)
+    real = clip["real"][:, :2]
+    with fixed_threads():
+        later, pasts = model.warm_up(clip)
+        made, terms = model.rollout(later, pasts)["fake"][:, 0], model.losses(clip)
+        undamaged = model.losses(clip | {"past": real})
+        without = model.losses({name: value for name, value in clip.items() if name != "past"})
+    assert torch.equal(pasts[-1], clip["past"]) and not torch.equal(clip["past"], real)
+    assert torch.equal(undamaged["G"], without["G"]) and not torch.equal(terms["G"], without["G"])
+    away = (made - warp(real[:, 1], clip["flow"][:, 1])).abs() * (1 - clip["occluded"][:, 1])
+    assert terms["G_temporal"] == pytest.approx(TINY["vid2vid"]["w_temporal"] * float(away.detach().mean()), rel=1e-5)
 
 
 def test_steps_on_single_frames_leave_the_video_discriminator(store_path, tmp_path):

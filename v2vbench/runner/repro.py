@@ -23,8 +23,8 @@ from v2vbench.params import Fault
 N_REASONS = 4  # shown of a stale stage
 STAGE_GIB = 4  # memory that a stage may need; limits the number of parallel stages
 EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
-# Stages that take a second and rarely change their outputs: they run first, then `dvc status` is run again.
 LONGEST = "calibrate"  # of the stages that may run beside it: begun last, it would run alone at the end
+# Stages that take a second and rarely change their outputs: they run first, then `dvc status` is run again.
 QUICK = re.compile("sources|inputs_.*")
 
 
