@@ -11,6 +11,7 @@ from v2vbench import params
 from v2vbench.params import Fault
 from v2vbench.runner.check import check_references, check_signatures
 from v2vbench.runner.suites import whole_text
+from v2vbench.stages._published import published_runs
 
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "tests/tiny.yaml", *sorted((ROOT / "suites").glob("*.yaml"))]
@@ -99,8 +100,8 @@ def mutate(content, draw: random.Random):
 def verdict(content) -> str:
     """What is wrong with the content of a file, or "" where nothing is."""
     try:
-        own = params.typed(content, "params.yaml")
-        check_references(own, "params.yaml")
+        own = params.typed(content, "params.yaml", ROOT)
+        check_references(own, "params.yaml", published_runs(ROOT))
         check_signatures(own, "params.yaml")
     except Fault as fault:
         return str(fault)

@@ -38,7 +38,7 @@ def intervals(
     title: str, rows: Sequence[tuple[Method, Interval | None]], real: Interval | None, better: Better, decimals: int
 ) -> Markup:
     """One metric, a row a method: values and intervals on a shared axis, those of the real video behind all rows."""
-    left, top, step = 104, 36, 21
+    left, top, step = 124, 36, 21
     height, bottom = top + step * len(rows) + 22, top + step * len(rows) - 4
     spread = [
         end

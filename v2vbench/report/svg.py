@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 TITLE_LENGTH = 31  # characters of a chart's title that fit above it, beside the words at its right
-LABEL_LENGTH = 15  # characters of a method's name that fit beside its row
+LABEL_LENGTH = 19  # characters of a method's name that fit beside its row
 
 
 @dataclass(frozen=True)
