@@ -12,7 +12,7 @@ from v2vbench.stages.calibrate import calibrate
 from v2vbench.stages.compare import compare
 from v2vbench.stages.data import data
 from v2vbench.stages.evaluate import evaluate
-from v2vbench.stages.future import predict
+from v2vbench.stages.future import future
 from v2vbench.stages.restyle import restyle
 from v2vbench.stages.synthesize import synthesize
 from v2vbench.stages.train import train
@@ -43,13 +43,13 @@ def run_project(folder: Path, store: Path) -> Path:
     (folder / "data").mkdir()
     shutil.copy(store, folder / "data/freedoom.zip")
     params = load(folder / "params.yaml")
-    for key in [*params.judges, *params.runs, *params.forecasts]:
+    for key in [*params.judges, *params.runs, *params.predictors]:
         train(params, key, folder)
     for key in params.runs:
         synthesize(params, key, folder)
         evaluate(params, key, folder)
-    predict(params, "future", folder)
     restyle(params, "styles", folder)
     calibrate(params, "freedoom", folder)
+    future(params, "freedoom", folder)
     compare(params, folder)
     return folder

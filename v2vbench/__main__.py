@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     )
     run = verbs.add_parser("run", help="execute the notebook of one stage (dvc.yaml does)")
     run.add_argument("stage", help="data, train, synthesize, calibrate, evaluate, future, styles or compare")
-    run.add_argument("key", help="a line of params.yaml: a data set, a run, a prediction")
+    run.add_argument("key", help="a line of params.yaml: a data set, a run, a predictor")
     sources = verbs.add_parser(
         "sources",
         help="write clean copies of the notebooks, and digests of the code that each stage runs (dvc.yaml does)",
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         "--strip", action="store_true", help="clean the files in notebooks/ themselves, before a commit"
     )
     inputs = verbs.add_parser("inputs", help="list the files of earlier stages that params.yaml names (dvc.yaml does)")
-    inputs.add_argument("name", help="scoring, compare or report: who reads them")
+    inputs.add_argument("name", help="scoring, future, compare or report: who reads them")
     verbs.add_parser("report", help="write reports/index.html (dvc.yaml does)")
     apart = verbs.add_parser(
         "diff", help="what differs between two comparisons, beyond the intervals or not; writes reports/diff.html"

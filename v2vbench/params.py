@@ -79,7 +79,7 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A model to train: a line of `forecasts` (predicts the source), `judges` (reads frames) or, as Run, of `runs`."""
+    """A model to train: a line of `predictors` (continue videos), `judges` (read frames) or, as Run, of `runs`."""
 
     title: str  # its name in tables
     dataset: str  # a line of `datasets`
@@ -98,15 +98,15 @@ class Run(TrainedModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """Future prediction; one line of `predictions`."""
+class Future:
+    """What every predictor on a data set has to predict; the line of `futures` under the data set's key."""
 
-    title: str
-    dataset: str
-    labels: str  # a line of `forecasts`, which predicts the labels
-    video: str  # a line of `runs`, which makes video from them
-    n_past: Count  # frames whose source is given
-    horizon: Count  # frames predicted
+    video: str  # a line of `runs`, which makes frames from predicted labels; none: where all predictors predict frames
+    n_past: Annotated[int, Range(2)]  # first frames of a clip that are given, with their source and flow
+    n_future: Count  # frames after them that are predicted; their source is withheld
+    n_samples: Count  # futures drawn from a model that draws
+    seed: Natural  # of these draws
+    primary: list[str]  # 3 to 5 lines of `metrics` on which conclusions rest, named beforehand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,18 +148,21 @@ class Params:
     calibration: dict
     preference: dict
     runs: dict
-    forecasts: dict
-    predictions: dict
+    predictors: dict
+    futures: dict
     styles: dict
     report: dict
 
     def run(self, key: str) -> TrainedModel:
-        """The line `key` of `runs`, `forecasts` or `judges`."""
-        return choose(self.runs | self.forecasts | self.judges, key, "runs, forecasts and judges")
+        """The line `key` of `runs`, `predictors` or `judges`."""
+        return choose(self.runs | self.predictors | self.judges, key, "runs, predictors and judges")
 
     def folder(self, key: str) -> Path:
-        """The folder of the weights of `key`; judges have a separate one, because every evaluation depends on it."""
-        return Path("judges" if key in self.judges else "runs") / key
+        """The folder of the weights of `key`.
+
+        Judges have a separate one, because every evaluation depends on it, and predictors, because futures do.
+        """
+        return Path("judges" if key in self.judges else "predictors" if key in self.predictors else "runs") / key
 
 
 def root() -> Path:
@@ -216,8 +219,8 @@ def typed(content, file: str, folder: Path = Path()) -> Params:
         "schedules": Schedule,
         "judges": TrainedModel,
         "runs": Run,
-        "forecasts": TrainedModel,
-        "predictions": Prediction,
+        "predictors": TrainedModel,
+        "futures": Future,
         "styles": Style,
     }
     return bind(
@@ -250,8 +253,9 @@ def _with_kwargs(line, folder: Path, where: str):
         names = ", ".join(sorted(other.parent.name for other in path.parents[1].glob("*/params.yaml")))
         raise Fault(f"{where}.base: no suite {brief(suite)} in results; there are {shorten(names or 'none', 200)}")
     content = parse(read(path), f"results/{suite}/params.yaml")
-    runs = content.get("runs") if isinstance(content, dict) else None
-    published = choose(runs if isinstance(runs, dict) else {}, run, f"{where}.base: results/{suite}")
+    sections = [content.get(name) for name in ("runs", "predictors")] if isinstance(content, dict) else []
+    lines = {key: line for section in sections if isinstance(section, dict) for key, line in section.items()}
+    published = choose(lines, run, f"{where}.base: results/{suite}")
     return line | {"kwargs": published.get("kwargs") if isinstance(published, dict) else None}
 
 

@@ -42,7 +42,7 @@ class Facts:
     about: str  # one sentence for the report
     standing: Literal["benchmark", "sanity"]  # a sanity check is never a ranking
     fps: float
-    source: Literal["labels", "maps"]
+    source: Literal["labels", "maps", "none"]  # none: clips have frames alone, for future prediction
     label_names: tuple[str, ...]  # of the labels, or of the channels of the maps
     label_colours: tuple[tuple[int, int, int], ...]  # RGB 0..255, one each
     groups: dict[str, str]  # {test group: title}; a clip's split is "train" or a test group

@@ -2,8 +2,8 @@
 
 | class      | section of params.yaml | must define     | produces                                            |
 |------------|------------------------|-----------------|-----------------------------------------------------|
-| VideoModel | runs                   | parts, generate | video, frame by frame                               |
-| Forecaster | forecasts              | parts, forecast | the source of future frames                         |
+| VideoModel | runs                   | parts, generate | video, frame by frame, from its source              |
+| Predictor  | predictors             | parts, predict  | the future of a video, from its past                |
 | Judge      | judges                 | parts, predict  | what a frame shows; metrics name a judge in `judge` |
 
 `Model(facts, *, ...)` is built from the data set's facts. Its other arguments are the `kwargs` of a line in
@@ -12,12 +12,17 @@ other methods and constants have defaults, which a model may replace.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
 
 from v2vbench.clips.store import Store
+
+
+def is_discriminator(name: str) -> bool:
+    """Whether a parameter is a discriminator's, whose names are D or begin with D_: it is needed in training alone."""
+    return name.split(".")[0] == "D" or name.startswith("D_")
 
 
 class Trainable(nn.Module, ABC):
@@ -41,7 +46,12 @@ class Trainable(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__module__} has parts to train and defines no losses")
 
     def begin(self, weights: dict[str, torch.Tensor]) -> None:
-        """Start from the weights of the run that `base` names; raises RuntimeError naming keys that do not fit."""
+        """Start from the weights that `base` names: all of them, or those of a generator with new discriminators.
+
+        raises    RuntimeError naming keys that are missing, unexpected or of another shape
+        """
+        if not any(is_discriminator(name) for name in weights):
+            weights = {name: value for name, value in self.state_dict().items() if is_discriminator(name)} | weights
         self.load_state_dict(weights)
 
     def finish(self, store: Store) -> None:
@@ -76,12 +86,29 @@ class VideoModel(Trainable):
         """
 
 
-class Forecaster(Trainable):
-    """Predicts the source, from which a VideoModel then makes video."""
+class Predictor(Trainable):
+    """Continues a video after its first frames, without the source of the frames that it predicts.
+
+    PREDICTS      "frames"; or "labels", from which the run that the line names in `video` makes frames
+    SEES          arrays of the past that `predict` reads, of real, source, instance, flow and occluded
+    STOCHASTIC    it draws: each sample is another future
+    CEILING       it is given the true future of the arrays in SEES: a yardstick that no prediction can beat
+    """
+
+    PREDICTS: ClassVar[Literal["frames", "labels"]] = "frames"
+    SEES: ClassVar[tuple[str, ...]] = ("real",)
+    STOCHASTIC: ClassVar[bool] = False
+    CEILING: ClassVar[bool] = False
 
     @abstractmethod
-    def forecast(self, source: torch.Tensor, horizon: int) -> torch.Tensor:
-        """Source (1, n_past, ...) to that of the `horizon` frames after it, (1, horizon, ...)."""
+    def predict(self, past: dict, n_future: int, noise: torch.Generator) -> torch.Tensor:
+        """The n_future frames after `past`, or their labels.
+
+        past       (1, n_past, ...) each, of the arrays in SEES: real in [-1, 1]; source, label ids or maps; flow and
+                   occluded have one frame fewer. Of a CEILING (1, n_past + n_future, ...)
+        noise      what a STOCHASTIC model draws from, on the device of `past`; equal seeds give equal futures
+        returns    (1, n_future, 3, H, W) in [-1, 1], or label ids (1, n_future, H, W)
+        """
 
 
 class Judge(Trainable):
@@ -97,7 +124,7 @@ class Judge(Trainable):
         """(T, 3, H, W) in [-1, 1] to (T, ...); the prediction for a frame depends on no other frame."""
 
 
-SECTIONS: dict[str, type[Trainable]] = {"runs": VideoModel, "forecasts": Forecaster, "judges": Judge}  # of params.yaml
+SECTIONS: dict[str, type[Trainable]] = {"runs": VideoModel, "predictors": Predictor, "judges": Judge}  # of params.yaml
 
 
 def problems(module) -> list[str]:

@@ -1,15 +1,15 @@
 """A small convolutional recurrent network that predicts future labels, from which vid2vid then makes future video."""
 
 from functools import reduce
+from typing import ClassVar, Literal
 
 import torch
-from scipy import ndimage
 from torch import nn
 from torch.nn import functional as F
 
 from v2vbench.clips.flow import warp
 from v2vbench.clips.store import IGNORE, Facts
-from v2vbench.models import Forecaster
+from v2vbench.models import Predictor
 from v2vbench.models._blocks import conv, encode, initialise, residuals
 from v2vbench.params import Count, Fault, Natural, Weight
 
@@ -27,7 +27,7 @@ class Cell(nn.Module):
         return torch.lerp(state, self.candidate(torch.cat([x, reset * state], 1)).tanh(), update)
 
 
-class Model(Forecaster):
+class Model(Predictor):
     """Reads label frames one by one, then continues from its predictions.
 
     Each prediction blends the last label map, warped by a predicted flow, with predicted label probabilities.
@@ -36,6 +36,10 @@ class Model(Forecaster):
     flow_scale    px per unit of the output of the flow layer
     w_flow        weight of the endpoint error against the data set's flow, px
     """
+
+    READS: ClassVar[tuple[str, ...] | None] = ("label", "flow", "occluded")
+    PREDICTS: ClassVar[Literal["frames", "labels"]] = "labels"
+    SEES: ClassVar[tuple[str, ...]] = ("source",)
 
     def __init__(
         self,
@@ -99,33 +103,13 @@ class Model(Forecaster):
         }
 
     @torch.inference_mode()
-    def forecast(self, source: torch.Tensor, horizon: int) -> torch.Tensor:
-        """Labels of the frames after `source`.
-
-        source     (1, n_past, H, W) label ids
-        returns    (1, horizon, H, W) label ids
-        """
-        labels, state, frames = encode({"source": source}, self.facts, False), None, []
+    def predict(self, past: dict, n_future: int, noise: torch.Generator) -> torch.Tensor:
+        """Labels of the frames after source (1, n_past, H, W), (1, n_future, H, W)."""
+        labels, state, frames = encode(past, self.facts, False), None, []
         for t in range(labels.shape[1] - 1):
             state = self.step(labels[:, t], state)[2]
         predicted = labels[:, -1]
-        for _ in range(horizon):
+        for _ in range(n_future):
             predicted, _, state = self.step(predicted, state)
             frames.append(predicted.argmax(1))
         return torch.stack(frames, 1)
-
-
-def instances(source: torch.Tensor, things: list[int]) -> torch.Tensor:
-    """Instances of forecast labels: connected regions of the labels in `things`, numbered from 1 in each frame.
-
-    source     (1, T, H, W) label ids
-    returns    (1, T, H, W) int64; 0 where the label is not in `things`
-    """
-    result = torch.zeros_like(source)
-    for t, frame in enumerate(source[0].cpu().numpy()):
-        number = 0
-        for thing in things:
-            regions, n = ndimage.label(frame == thing)  # pyright: ignore[reportGeneralTypeIssues] - returns a pair
-            result[0, t] += torch.from_numpy(regions + number * (regions > 0)).to(result)
-            number += n
-    return result

@@ -75,15 +75,6 @@ class Model(VideoModel):
         """{part: its parameters}; each part has a separate optimiser."""
         return {"G": [*self.G.parameters(), *self.source.parameters()], "D_image": list(self.D_image.parameters())}
 
-    def begin(self, weights: dict[str, torch.Tensor]) -> None:
-        """Start from the weights of a base: all of them, or generator and encoder with a new discriminator.
-
-        raises    RuntimeError naming keys that are missing, unexpected or of another shape
-        """
-        if not any(name.startswith("D_") for name in weights):
-            weights = {name: value for name, value in self.state_dict().items() if name.startswith("D_")} | weights
-        self.load_state_dict(weights)
-
     def finish(self, store: Store) -> None:
         """After training: fit the mixtures of styles."""
         self.source.fit(store)

@@ -141,7 +141,7 @@ def bring(path: Path, name: str, root: Path, *, dataset: str, epoch: str, foregr
         rule = f"take a-z, 0-9, _ and - (not as the first), and none of {', '.join(NO_RUN)}"
         raise Fault(f"import-checkpoint: a run cannot be called {name!r}; {rule}")
     for key in (name, folder.name):
-        if key in params.runs | params.forecasts | params.predictions | params.styles or (root / "runs" / key).exists():
+        if key in params.runs | params.predictors | params.styles or (root / "runs" / key).exists():
             where = "in params.yaml or runs/; take another name or remove it"
             raise Fault(f"import-checkpoint: {key} is there already, {where}")
     choose(params.datasets, dataset, "import-checkpoint: --dataset")

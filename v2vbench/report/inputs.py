@@ -27,7 +27,8 @@ class Inputs:
     params: Params
     comparison: Comparison
     scores: dict[str, RunScores]  # by run
-    futures: list[FutureScores]  # of the lines of `predictions` that have run
+    futures: list[FutureScores]  # of the lines of `futures` that have run
+    predicted: dict[str, dict[str, Store]]  # by data set of these and by predictor
     stores: dict[str, Store]  # by data set
     fakes: dict[str, Store]  # by run
     restyled: dict[str, Store]  # by line of `styles`
@@ -36,13 +37,25 @@ class Inputs:
     def load(cls, params: Params, root: Path) -> "Inputs":
         """The results of a project; raises Fault where a file is missing or broken."""
         comparison = Comparison.load(Comparison.path(root))
-        predicted = [path for key in params.predictions if (path := FutureScores.path(root, key)).is_file()]
+        futures = [
+            FutureScores.load(path) for key in params.futures if (path := FutureScores.path(root, key)).is_file()
+        ]
         return cls(
             params=params,
             comparison=comparison,
             scores={run: RunScores.load(RunScores.path(root, run)) for run in comparison.runs},
-            futures=[FutureScores.load(path) for path in predicted],
-            stores={name: Store(root / "data" / f"{name}.zip") for name in comparison.datasets},
+            futures=futures,
+            predicted={
+                future.dataset: {
+                    one.predictor: Store(root / "futures" / future.dataset / f"{one.predictor}.zip")
+                    for one in future.entries.values()
+                }
+                for future in futures
+            },
+            stores={
+                name: Store(root / "data" / f"{name}.zip")
+                for name in dict.fromkeys([*comparison.datasets, *(future.dataset for future in futures)])
+            },
             fakes={run: Store(root / "runs" / run / "clips.zip") for run in comparison.runs},
             restyled={key: Store(root / "runs" / key / "clips.zip") for key in params.styles},
         )
@@ -51,11 +64,13 @@ class Inputs:
     def method_numbers(self) -> dict[str, int]:
         """The number of each method, by title: one colour, marker and dash, the same on every data set."""
         titles = [self.comparison.runs[run].title for run in ordered(self.comparison.runs, self.params.runs)]
-        for future in self.futures:
-            for group in future.groups.values():
-                titles += [title for curves in group.curves.values() for title in curves]
-        titles += [line.title for line in (self.params.runs | self.params.forecasts | self.params.judges).values()]
+        titles += [line.title for line in (self.params.runs | self.params.judges).values()]
         return {title: i for i, title in enumerate(dict.fromkeys(titles))}
+
+    def number_of(self, key: str, title: str) -> int:
+        """The number of the line `key`; predictors have a section of the page and numbers of their own."""
+        predictors = list(self.params.predictors)
+        return predictors.index(key) if key in predictors else self.method_numbers[title]
 
     @cached_property
     def footnotes(self) -> dict[str, Footnote]:

@@ -1,6 +1,6 @@
 """The metrics that the score table of a test group does not have, and why."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from v2vbench.report.inputs import Inputs, ordered
@@ -24,9 +24,13 @@ class Missing:
     other: list[Without]  # they have no value
 
 
-def missing_metrics(inputs: Inputs, group: ComparedGroup, name: str, labels: list[str]) -> Missing:
-    """The metrics `labels` of group `name` by why they are missing; what one run has no value of, none has."""
-    scores = inputs.scores[group.reference].groups[name].scores
+def missing_metrics(
+    inputs: Inputs, group: ComparedGroup, notes: Mapping[str, str | None], labels: list[str]
+) -> Missing:
+    """The metrics `labels` of a group by why they are missing; what one run has no value of, none has.
+
+    notes    {label: why there is no value}
+    """
     absent, hidden, other = [], [], []
     for label in ordered(labels, inputs.params.metrics):
         metric = group.metrics[label]
@@ -35,7 +39,7 @@ def missing_metrics(inputs: Inputs, group: ComparedGroup, name: str, labels: lis
         elif metric.hidden:
             hidden.append((metric.hidden, metric.title))
         else:
-            other.append((scores[label].note or "no value", metric.title))
+            other.append((notes.get(label) or "no value", metric.title))
     return Missing(by_reason(absent), by_reason(hidden), by_reason(other))
 
 

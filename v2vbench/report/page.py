@@ -10,11 +10,11 @@ from v2vbench import __version__
 from v2vbench.display.palette import LARGE_ERROR
 from v2vbench.params import Params
 from v2vbench.report import format, marks
+from v2vbench.report.future import future_section
 from v2vbench.report.inputs import Inputs, ordered
 from v2vbench.report.opening import opening
 from v2vbench.report.paper import paper_tables
 from v2vbench.report.players import all_players
-from v2vbench.report.prediction import prediction_section
 from v2vbench.report.provenance import provenance
 from v2vbench.report.sections import dataset_section
 from v2vbench.report.settings import Settings
@@ -66,7 +66,7 @@ def render(params: Params, settings: Settings, root: Path, media: Path, style: s
             opening=opening(inputs, settings, media),
             datasets=datasets,
             paper=paper_tables(inputs),
-            predictions=[prediction_section(inputs, future) for future in inputs.futures],
+            futures=[future_section(inputs, settings, future, media) for future in inputs.futures],
             styles=[styles_section(inputs, settings, key, media) for key in params.styles],
             training=training,
             provenance=made,

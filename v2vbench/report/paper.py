@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from v2vbench.report.format import decimals
 from v2vbench.report.inputs import Inputs
-from v2vbench.results.comparison import PublishedEntry
+from v2vbench.results.comparison import ComparedGroup, PublishedEntry
 from v2vbench.results.metric import Interval
 
 PARTS = {
@@ -87,7 +87,15 @@ class PaperTables:
 def paper_tables(inputs: Inputs) -> PaperTables | None:
     """The paper's comparisons, those with something of ours beside them and those without; None without any."""
     entries: dict[tuple, PaperEntry] = {}
-    for entry in (_entry(inputs, published) for published in inputs.comparison.published):
+    datasets = inputs.comparison.datasets
+    found = [
+        _entry(inputs, published, datasets[published.dataset].title, datasets[published.dataset].groups)
+        for published in inputs.comparison.published
+    ]
+    for future in inputs.futures:
+        tables = {name: group.table for name, group in future.groups.items()}
+        found += [_entry(inputs, published, future.title, tables) for published in future.published]
+    for entry in found:
         published = entry.entry
         same = (entry.head, *published.methods, published.absent, entry.where if entry.measured else "")
         if same in entries:  # nothing of ours on several groups, for one reason: one line for all
@@ -107,20 +115,21 @@ def paper_tables(inputs: Inputs) -> PaperTables | None:
             line = entry.head, entry.published, entry.entry.absent or "not measured"
             if line not in tables.unmeasured:
                 tables.unmeasured.append(line)
+    if not inputs.futures:
+        tables.unmeasured.append(("Table 3: future prediction", "", "this suite predicts no future"))
     for stand_in, title in PARTS.items():
         if part := [entry for entry in beside if entry.entry.stand_in is stand_in]:
             tables.parts.append(PaperPart(title, stand_in, part))
     return tables
 
 
-def _entry(inputs: Inputs, entry: PublishedEntry) -> PaperEntry:
-    dataset = inputs.comparison.datasets[entry.dataset]
-    group = dataset.groups[entry.group]
+def _entry(inputs: Inputs, entry: PublishedEntry, dataset: str, groups: dict[str, ComparedGroup]) -> PaperEntry:
+    group = groups[entry.group]
     metric = group.metrics.get(entry.label) if entry.label else None
     footnote = inputs.footnotes.get(metric.protocol) if metric else None
     return PaperEntry(
         entry=entry,
-        where=", ".join(filter(None, (dataset.title, group.title))),
+        where=", ".join(filter(None, (dataset, group.title))),
         metric=metric.title if metric else None,
         footnote=footnote.number if footnote else None,
         needs_weights=bool(metric and metric.absent and metric.absent == entry.absent),

@@ -123,9 +123,9 @@ def provenance(params: Params, root: Path, notebooks: list[str]) -> Provenance:
 
 
 def _published(params: Params, root: Path) -> Iterator[PublishedBase]:
-    for run in params.runs.values():
+    for key, run in (params.runs | params.predictors).items():
         if is_published(run.base):
-            path = root / "runs" / run.base / "model.safetensors"
+            path = root / params.folder(key).parent / run.base / "model.safetensors"
             if not path.is_file():
                 raise Fault(f"{path}: missing; `dvc repro` makes it")
             content = path.read_bytes()
@@ -145,5 +145,5 @@ def _logs(params: Params, root: Path) -> Iterator[Log]:
 
 def is_current(params: Params, stem: str) -> bool:
     """Whether a log or notebook, named <stage>-<key>, is of a line that params.yaml has."""
-    sections = (params.datasets, params.judges, params.runs, params.forecasts, params.predictions, params.styles)
+    sections = (params.datasets, params.judges, params.runs, params.predictors, params.futures, params.styles)
     return stem.partition("-")[2] in {"all", *(key for section in sections for key in section)}

@@ -1,6 +1,6 @@
 """The score table of a test group: a row a metric, a column for each method, the real video and each control."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -144,9 +144,12 @@ class ScoreTable:
         return [sum(len(band.controls) for band in self.bands[:i]) for i in range(len(self.bands))]
 
 
-def score_table(inputs: Inputs, group: ComparedGroup, name: str, runs: dict[str, str], ranked: bool) -> ScoreTable:
-    """The table of group `name`.
+def score_table(
+    inputs: Inputs, group: ComparedGroup, notes: Mapping[str, str | None], runs: dict[str, str], ranked: bool
+) -> ScoreTable:
+    """The table of a group.
 
+    notes     {label: why there is no value}
     runs      {run: title}, a column each
     ranked    whether the best and verdicts are marked; a sanity check only has values
     """
@@ -175,7 +178,7 @@ def score_table(inputs: Inputs, group: ComparedGroup, name: str, runs: dict[str,
             if (family := group.families[key]).n_tests
         ],
         no_verdicts=by_reason((metric.no_verdict, metric.title) for metric in metrics if metric.no_verdict),
-        missing=missing_metrics(inputs, group, name, [label for label in group.metrics if label not in rows]),
+        missing=missing_metrics(inputs, group, notes, [label for label in group.metrics if label not in rows]),
     )
 
 

@@ -51,6 +51,7 @@ class GroupSection:
     name: str
     group: ComparedGroup
     clusters: str  # what intervals and verdicts are over: "12 maps"
+    about: str  # the caption of the score table
     n_frames: int
     ranked: bool  # whether the best and verdicts are marked
     methods: list[MethodHead]
@@ -120,7 +121,8 @@ def _group_section(inputs: Inputs, dataset: str, name: str, players: list[Player
     compared, clips = inputs.comparison.datasets[dataset], inputs.stores[dataset].clips
     group, ranked, runs = compared.groups[name], compared.standing != "sanity", inputs.runs_of(dataset)
     lengths = [clips[clip]["n_frames"] for clip in group.clips]
-    table, labels = score_table(inputs, group, name, runs, ranked), shown(group, inputs.params.metrics)
+    labels, scores = shown(group, inputs.params.metrics), inputs.scores[group.reference].groups[name].scores
+    table = score_table(inputs, group, {label: score.note for label, score in scores.items()}, runs, ranked)
     methods = [
         MethodHead(title, inputs.method_numbers[title], inputs.comparison.runs[run].first_frames)
         for run, title in runs.items()
@@ -129,6 +131,8 @@ def _group_section(inputs: Inputs, dataset: str, name: str, players: list[Player
         name=name,
         group=group,
         clusters=counted(group.n_clusters, group.cluster),
+        about=f"{compared.title}, {group.title}. Below each method: the first frames it is given; the first "
+        f"{counted(inputs.params.protocol.skip_frames, 'frame')} of a clip are not scored, for any method.",
         n_frames=sum(lengths),
         ranked=ranked,
         methods=methods,

@@ -25,19 +25,19 @@ class LearningCurves:
 
 
 def learning_curves(inputs: Inputs, root: Path) -> dict[str, list[LearningCurves]]:
-    """Those of every run, forecast and judge, by title of the data set.
+    """Those of every run, predictor and judge, by title of the data set.
 
     raises    Fault where those of a compared run are missing, or are no table of numbers
     """
     params, comparison, curves = inputs.params, inputs.comparison, {}
-    for key, line in (params.runs | params.forecasts | params.judges).items():
+    for key, line in (params.runs | params.predictors | params.judges).items():
         path = root / params.folder(key) / "curves.csv"
         if not path.is_file():
             if key in comparison.runs:
                 raise Fault(f"{path}: missing; `dvc repro` makes it")
             continue
         try:
-            losses, number = columns(path), inputs.method_numbers[line.title]
+            losses, number = columns(path), inputs.number_of(key, line.title)
         except (TypeError, ValueError):
             raise Fault(f"{path}: not a whole table of numbers; delete it and run `dvc repro`") from None
         steps = losses.pop("step", ([], []))[1]

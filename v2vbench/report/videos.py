@@ -1,6 +1,7 @@
 """A video with everything side by side, frame for frame: the source, the real frames and every method's."""
 
 import hashlib
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ BAND, GAP, EDGE = 38, 8, 14  # px: the band with a tile's name above it; between
 SMALL, NORMAL = ImageFont.load_default(18), ImageFont.load_default(24)
 GIVEN = "real frame, given", "given", ""  # what stands above a frame that a method was given: the first that fits
 LINE = 24  # px, of the legend
+PAST = (222, 170, 62)  # of the line around a frame that a method was given
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,9 @@ def compose(
                 words = next(words for words in GIVEN if SMALL.getlength(words) < room or not words)
                 draw.text((x + tile_width, y - 9), words, SOFT, SMALL, anchor="rs")
         draw.text((where.width - EDGE, where.first - 11), f"frame {t + 1} of {n_frames}", SOFT, SMALL, anchor="rs")
+        for tile, (y, x) in zip(tiles, where.corners):
+            if t < tile.n_given:
+                draw.rectangle((x - 3, y - 3, x + tile_width + 2, y + tile_height + 2), fill=PAST)
         pixels = np.array(frame)
         for frames, (y, x) in pictures:
             enlarged = frames[t].repeat(where.factor, 0).repeat(where.factor, 1)
@@ -186,6 +191,32 @@ def encode(path: Path, frames: Iterator[np.ndarray], fps: float, crf: int, poste
             yield pixels
 
     return write_mp4(path, kept(), fps, crf=str(crf), preset="veryfast", bf="0", g="8")
+
+
+def strip(tiles: list[Tile], at: list[int], columns: list[str]) -> bytes:
+    """Some frames of each tile as a PNG: a row a tile, a column a frame.
+
+    at         frames; those that a tile was given have a line around them
+    columns    what stands above each
+    """
+    height, width = tiles[0].frames.shape[1:3]
+    left = max(round(_title_width(tile)) for tile in tiles) + EDGE
+    size = left + len(at) * (width + GAP), BAND + len(tiles) * (height + GAP)
+    picture = Image.new("RGB", size, GROUND)
+    draw = ImageDraw.Draw(picture)
+    for j, words in enumerate(columns):
+        draw.text((left + j * (width + GAP) + width / 2, BAND - 11), words, SOFT, SMALL, anchor="ms")
+    for i, tile in enumerate(tiles):
+        y = BAND + i * (height + GAP)
+        _name_tile(draw, tile, (y + height // 2 + 17, EDGE), left)
+        for j, t in enumerate(at):
+            x = left + j * (width + GAP)
+            if t < tile.n_given:
+                draw.rectangle((x - 3, y - 3, x + width + 2, y + height + 2), fill=PAST)
+            picture.paste(Image.fromarray(tile.frames[t]), (x, y))
+    file = io.BytesIO()
+    picture.save(file, format="png")
+    return file.getvalue()
 
 
 def keep(media: Path, name: str, content: bytes) -> str:

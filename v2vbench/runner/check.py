@@ -19,7 +19,8 @@ def load_checked(root: Path) -> Params:
     """
     params, passed = load(root / "params.yaml"), root / ".cache" / "checked"
     check_references(params, "params.yaml", imported_checkpoints(root) | published_runs(root))
-    published = {run.base: read_published(run.base, root) for run in params.runs.values() if is_published(run.base)}
+    bases = {line.base for line in (params.runs | params.predictors).values() if is_published(line.base)}
+    published = {base: read_published(base, root) for base in sorted(bases)}
     files = [root / "params.yaml", root / "weights.json", *sorted(Path(__file__).parents[1].rglob("*.py"))]
     files += sorted(root.glob("results/*/*.*"))
     state = hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()

@@ -4,10 +4,11 @@ import re
 from collections.abc import Collection
 
 from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, brief, choose, shorten
+from v2vbench.stages._published import is_published
 
 LONGEST_KEY = 100  # characters; a file name has 255, and other words in it
-TRAINED = ("runs", "forecasts", "judges")
-WITH_WEIGHTS = (*TRAINED, "predictions", "styles")  # sections whose lines write to runs/<key> or judges/<key>
+TRAINED = ("runs", "predictors", "judges")
+WITH_WEIGHTS = (*TRAINED, "styles")  # sections whose lines write to runs/<key>, predictors/<key> or judges/<key>
 
 
 def check_references(params: Params, file: str, imported: Collection[str] = ()) -> None:
@@ -19,12 +20,19 @@ def check_references(params: Params, file: str, imported: Collection[str] = ()) 
     for section in TRAINED:
         for key in getattr(params, section):
             _check_trained(params, section, key, f"{file}: {section}.{key}", imported)
-    for key, line in params.predictions.items():
-        where = f"{file}: predictions.{key}"
-        choose(params.datasets, line.dataset, f"{where}.dataset")
-        for role, section in (("labels", params.forecasts), ("video", params.runs)):
-            model = choose(section, getattr(line, role), f"{where}.{role}")
-            _check_same_data(getattr(line, role), model.dataset, line.dataset, f"{where}.{role}")
+    for dataset, line in params.futures.items():
+        where = f"{file}: futures.{dataset}"
+        choose(params.datasets, dataset, f"{file}: futures")
+        if line.video != "none":
+            video = choose(params.runs, line.video, f"{where}.video")
+            _check_same_data(line.video, video.dataset, dataset, f"{where}.video")
+        if not any(predictor.dataset == dataset for predictor in params.predictors.values()):
+            raise Fault(f"{where}: no line of predictors is trained on {dataset}")
+        _check_primary(params, line.primary, f"{where}.primary")
+    for key, line in params.predictors.items():
+        if line.dataset not in params.futures:
+            cause = f"it has no line in futures, which says what is predicted on {line.dataset}"
+            raise Fault(f"{file}: predictors.{key}.dataset: {cause}")
     for key, line in params.styles.items():
         where = f"{file}: styles.{key}"
         choose(params.datasets, line.dataset, f"{where}.dataset")
@@ -33,11 +41,16 @@ def check_references(params: Params, file: str, imported: Collection[str] = ()) 
         if run.kwargs.get("styles", "none") == "none":
             raise Fault(f"{where}.video: {line.video} draws no styles; name a run whose kwargs have styles")
         _check_seeds(line.seeds, f"{where}.seeds")
-    primary = params.protocol.primary if params.metrics else []  # without metrics there are no conclusions
+    if params.metrics:  # without metrics there are no conclusions
+        _check_primary(params, params.protocol.primary, f"{file}: protocol.primary")
+
+
+def _check_primary(params: Params, primary: list[str], where: str) -> None:
+    """Three to five metrics, each once; raises Fault."""
     for i, label in enumerate(primary):
-        choose(params.metrics, label, f"{file}: protocol.primary[{i}]")
-    if params.metrics and not 3 <= len(primary) <= 5 or len(set(primary)) < len(primary):
-        raise Fault(f"{file}: protocol.primary: {brief(primary)} is not three to five metrics, each once")
+        choose(params.metrics, label, f"{where}[{i}]")
+    if not 3 <= len(primary) <= 5 or len(set(primary)) < len(primary):
+        raise Fault(f"{where}: {brief(primary)} is not three to five metrics, each once")
 
 
 def _check_keys(params: Params, file: str, imported: Collection[str]) -> None:
@@ -54,7 +67,7 @@ def _check_keys(params: Params, file: str, imported: Collection[str]) -> None:
     if reserved := [key for key in [*keys, *imported] if key in NO_RUN]:
         raise Fault(f"{file}: a run cannot be called {reserved[0]}; base and first_frames use the word")
     if twice := [key for i, key in enumerate(keys) if key in keys[:i]]:
-        sections = "judges, runs, forecasts, predictions and styles"
+        sections = "judges, runs, predictors and styles"
         raise Fault(f"{file}: {twice[0]} names two lines of {sections}; a name stands for one")
     if overwritten := [key for key in keys if key in imported]:
         cause = f"runs/{overwritten[0]} holds an imported checkpoint, which it would overwrite"
@@ -62,7 +75,7 @@ def _check_keys(params: Params, file: str, imported: Collection[str]) -> None:
 
 
 def _check_trained(params: Params, section: str, key: str, where: str, imported: Collection[str]) -> None:
-    """A line of runs, forecasts or judges: its data set, its schedule, and what it starts from."""
+    """A line of runs, predictors or judges: its data set, its schedule, and what it starts from."""
     lines = getattr(params, section)
     line = lines[key]
     choose(params.datasets, line.dataset, f"{where}.dataset")
@@ -70,7 +83,8 @@ def _check_trained(params: Params, section: str, key: str, where: str, imported:
     if section == "judges" and line.base != "none":
         raise Fault(f"{where}.base: a judge is trained from the beginning, so it must be none, not {brief(line.base)}")
     if line.base != "none":
-        base = choose(lines | (dict.fromkeys(imported) if section == "runs" else {}), line.base, f"{where}.base")
+        others = imported if section == "runs" else [name for name in imported if is_published(name)]
+        base = choose(lines | dict.fromkeys(others), line.base, f"{where}.base")
         if base:
             _check_same_data(line.base, base.dataset, line.dataset, f"{where}.base")
     chain = [key]

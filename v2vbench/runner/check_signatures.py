@@ -4,7 +4,7 @@ from pathlib import Path
 
 from v2vbench.params import NO_RUN, Fault, Params, Run, bind, brief, check, choose, member
 from v2vbench.runner.check_references import TRAINED
-from v2vbench.stages._published import check_line, check_run, read_about
+from v2vbench.stages._published import check_line, check_run, needs_base, read_about
 
 
 def check_signatures(params: Params, file: str) -> None:
@@ -47,13 +47,13 @@ def check_signatures(params: Params, file: str) -> None:
     _check_judges(params, lines, file)
     for key, run in params.runs.items():
         _check_run(params, run, f"{file}: runs.{key}")
-    for key in params.predictions:
-        _check_prediction(params, key, f"{file}: predictions.{key}")
+    for dataset in params.futures:
+        _check_future(params, dataset, lines, f"{file}: futures.{dataset}")
     _check_titles(params, file)
 
 
 def _model(line):
-    """The class of the model of a line of runs, forecasts or judges."""
+    """The class of the model of a line of runs, predictors or judges."""
     return member("models", line.model, "model").Model
 
 
@@ -114,19 +114,29 @@ def _check_run(params: Params, run: Run, where: str) -> None:
         raise Fault(f"{where}.schedule: {run.schedule} leaves no window to learn from: {cause}")
 
 
-def _check_prediction(params: Params, key: str, where: str) -> None:
-    """The run that makes video from the forecast needs only arrays that are predicted."""
-    from v2vbench.stages.future import CEILING, FLOOR
-
-    line = params.predictions[key]
-    run = params.runs[line.video]
-    if (n_past := setting(run, "n_past")) > line.n_past:
-        raise Fault(f"{where}.n_past: {line.video} needs {n_past} frames, not {line.n_past}")
-    if needs := _model(run).NEEDS:
-        cause = f"is shown {' and '.join(needs)} of the real video, which the future has not"
-        raise Fault(f"{where}.video: {line.video} {cause}")
-    if line.title in (CEILING, FLOOR):
-        raise Fault(f"{where}.title: {brief(line.title)} is the name of what it is compared with; choose another")
+def _check_future(params: Params, dataset: str, lines: list, where: str) -> None:
+    """What is predicted on a data set is enough for the run that makes frames; primary metrics have verdicts."""
+    line = params.futures[dataset]
+    predictors = {key: _model(own) for key, own in params.predictors.items() if own.dataset == dataset}
+    by_labels = [key for key, model in predictors.items() if model.PREDICTS == "labels"]
+    if by_labels and line.video == "none":
+        raise Fault(f"{where}.video: {by_labels[0]} predicts labels; name the run that makes frames from them")
+    if line.video != "none":
+        run = params.runs[line.video]
+        if (n_past := setting(run, "n_past")) > line.n_past:
+            raise Fault(f"{where}.n_past: {line.video} needs {n_past} frames, not {line.n_past}")
+        if needs := _model(run).NEEDS:
+            cause = f"is shown {' and '.join(needs)} of the real video, which the future has not"
+            raise Fault(f"{where}.video: {line.video} {cause}")
+    if all(model.STOCHASTIC or model.CEILING for model in predictors.values()):
+        cause = "every predictor draws or is given the truth; there is none to compare with, such as copy_last"
+        raise Fault(f"{where}: {cause}")
+    for i, label in enumerate(line.primary):
+        metric = next(metric for metric in lines if metric.label == label)
+        if metric.on is not None and dataset not in metric.on:
+            raise Fault(f"{where}.primary[{i}]: {label} is not defined on {dataset}")
+        if not metric.get("VERDICTS"):
+            raise Fault(f"{where}.primary[{i}]: {label} has no verdicts; take the kernel distance of its features")
 
 
 def _check_judges(params: Params, lines: list, file: str) -> None:
@@ -159,16 +169,17 @@ def _check_players(params: Params, lines: list, label: str, where: str) -> None:
 
 
 def check_published(params: Params, file: str, published: dict[str, bytes]) -> None:
-    """Runs whose base is published can start from it.
+    """Runs and predictors whose base is published can start from it.
 
     published    {base: its file}, see `read_published`
     """
-    for key, run in params.runs.items():
-        if run.base in published:
-            where = f"{file}: runs.{key}"
-            about = read_about(published[run.base], f"{where}.base: {run.base}")
-            check_line(about, params.datasets[run.dataset], where)
-            check_run(about, run, _model(run).NEEDS_BASE, params.schedules[run.schedule].steps, where)
+    for section in ("runs", "predictors"):
+        for key, line in getattr(params, section).items():
+            if line.base in published:
+                where = f"{file}: {section}.{key}"
+                about = read_about(published[line.base], f"{where}.base: {line.base}")
+                check_line(about, params.datasets[line.dataset], where)
+                check_run(about, line, needs_base(_model(line)), params.schedules[line.schedule].steps, where)
 
 
 def check_players_weights(params: Params, where: str, root: Path) -> None:
@@ -199,11 +210,11 @@ def _check_headings(params: Params, lines: list, where: str) -> None:
 
 
 def _check_titles(params: Params, file: str) -> None:
-    """Titles are unique, since tables, charts and players name a run by its title."""
-    names: dict[tuple[str, str], str] = {}
-    for key, run in params.runs.items():
-        other = names.setdefault((run.dataset, run.title), key)
-        if other != key:
-            raise Fault(
-                f"{file}: runs.{key}.title: {brief(run.title)} is the title of {other} as well, on the same data set"
-            )
+    """Titles are unique, since tables, charts and players name a method by its title."""
+    for section in ("runs", "predictors"):
+        names: dict[tuple[str, str], str] = {}
+        for key, line in getattr(params, section).items():
+            other = names.setdefault((line.dataset, line.title), key)
+            if other != key:
+                cause = f"{brief(line.title)} is the title of {other} as well, on the same data set"
+                raise Fault(f"{file}: {section}.{key}.title: {cause}")

@@ -39,24 +39,27 @@ def write_code(params: Params, root: Path) -> None:
 
 
 def write_placeholder_weights(root: Path) -> None:
-    """Write empty weights of runs/none, runs/real, runs/self and judges/none.
+    """Write empty weights of runs/none, runs/real, runs/self, futures/none, judges/none and predictors/none.
 
     A stage depends on the weights of the run that `base` or `first_frames` names; these files stand for the values that
-    name no run. The folder of judges must exist even if a suite has none.
+    name no run. The folders of futures, judges and predictors must exist even if a suite has none.
     """
-    for folder in (*(f"runs/{word}" for word in NO_RUN), "judges/none"):
+    for folder in (*(f"runs/{word}" for word in NO_RUN), "futures/none", "judges/none", "predictors/none"):
         write_whole(root / folder / "model.safetensors", EMPTY)
 
 
 def write_published_weights(params: Params, root: Path) -> None:
-    """Copy the published weights that runs start from to runs/published/<suite>/<run>, where stages look for a base.
+    """Copy the published weights that runs and predictors start from to where stages look for a base.
+
+    That is runs/published/<suite>/<run>, or predictors/published/<suite>/<predictor>.
 
     raises    Fault where they are missing or not those of the suite's manifest
     """
-    shutil.rmtree(root / "runs/published", ignore_errors=True)
-    (root / "runs/published").mkdir(parents=True)
-    for base in {run.base for run in params.runs.values() if is_published(run.base)}:
-        write_whole(root / "runs" / base / "model.safetensors", read_published(base, root))
+    for section in ("runs", "predictors"):
+        shutil.rmtree(root / section / "published", ignore_errors=True)
+        (root / section / "published").mkdir(parents=True)
+        for base in {line.base for line in getattr(params, section).values() if is_published(line.base)}:
+            write_whole(root / section / base / "model.safetensors", read_published(base, root))
 
 
 def write_inputs(params: Params, name: str, root: Path) -> None:
@@ -76,19 +79,19 @@ def code(params: Params) -> dict[str, tuple[list[str], dict]]:
         found[f"data/{key}"] = ["stages/data.py", loader], {}
         files, values = scoring(params, metrics_on(params, key))
         found[f"calibrate/{key}"] = ["stages/calibrate.py", *files], values
-    for key in params.runs | params.forecasts | params.judges:
+    for key in params.runs | params.predictors | params.judges:
         found[f"train/{key}"] = ["stages/train.py", _model(params, key)], {}
     for key, run in params.runs.items():
         found[f"synthesize/{key}"] = ["stages/synthesize.py", *_rollout(params, key)], _published_kwargs(params, key)
         files, values = scoring(params, metrics_on(params, run.dataset))
         found[f"evaluate/{key}"] = ["stages/evaluate.py", *files], values
-    for key, line in params.predictions.items():
-        per_clip = [
-            label for label in metrics_on(params, line.dataset) if "features" not in (params.metrics[label] or {})
-        ]
-        files, values = scoring(params, per_clip)
-        models = [_model(params, line.labels), _model(params, line.video)]
-        found[f"future/{key}"] = ["stages/future.py", *models, *files], _published_kwargs(params, line.video) | values
+    for key, line in params.futures.items():
+        files, values = scoring(params, metrics_on(params, key))
+        used = [*predictors_on(params, key), *([line.video] if line.video in params.runs else [])]
+        for used_key in used:
+            run = params.run(used_key)
+            values[f"{params.folder(used_key).parent}.{used_key}"] = [run.title, run.model, run.kwargs]
+        found[f"future/{key}"] = ["stages/future.py", *(_model(params, one) for one in used), *files], values
     for key, line in params.styles.items():
         files = ["stages/restyle.py", *_rollout(params, line.video)]
         found[f"styles/{key}"] = files, _published_kwargs(params, line.video)
@@ -108,15 +111,20 @@ def inputs(params: Params) -> dict[str, dict[str, list[str]]]:
     scores = [f"metrics/runs/{key}.json" for key in params.runs]
     scores += [f"metrics/calibrate/{key}.json" for key in compared] + [f"data/{key}.zip" for key in compared]
     clips = [f"runs/{key}/clips.zip" for key in params.runs]
-    shown = [f"metrics/future/{key}.json" for key in params.predictions]
+    shown = [f"metrics/future/{key}.json" for key in params.futures]
+    shown += [f"futures/{key}/{predictor}.zip" for key in params.futures for predictor in predictors_on(params, key)]
     shown += clips + [f"runs/{key}/clips.zip" for key in params.styles]
     shown += [f"runs/{run.base}/model.safetensors" for run in params.runs.values() if is_published(run.base)]
-    shown += [f"{params.folder(key)}/curves.csv" for key in params.runs | params.forecasts | params.judges]
+    shown += [f"{params.folder(key)}/curves.csv" for key in params.runs | params.predictors | params.judges]
     shown += [f"reports/notebooks/{notebook}.ipynb" for notebook in _notebooks(params)]
     return {
         "scoring": {
             f"scoring/{key}": [f"judges/{judge}/model.safetensors" for judge in dict.fromkeys(used) if judge]
             for key, used in judges.items()
+        },
+        "future": {
+            f"future/{key}": [f"predictors/{predictor}/model.safetensors" for predictor in predictors_on(params, key)]
+            for key in params.futures
         },
         "compare": {"compare": scores + clips},
         "report": {"report": ["metrics/compare.json", *scores, *shown]},
@@ -127,11 +135,11 @@ def _notebooks(params: Params) -> list[str]:
     """Names of the executed notebooks of every stage."""
     lines = {
         "data": params.datasets,
-        "train": params.runs | params.forecasts | params.judges,
+        "train": params.runs | params.predictors | params.judges,
         "synthesize": params.runs,
         "evaluate": params.runs,
         "calibrate": params.datasets,
-        "future": params.predictions,
+        "future": params.futures,
         "styles": params.styles,
         "compare": ["all"],
     }
@@ -140,6 +148,11 @@ def _notebooks(params: Params) -> list[str]:
 
 def _sha256(value) -> str:
     return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()
+
+
+def predictors_on(params: Params, dataset: str) -> list[str]:
+    """The predictors that are trained on a data set."""
+    return [key for key, line in params.predictors.items() if line.dataset == dataset]
 
 
 def metrics_on(params: Params, dataset: str) -> list[str]:

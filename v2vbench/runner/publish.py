@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from v2vbench import __version__
 from v2vbench.clips.store import Store
 from v2vbench.files import write_json, write_whole
-from v2vbench.models import Trainable
+from v2vbench.models import Trainable, is_discriminator
 from v2vbench.params import SLUG, Fault, Params, choose
 from v2vbench.report.provenance import Log, provenance
 from v2vbench.stages._published import About, is_published, metadata
@@ -66,7 +66,7 @@ def figures(params: Params, root: Path) -> dict[str, bytes]:
     """params.yaml and the JSON files of metrics/ that it names, {path: content}; raises Fault where one is missing."""
     names = ["compare.json", *(f"runs/{key}.json" for key in params.runs)]
     names += [f"calibrate/{key}.json" for key in params.datasets if any(r.dataset == key for r in params.runs.values())]
-    names += [f"future/{key}.json" for key in params.predictions]
+    names += [f"future/{key}.json" for key in params.futures]
     return {"params.yaml": _read(root / "params.yaml")} | {name: _read(root / "metrics" / name) for name in names}
 
 
@@ -86,11 +86,11 @@ def weights(params: Params, root: Path, runs: Collection[str]) -> dict[str, byte
 
     raises    Fault where a run has none, or all are too large together
     """
-    trained = {key: run for key, run in params.runs.items() if not is_published(run.base)}
+    trained = {key: line for key, line in (params.runs | params.predictors).items() if not is_published(line.base)}
     logs, files = {log.stem: log for log in provenance(params, root, []).logs}, {}
     for key in runs or trained:
         run = choose(trained, key, "publish: --runs")
-        content = _read(root / "runs" / key / "model.safetensors")
+        content = _read(root / params.folder(key) / "model.safetensors")
         store = Store(root / "data" / f"{run.dataset}.zip")
         model = build_model(params, key, store.facts)
         first = of_seed(load(content))
@@ -98,7 +98,7 @@ def weights(params: Params, root: Path, runs: Collection[str]) -> dict[str, byte
             model.load_state_dict(first)
         except RuntimeError as error:
             cause = str(error).splitlines()[0]
-            raise Fault(f"runs/{key}/model.safetensors: does not fit runs.{key} ({cause}); run `dvc repro`") from None
+            raise Fault(f"{params.folder(key)}/model.safetensors: does not fit ({cause}); run `dvc repro`") from None
         if tensors := of_generator(model, first):
             about = _about(params, key, store, hashlib.sha256(content).hexdigest(), logs.get(f"train-{key}"))
             files[f"weights/{key}.safetensors"] = save(tensors, metadata(about))
@@ -121,7 +121,7 @@ def of_generator(model: Trainable, weights: dict[str, torch.Tensor]) -> dict[str
     buffers = {name for name, _ in model.named_buffers()}
     tensors = {}
     for name, value in weights.items():
-        if name.startswith("D_"):
+        if is_discriminator(name):
             continue
         half = value.half()
         tensors[name] = half if name not in buffers and half.isfinite().all() else value
@@ -162,7 +162,7 @@ def made(params: Params, root: Path) -> dict:
 
 
 def _about(params: Params, key: str, store: Store, sha256: str, log: Log | None) -> About:
-    run, facts = params.runs[key], store.facts
+    run, facts = params.run(key), store.facts
     train = [store.clips[clip] for clip in store.split("train")]
     return About(
         suite=params.suite,

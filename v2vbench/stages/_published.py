@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from v2vbench.params import PUBLISHED, Fault, Run, bind, brief, shorten
+from v2vbench.params import PUBLISHED, Fault, Run, TrainedModel, bind, brief, shorten
 
 if TYPE_CHECKING:
     from v2vbench.clips.store import Store
@@ -79,8 +79,13 @@ def read_published(base: str, root: Path) -> bytes:
     return content
 
 
-def check_run(about: About, run: Run, needs_base: str, steps: int, where: str) -> None:
-    """A run can start from published weights: its model, and with zero steps its kwargs and seeds too.
+def needs_base(model: type) -> str:
+    """NEEDS_BASE of a model; predictors have none."""
+    return getattr(model, "NEEDS_BASE", "")
+
+
+def check_run(about: About, run: TrainedModel, needs_base: str, steps: int, where: str) -> None:
+    """A run or predictor can start from published weights: its model, and with zero steps its kwargs and seeds too.
 
     needs_base    NEEDS_BASE of the run's model
     steps         of the run's schedule; 0: the run is the published one
@@ -97,7 +102,7 @@ def check_run(about: About, run: Run, needs_base: str, steps: int, where: str) -
         if about.kwargs[name] != run.kwargs[name]:
             values = f"{brief(run.kwargs[name])}, but {brief(about.kwargs[name])} in {run.base}"
             raise Fault(f"{where}.kwargs.{name}: {values}; write kwargs: published")
-    if len(run.seeds) > 1:
+    if isinstance(run, Run) and len(run.seeds) > 1:
         raise Fault(f"{where}.seeds: {brief(run.seeds)}; published weights are of one training, so write one seed")
 
 

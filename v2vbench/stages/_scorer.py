@@ -131,8 +131,8 @@ class Scorer:
             if real and metric.get("floor"):
                 of_floor[metric.label] = self.values(metric, clip, where, "floor").numpy()
         # The real rows come first, so that real frames in a generated video are recognised.
-        real_rows = self._rows(arrays["real"], True, where) if side is None else side.rows
-        fake_rows = self._rows(arrays["fake"], keep, where)
+        real_rows = self.rows_of(arrays["real"], True, where) if side is None else side.rows
+        fake_rows = self.rows_of(arrays["fake"], keep, where)
         return ClipScores(fake=of_fake, real=of_real, floor=of_floor, fake_rows=fake_rows, real_rows=real_rows)
 
     def real_side(self, arrays: dict[str, np.ndarray], where: str) -> RealSide:
@@ -143,9 +143,9 @@ class Scorer:
         clip = to_tensors(arrays)
         judges = {key: Reader(judge, clip["real"]) for key, judge in self.judges.items()}
         remembered = {name: remember(clip[name]) for name in ("real", "flow") if name in clip}
-        return RealSide(tensors=clip | remembered | {"judges": judges}, rows=self._rows(arrays["real"], True, where))
+        return RealSide(tensors=clip | remembered | {"judges": judges}, rows=self.rows_of(arrays["real"], True, where))
 
-    def _rows(self, frames: np.ndarray, keep: bool, where: str) -> dict[str, np.ndarray]:
+    def rows_of(self, frames: np.ndarray, keep: bool, where: str) -> dict[str, np.ndarray]:
         try:
             rows = self.rows.of(frames, keep) if self.rows.kinds else {}
         except ValueError as error:

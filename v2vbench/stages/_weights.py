@@ -30,7 +30,7 @@ def of_seed(weights: dict[str, torch.Tensor], seed: int | None = None) -> dict[s
 
 
 def trained_model(params: Params, key: str, root: Path, facts: Facts, seed: int | None = None) -> Trainable:
-    """The model of run, forecast or judge `key` with the weights that `train` wrote.
+    """The model of run, predictor or judge `key` with the weights that `train` wrote.
 
     seed      one of the run's `seeds`; None: the first
     """
@@ -41,5 +41,5 @@ def trained_model(params: Params, key: str, root: Path, facts: Facts, seed: int 
     try:
         model.load_state_dict(of_seed(load_file(path), seed))
     except Exception as error:  # safetensors and torch raise different kinds
-        raise Fault(f"{path}: does not fit runs.{key} ({str(error).splitlines()[0]}); run `dvc repro`") from error
+        raise Fault(f"{path}: does not fit {key} ({str(error).splitlines()[0]}); run `dvc repro`") from error
     return model.to(memory_format=torch.channels_last)

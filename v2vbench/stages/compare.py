@@ -90,7 +90,9 @@ def _group(
     table, raw = of_group(inputs, facts.groups[group], facts.cluster, votes)
     if facts.standing != "benchmark":
         return replace(table, sentences=sanity(about, table)), []
-    beside = published.beside_the_paper(published.Group(dataset, group, table, raw, titles, confidence))
+    beside = published.beside_the_paper(
+        published.Group(dataset, group, table, raw, titles, confidence), published.SYNTHESIS
+    )
     return replace(table, sentences=write_sentences(table, raw, titles, confidence)), beside
 
 

@@ -25,18 +25,18 @@ from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault, Params
 from v2vbench.progress import goes_on_from, progress, say
 from v2vbench.stages._precision import slow_precision
-from v2vbench.stages._published import check_data, check_run, is_published, read_about
+from v2vbench.stages._published import check_data, check_run, is_published, needs_base, read_about
 from v2vbench.stages._weights import build_model, of_seed
 
 WAIT_S = 60  # for another process that is training the same run
 
 
-def begin(model: Trainable, base: str, root: Path) -> str:
-    """Start a model from the weights in runs/<base>/model.safetensors; returns their sha256.
+def begin(model: Trainable, base: Path) -> str:
+    """Start a model from the weights in the folder `base`; returns their sha256.
 
     raises    Fault if they are missing or do not fit the model
     """
-    path = root / "runs" / base / "model.safetensors"
+    path = base / "model.safetensors"
     if not path.is_file():
         raise Fault(
             f"{path}: no such weights to start from; "
@@ -51,14 +51,12 @@ def begin(model: Trainable, base: str, root: Path) -> str:
 
 
 def check_published(params: Params, key: str, store: Store, root: Path) -> None:
-    """The published weights in runs/<base> are of such a model and such data as run `key`; raises Fault."""
-    run, where = parameters.choose(params.runs, key, "runs"), f"runs.{key}"
-    path = root / "runs" / run.base / "model.safetensors"
-    about, model = (
-        read_about(path.read_bytes(), str(path)),
-        parameters.member("models", run.model, f"{where}.model").Model,
-    )
-    check_run(about, run, model.NEEDS_BASE, params.schedules[run.schedule].steps, where)
+    """The published weights that `key` starts from are of such a model and such data; raises Fault."""
+    run, folder = params.run(key), params.folder(key)
+    where, path = f"{folder.parent}.{key}", root / folder.parent / run.base / "model.safetensors"
+    about = read_about(path.read_bytes(), str(path))
+    model = parameters.member("models", run.model, f"{where}.model").Model
+    check_run(about, run, needs_base(model), params.schedules[run.schedule].steps, where)
     check_data(about, store, where)
 
 
@@ -175,7 +173,7 @@ class Trainer:
 
 
 def train(params: Params, key: str, root: Path) -> Path:
-    """Train run, forecast or judge `key`; write model.safetensors and curves.csv to runs/<key> or judges/<key>.
+    """Train run, predictor or judge `key`; write model.safetensors and curves.csv to `params.folder(key)`.
 
     Training starts from the weights of `base`, if the run has one. A checkpoint is written to
     .cache/runs/<fingerprint>/ every `checkpoint_every` steps, and the next call resumes from it. A run with several
@@ -191,7 +189,7 @@ def train(params: Params, key: str, root: Path) -> Path:
             schedule = replace(params.schedules[run.schedule], seed=params.schedules[run.schedule].seed + seed)
             torch.manual_seed(schedule.seed)
             model = build_model(params, key, store.facts)
-            base_sha256 = None if run.base == "none" else begin(model, run.base, root)
+            base_sha256 = None if run.base == "none" else begin(model, root / params.folder(key).parent / run.base)
             if is_published(run.base):
                 check_published(params, key, store, root)
             state = root / ".cache" / "runs" / fingerprint(params, key, store, base_sha256, seed)

@@ -31,15 +31,15 @@ PREFERENCES = {
     ("Table 3", "prediction"): {"PredNet": 0.92, "MCNet": 0.98},
 }
 LABELS = {"I3D": "vfid_i3d", "ResNeXt": "vfid_resnext101"}  # lines of `metrics` of the same kind
-STAND_INS = ("fed_windows", "ked_windows")  # of another kind, for Table 1
+STAND_INS = ("fed_windows", "ked_windows")  # of another kind
+SYNTHESIS, PREDICTION = ("Table 1", "Table 2"), ("Table 3",)  # tables of the paper
 POOLED = {"I3D": 1024, "ResNeXt": 2048}  # features of the last layer before classes
 TITLES = {
     "no background-foreground prior": ("no foreground prior",),
     "no conditional video discriminator": ("no video discriminator",),
 }
 OURS = {
-    "Table 2": ("short vid2vid", "vid2vid"),  # for vid2vid: where there is one, the ablations' equal in training
-    "Table 3": ("labels forecast, then vid2vid",),
+    "Table 2": ("short vid2vid", "vid2vid")  # for vid2vid: where there is one, the ablations' equal in training
 }
 SAME, OTHER, UNSURE = "the same one leads", "the other one leads", "not distinguishable"
 
@@ -101,18 +101,20 @@ class Group:
     confidence: float
 
 
-def beside_the_paper(group: Group) -> list[PublishedEntry]:
-    """Every entry of the paper beside one group, and rows of stand-ins.
+def beside_the_paper(group: Group, tables: tuple[str, ...]) -> list[PublishedEntry]:
+    """Every entry of some tables of the paper beside one group, and rows of stand-ins.
 
     A stand-in is another measure: a distance of other features has no published values beside it, shares of metrics'
     votes have the people's. It never agrees or disagrees.
     """
     rows = []
     for entry in ENTRIES:
+        if entry.table not in tables:
+            continue
         runs = runs_of(entry, group.titles)
         row = _row(entry, group, runs)
         rows.append(row)
-        if entry.table == "Table 1" and entry.of == "I3D" and len(runs) == 2:
+        if entry.of == "I3D" and len(runs) == 2:
             rows += [_stand_in(row, entry, group, runs, label) for label in STAND_INS if label in group.table.metrics]
     return rows
 
@@ -134,7 +136,7 @@ def _row(entry: Entry, group: Group, runs: dict[str, str]) -> PublishedEntry:
         label=LABELS.get(entry.of),
         ours=None,
         ratio=None,
-        absent=f"not run in this suite: {_named(entry, missing[0])}" if missing else None,
+        absent=f"not run in this suite: {missing[0]}" if missing else None,
         agrees=None,
         within=None,
         difference=_difference(entry, group, runs),
@@ -159,10 +161,6 @@ def _stand_in(row: PublishedEntry, entry: Entry, group: Group, runs: dict[str, s
         stand_in=True,
     )
     return replace(_distance(blank, group, runs), agrees=None, within=None)
-
-
-def _named(entry: Entry, method: str) -> str:
-    return "prediction by vid2vid among the runs" if (entry.table, method) == ("Table 3", "vid2vid") else method
 
 
 def _distance(row: PublishedEntry, group: Group, runs: dict[str, str]) -> PublishedEntry:
@@ -236,6 +234,6 @@ def _difference(entry: Entry, group: Group, runs: dict[str, str]) -> str:
         )
     voters = [table.metrics[label].title for label in table.preference.labels]
     stand_in = group.titles.get(runs.get("vid2vid", ""), "vid2vid")
-    silent = entry.of == "long sequences" or entry.table == "Table 3"
+    silent = entry.of == "long sequences"
     instead = stand_in if entry.table == "Table 2" and stand_in != "vid2vid" else None
     return sentences.other_voters(None if silent else voters, table.n_clips, group.dataset, instead)
