@@ -36,7 +36,7 @@ from v2vbench.results.comparison import (
     WinModel,
     WinPair,
 )
-from v2vbench.results.future import FutureScores, HorizonCurve, PredictedGroup
+from v2vbench.results.future import Ahead, Entry, FutureScores, HorizonCurve, PredictedGroup, Winner
 from v2vbench.results.metric import Interval, MetricInfo, Score
 from v2vbench.results.runs import RunInfo, RunScore, RunScores, ScoredGroup, SetSize
 
@@ -62,6 +62,16 @@ CONTROLS = (
     ("frozen", "frozen", "The first <real> frame, held.", True),
     ("carried", "carried along", "The first frame, carried.", True),
 )
+N_PAST, N_FUTURE, N_SAMPLES = 4, 8, 3  # frames seen and predicted, and futures drawn
+PREDICTORS = {  # key: title, model, and grey levels of noise on the real future
+    "guess": ("label <forecast>, then vid2vid", "forecast", 6.0),
+    "held": ("last frame", "copy_last", 40.0),
+    "draws": ("one that draws", "none", 12.0),
+    "truth": ("true labels, then vid2vid", "true_labels", 2.0),
+}
+REFERENCE, CEILING = "guess", "truth"
+WAYS = {"": ("one sample", 1), ":best": ("best of n", N_SAMPLES), ":mean": ("mean of n", N_SAMPLES)}  # of "draws"
+FORESEEN = METRICS | {"ked+past": ("set", "KED-Lite0 <frames>, with the past", "×10⁻³", "lower", 7.0)}
 FOOLED = {"psnr": ["blurred"], "ked": ["frozen", "blurred"]}
 FAMILIES = {"primary": "holm", "exploratory": "max-t", "controls": "max-t"}
 WORDS = (("worse", 0.0004), ("not distinguishable", 0.31), ("better", 0.02))
@@ -134,10 +144,10 @@ def _row(i, against, value, label, better, n, rng, full):
     )
 
 
-def _controls(label, scale, against, better, n, rng):
+def _controls(label, scale, against, better, n, rng, keys):
     """A row for each control: as those of methods, but never best nor worded as damage."""
     rows = {}
-    for i, (key, *_) in enumerate(CONTROLS, 1):
+    for i, key in enumerate(keys, 1):
         row = _row(i, against, scale * (1 + 0.3 * i), label, better, n, rng, False)
         rows[key] = replace(
             row,
@@ -170,7 +180,7 @@ def _info(label, kind, title, unit, better, scale):
     )
 
 
-def _metric(label, info, scale, runs, n, rng, full):
+def _metric(label, info, scale, runs, n, rng, full, controls):
     """One metric of a group on all runs and controls; `scale` None: it has no value."""
     real = interval(scale * 0.9, rng) if scale and info.better == "lower" and info.kind == "clip" else None
     values = [] if scale is None else [_value(scale, info.better, i) for i in range(len(runs))]
@@ -185,7 +195,7 @@ def _metric(label, info, scale, runs, n, rng, full):
             run: _row(i, runs[0], value, label, info.better, n, rng, full)
             for i, (run, value) in enumerate(zip(runs, values))
         },
-        controls=_controls(label, scale, runs[0], info.better, n, rng) if full and scale else {},
+        controls=_controls(label, scale, runs[0], info.better, n, rng, controls) if scale else {},
         real=real,
         floor=Interval(value=2 * scale, low=None, high=None) if real else None,
         drift=_drift(runs, scale, rng) if drifts else None,
@@ -212,16 +222,18 @@ def _score(info, scale, i, n_clips, n, n_frames, rng):
     return replace(nothing, fake=score, curve=curve.tolist() if is_clip else None)
 
 
-def _group(store, name, runs, infos, metrics, rng, full):
+def _group(store, name, runs, infos, metrics, rng, full, controls=()):
     """One group as metrics/compare.json has it, and as metrics/runs/ has it of each run.
 
-    full    with controls, calibration and chances
+    full        with calibration and chances
+    controls    lines like CONTROLS
     """
     clips = store.split(name)
     clusters = [f"map {2 * i // len(clips)}" for i in range(len(clips))] if name == "seen" else clips
     n, n_frames = len(set(clusters)), max(store.clips[clip]["n_frames"] for clip in clips)
     scales = {label: None if infos[label].kind == "set" and n < 2 else line[-1] for label, line in metrics.items()}
-    compared = {label: _metric(label, infos[label], scales[label], runs, n, rng, full) for label in metrics}
+    keys = [key for key, *_ in controls]
+    compared = {label: _metric(label, infos[label], scales[label], runs, n, rng, full, keys) for label in metrics}
     scored = {
         run: ScoredGroup(
             clips=clips,
@@ -255,8 +267,7 @@ def _group(store, name, runs, infos, metrics, rng, full):
         clusters_needed=8 if name == "seen" else None,
         metrics=compared,
         controls={
-            key: ControlInfo(title=words, about=about, feasible=feasible)
-            for key, words, about, feasible in (CONTROLS if full else ())
+            key: ControlInfo(title=words, about=about, feasible=feasible) for key, words, about, feasible in controls
         },
         n_frames=7,
         damage=_ladders({label: scale for label, scale in scales.items() if scale}) if full else {},
@@ -378,7 +389,7 @@ def _ladders(scales):
 
 
 def published(dataset, groups):
-    """Four entries of each group: one measured, one by a stand-in, one without weights, and one that no run is like."""
+    """Three entries of each group: one measured, one by a stand-in, and one without weights."""
     entries = []
     for group in groups:
         first = PublishedEntry(
@@ -408,12 +419,41 @@ def published(dataset, groups):
                 first, what="in its place", published={}, published_ratio=None, agrees=None, within=None, stand_in=True
             ),
             replace(nothing, label="fid", absent=ABSENT),
+        ]
+    return entries
+
+
+def published_predictions(dataset, groups):
+    """Two entries of each group: one measured, and one that no predictor is like."""
+    entries = []
+    for group in groups:
+        first = PublishedEntry(
+            table="Table 3",
+            what="video FID, <I3D>",
+            dataset=dataset,
+            group=group,
+            methods=["vid2vid", "MCNet"],
+            label="ked",
+            published={"vid2vid": 3.44, "MCNet": 10.0},
+            published_ratio=0.344,
+            ours={
+                "vid2vid": Interval(value=51.3, low=49.0, high=53.6),
+                "MCNet": Interval(value=90.2, low=87.7, high=93.0),
+            },
+            absent=None,
+            stand_in=False,
+            ratio=Interval(value=0.57, low=0.52, high=0.61),
+            agrees="the same one leads",
+            within=False,
+            difference=f"Other <futures>, of {group}.",
+        )
+        nothing = replace(first, ours=None, agrees=None, within=None, ratio=None, label=None)
+        entries += [
+            first,
             replace(
                 nothing,
-                table="Table 3",
                 methods=["vid2vid", "PredNet"],
                 published={"vid2vid": 3.44, "PredNet": 11.18},
-                label=None,
                 absent="not run in this suite: PredNet",
                 difference="Never shown.",
             ),
@@ -445,7 +485,8 @@ def project(root, names, methods=METHODS, metrics=METRICS, full=True):
                 kwargs={},
             )
             _run(root, store, run, title, n_given, noise, rng)
-        groups = {group: _group(store, group, keys, infos, metrics, rng, full) for group in facts.groups}
+        controls = CONTROLS if full else ()
+        groups = {group: _group(store, group, keys, infos, metrics, rng, full, controls) for group in facts.groups}
         for run in keys:
             RunScores(
                 **vars(runs[run]),
@@ -473,8 +514,8 @@ def project(root, names, methods=METHODS, metrics=METRICS, full=True):
         datasets={name: {} for name in names},
         protocol=replace(shipped.protocol, skip_frames=2),
         judges={},
-        forecasts={},
-        predictions={},
+        predictors={},
+        futures={},
         styles={},
         metrics={label: shipped.metrics[label] for label in ("psnr", "warp_error")},
         schedules={"short": replace(next(iter(shipped.schedules.values())), seed=0)},
@@ -483,31 +524,136 @@ def project(root, names, methods=METHODS, metrics=METRICS, full=True):
     )
 
 
-def extras(root, bound, dataset, groups, titles, n_steps=8):
-    """What may be missing: a prediction, logs and an executed notebook; and those of lines that params.yaml lacks.
+def _entries():
+    """As stages/future.py names them: those that draw stand there three times."""
+    entries = {}
+    for key, (title, model, _) in PREDICTORS.items():
+        ways = WAYS if key == "draws" else {"": ("deterministic", 1)}
+        for end, (sampling, n_samples) in ways.items():
+            entries[f"{key}{end}"] = Entry(
+                predictor=key, title=title, model=model, sampling=sampling, n_samples=n_samples, ceiling=key == CEILING
+            )
+    return entries
 
-    returns    the parameters with the line of the prediction
-    """
-    steps, curves = np.arange(1, n_steps + 1), {}
-    for i, title in enumerate(titles):
-        curve = 30 - steps * (i + 1) / 2
-        low, high = (curve - 1).tolist(), (curve + 1).tolist()
-        curves[title] = HorizonCurve(curve=curve.tolist(), low=low, high=high, per_clip=[])
-    for key, title in (("ahead", titles[0]), ("gone", "gone")):
-        FutureScores(
-            prediction=key,
-            title=title,
-            dataset=dataset,
-            n_past=4,
-            horizon=n_steps,
-            fps=10.0,
-            metrics={"psnr": _info("psnr", *METRICS["psnr"])},
-            groups={
-                group: PredictedGroup(clips=["a", "b"], clusters=["a", "b"], curves={"psnr": curves})
-                for group in groups
+
+def _horizon(label, i, n_clips):
+    """Entry number i of a metric: worse by a step, by an entry, and by a clip; of label mIoU no values of clips."""
+    away, start = np.arange(1, N_FUTURE + 1) * (i + 1) / 2, {"psnr": 30.0, "warp_error": 0.1}.get(label, 1.0)
+    per_clip = np.stack([start - (away + clip if start == 30 else -0.01 * away) for clip in range(n_clips)])
+    curve = per_clip.mean(0)
+    low, high = (curve - 1).tolist(), (curve + 1).tolist()
+    rows = None if label == "label_miou" else per_clip.tolist()
+    return HorizonCurve(curve=curve.tolist(), low=low, high=high, per_clip=rows)
+
+
+def _predicted_group(store, group, infos, entries, rng):
+    """One group as metrics/future/ has it: "guess" wins at first, and nobody knows what comes later."""
+    fixed = [key for key, one in entries.items() if one.sampling == "deterministic" and not one.ceiling]
+    ceiling = ((CEILING, PREDICTORS[CEILING][0], "Is given the <true> future.", False),)
+    table, _ = _group(store, group, fixed, infos, FORESEEN, rng, False, ceiling)
+    curves = {
+        label: {entry: _horizon(label, i, len(table.clips)) for i, entry in enumerate(entries)}
+        for label in ("psnr", "warp_error")
+    }
+    curves["label_miou"] = {entry: _horizon("label_miou", i, 1) for i, entry in enumerate(fixed)}
+
+    def value(entry, step, label):
+        one = curves[label][entry]
+        return Interval(value=one.curve[step - 1], low=one.low[step - 1], high=one.high[step - 1])
+
+    def winner(entry, step, tied):
+        return Winner(steps_ahead=step, entry=entry, value=value(entry, step, "psnr"), tied=tied)
+
+    return PredictedGroup(
+        table=replace(
+            table,
+            n_frames=N_FUTURE,
+            sentences=[
+                Sentence(text=f"label <forecast> wins on {table.title}.", detail=False),
+                Sentence(text=f"last frame against it, on {group}: worse.", detail=True),
+            ],
+        ),
+        samples={
+            f"draws{end}": {"psnr": Interval(value=20.0 + i, low=19.0 + i, high=21.5 + i)}
+            | ({} if end else {"warp_error": Interval(value=0.004, low=None, high=None)})
+            for i, end in enumerate(WAYS)
+        },
+        curves=curves,
+        ahead={
+            "psnr": {
+                "guess": Ahead(first=1, last=5),
+                "draws": Ahead(first=None, last=None),
+                "truth": Ahead(first=1, last=8),
             },
-        ).save(FutureScores.path(root, key))
-    line = params.Prediction(title=titles[0], dataset=dataset, labels="none", video="none", n_past=4, horizon=n_steps)
+            "label_miou": {"guess": Ahead(first=2, last=3)},
+        },
+        winners={"psnr": [winner("guess", 1, []), winner("guess", 2, ["held"]), winner("held", 5, ["guess"])]},
+    )
+
+
+def _predictions(root, store, dataset, groups, rng):
+    """futures/<dataset>/<predictor>.zip: the past, then the real future with noise; of "held", the last past frame."""
+    for key, (title, _, noise) in PREDICTORS.items():
+        made = []
+        for clip in (clip for group in groups for clip in store.split(group)):
+            real = store.read(clip)["real"][: N_PAST + N_FUTURE]
+            for sample in range(N_SAMPLES if key == "draws" else 1):
+                fake = (real + rng.normal(0, noise, real.shape)).clip(0, 255).astype(np.uint8)
+                if key == "held":
+                    fake[:] = real[N_PAST - 1]
+                fake[:N_PAST] = real[:N_PAST]
+                about = {"id": f"{clip}@{sample}" if sample else clip, "split": store.clips[clip]["split"]}
+                made.append((about | {"given": N_PAST, "sample": sample}, {"fake": fake}))
+        write_store(root / "futures" / dataset / f"{key}.zip", facts_of_run(store.facts, key, title), made)
+
+
+def future_scores(store, dataset, groups):
+    """What the stage `future` leaves of a data set: FutureScores of PREDICTORS."""
+    rng = np.random.default_rng(7)
+    infos = {label: _info(label, *line) for label, line in FORESEEN.items()}
+    infos = {label: replace(info, protocol=f"{info.protocol}:4-seen:8-ahead") for label, info in infos.items()}
+    shown = _info("label_miou", "pooled", "label mIoU", "", "higher", 0.5)
+    entries = _entries()
+    return FutureScores(
+        dataset=dataset,
+        title=store.facts.title,
+        video="vid2vid",
+        n_past=N_PAST,
+        n_future=N_FUTURE,
+        fps=store.facts.fps,
+        confidence=0.95,
+        metrics=infos | {"label_miou": shown},
+        entries=entries,
+        groups={group: _predicted_group(store, group, infos, entries, rng) for group in groups},
+        published=published_predictions(dataset, groups),
+    )
+
+
+def extras(root, bound, dataset, groups):
+    """What may be missing: a future, logs and an executed notebook; and those of lines that params.yaml lacks.
+
+    returns    the parameters with the lines of the future
+    """
+    store, rng = Store(root / "data" / f"{dataset}.zip"), np.random.default_rng(7)
+    future = future_scores(store, dataset, groups)
+    future.save(FutureScores.path(root, dataset))
+    replace(future, dataset="gone", title="gone").save(FutureScores.path(root, "gone"))
+    _predictions(root, store, dataset, groups, rng)
+    lines = {
+        key: params.TrainedModel(title=title, dataset=dataset, model=model, schedule="short", base="none", kwargs={})
+        for key, (title, model, _) in PREDICTORS.items()
+    }
+    for key in lines:
+        (root / "predictors" / key).mkdir(parents=True)
+        (root / "predictors" / key / "curves.csv").write_text("step,G\n1,0.9\n2,0.5\n" if key == "guess" else "")
+    line = params.Future(
+        video=f"{dataset}_0",
+        n_past=N_PAST,
+        n_future=N_FUTURE,
+        n_samples=N_SAMPLES,
+        seed=0,
+        primary=["psnr", "warp_error", "ked"],
+    )
     (root / "logs").mkdir()
     machine = {
         "started": "2026-01-02T03:04:05+00:00",
@@ -540,4 +686,4 @@ def extras(root, bound, dataset, groups, titles, n_steps=8):
     folder.mkdir(parents=True, exist_ok=True)
     for stem in (f"train-{dataset}_0", "train-gone"):
         nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"{stem}.ipynb")
-    return replace(bound, predictions={"ahead": line})
+    return replace(bound, predictors=lines, futures={dataset: line})

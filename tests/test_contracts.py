@@ -38,7 +38,7 @@ def suites() -> list[Params]:
 
 def kwargs_of_models() -> dict[str, dict]:
     """{file: the kwargs of the first line that names it}."""
-    lines = [line for suite in suites() for line in (suite.runs | suite.forecasts | suite.judges).values()]
+    lines = [line for suite in suites() for line in (suite.runs | suite.predictors | suite.judges).values()]
     return {line.model: line.kwargs for line in reversed(lines)}
 
 
@@ -143,13 +143,18 @@ def test_classes_outside_the_contract_are_told_what_is_wrong():
         def parts(self):
             return {}
 
+    class Blind(models.Predictor):
+        def parts(self):
+            return {}
+
     class Silent(extractors.Extractor):
         pass
 
     has = types.SimpleNamespace
-    assert models.problems(has()) == ["has no class Model that extends VideoModel or Forecaster or Judge"]
+    assert models.problems(has()) == ["has no class Model that extends VideoModel or Predictor or Judge"]
     assert models.problems(has(Model=dict)) == models.problems(has())
     assert models.problems(has(Model=Half)) == ["class Model does not define generate"]
+    assert models.problems(has(Model=Blind)) == ["class Model does not define predict"]
     assert extractors.problems(has()) == ["has no class Extractor that extends v2vbench.extractors.Extractor"]
     assert extractors.problems(has(Extractor=Silent)) == [
         "class Extractor does not define extract",

@@ -100,7 +100,7 @@ def test_4_weights_that_do_not_fit_are_never_loaded_in_part(store_path, store, t
         if load == "in use":
             trained_model(p, "x", tmp_path, store.facts)
         else:
-            train.begin(build_model(p, "x", store.facts), "x", tmp_path)
+            train.begin(build_model(p, "x", store.facts), tmp_path / "runs/x")
 
 
 def test_5_a_warp_by_nothing_is_the_image():

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from made_up import PREDICTORS, future_scores
 from made_up_results import calibrated_group, climb, control, fooled_by, ladder, metric_info, response
 from PIL import Image
 
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 RUN, GROUP = RunScores.load(RunScores.path(ROOT, "freedoom_vid2vid")), "unseen"
 COMPARISON = Comparison.load(Comparison.path(ROOT))
 CALIBRATION = CalibrationScores.load(CalibrationScores.path(ROOT, "freedoom"))
-FUTURE = FutureScores.load(FutureScores.path(ROOT, "freedoom_future"))
+FUTURE = FutureScores.load(FutureScores.path(ROOT, "freedoom"))
 COMPARED = json.loads(Comparison.path(ROOT).read_text())["datasets"]["freedoom"]["groups"][GROUP]
 
 
@@ -227,10 +228,96 @@ def test_worst_and_best_are_by_the_first_per_clip_metric():
 
 def test_a_horizon_has_every_method():
     alt = future.horizon(FUTURE, GROUP).alt
-    for label, methods in FUTURE.groups[GROUP].curves.items():
-        for title, curve in methods.items():
+    for label, entries in FUTURE.groups[GROUP].curves.items():
+        for entry, curve in entries.items():
             ends = f"{curve.curve[0]:.3g} to {curve.curve[-1]:.3g}"
-            assert f"{FUTURE.metrics[label].title}, {title}: {ends}" in alt
+            assert f"{FUTURE.metrics[label].title}, {FUTURE.entries[entry].title}: {ends}" in alt
+    assert f"{FUTURE.n_past} frames seen" in alt
+
+
+def test_a_horizon_has_one_guess_a_clip_of_a_predictor_that_draws(store):
+    made = future_scores(store, "sliding", ["seen"])
+    alt = future.horizon(made, "seen").alt
+    draws = {entry: curve.curve for entry, curve in made.groups["seen"].curves["psnr"].items() if "draws" in entry}
+    assert len(draws) == 3 and alt.count("PSNR, one that draws: ") == 1
+    assert f"PSNR, one that draws: {draws['draws'][0]:.3g} to {draws['draws'][-1]:.3g}" in alt
+
+
+def test_winners_and_those_that_are_not_told_from_them(store):
+    made = future_scores(store, "sliding", ["seen"])
+    shown = future.winners(made, "seen")
+    guess, held = PREDICTORS["guess"][0], PREDICTORS["held"][0]
+    assert shown.loc["PSNR"].to_dict() == {1: f"{guess}, surely", 2: f"{guess} (≈ {held})", 5: f"{held} (≈ {guess})"}
+    assert list(shown.index) == ["PSNR"]
+    shipped = json.loads(FutureScores.path(ROOT, "freedoom").read_text())
+    titles, table = {key: one["title"] for key, one in shipped["entries"].items()}, future.winners(FUTURE, GROUP)
+    for label, some in shipped["groups"][GROUP]["winners"].items():
+        for one in some:
+            cell = table.loc[shipped["metrics"][label]["title"], one["steps_ahead"]]
+            assert cell.startswith(titles[one["entry"]])
+            assert cell.endswith(", surely") == (not one["tied"])
+            assert all(titles[entry] in cell for entry in one["tied"])
+
+
+def test_reach_is_the_last_step_of_a_run_and_its_first(store):
+    shown = future.reach(future_scores(store, "sliding", ["seen"]), "seen")
+    titles = [PREDICTORS[key][0] for key in ("guess", "draws", "truth")]
+    assert shown["PSNR"].to_dict() == dict(zip(titles, ("5 (from 1)", "–", "8 (from 1)")))
+    assert shown["label mIoU"].to_dict() == dict(zip(titles, ("3 (from 2)", "", "")))
+
+
+def test_the_frames_of_a_strip_of_the_future():
+    assert future.moments(4, 12) == ([3, 4, 5, 8], ["given", "+1", "+2", "+5"])
+    assert future.moments(2, 40) == ([1, 2, 3, 6, 11, 21], ["given", "+1", "+2", "+5", "+10", "+20"])
+    assert future.moments(3, 4) == ([2, 3], ["given", "+1"])
+
+
+@pytest.fixture
+def foreseen(store, tmp_path):
+    """Two predictions of one clip, of 4 given and 5 predicted frames: the negative, and the last given frame."""
+    key, stores = store.split("seen")[0], {}
+    real = store.read(key)["real"][:9]
+    for name, later in (("negative", 255 - real[4:]), ("held", real[[3] * 5])):
+        about = {"id": key, "split": "seen", "given": 4}
+        made = [(about, {"fake": np.concatenate([real[:4], later])})]
+        write_store(tmp_path / f"{name}.zip", facts_of_run(store.facts, name, name), made)
+        stores[f"a {name} <one>"] = Store(tmp_path / f"{name}.zip")
+    return key, real, stores
+
+
+def test_a_film_holds_the_last_given_frame_and_frames_ahead(store, foreseen):
+    key, real, stores = foreseen
+    shown = future.film(store, stores, key)
+    assert all(holds(shown, 4, frame) for frame in (real[3], real[4], real[8], 255 - real[5], 255 - real[8]))
+    assert not any(holds(shown, 4, frame) for frame in (real[2], real[6], 255 - real[3], 255 - real[6]))
+    assert "Rows: real, a negative <one>, a held <one>. Columns: given, +1, +2, +5" in shown.alt
+
+
+def test_a_player_of_the_future_has_every_prediction_and_marks_the_past(store, foreseen):
+    key, real, stores = foreseen
+    shown = future.future_player(store, stores, key)
+    assert "Side by side: source, real, a negative &lt;one&gt;, a held &lt;one&gt;; 9 frames" in shown.data
+    frames = played(shown).astype(int)
+    assert len(frames) == 9
+    head = frames[:, 2:16]  # without what noise below it does to it
+    assert abs(head[3] - head[0]).max() < 40 < abs(head[4] - head[3]).max()  # the mark is gone with the past
+    factor = (frames.shape[2] - 3 * video.GAP) // 4 // 64
+    tiles = [
+        frames[:, video.BAND :, i * (64 * factor + video.GAP) :][:, : 32 * factor, : 64 * factor] for i in range(4)
+    ]
+    luma = np.array((0.2126, 0.7152, 0.0722))
+    for tile, truth in ((1, real), (2, stores["a negative <one>"].read(key)["fake"]), (3, real[[0, 1, 2] + [3] * 6])):
+        assert abs((tiles[tile] - truth.repeat(factor, 1).repeat(factor, 2)) @ luma).mean() < 12
+    assert abs((tiles[2][4:] - real[4:].repeat(factor, 1).repeat(factor, 2)) @ luma).mean() > 40
+
+
+def test_a_player_of_frames_alone_has_no_source(store, foreseen, tmp_path):
+    key, real, stores = foreseen
+    bare = replace(store.facts, source="none", label_names=(), label_colours=())
+    write_store(tmp_path / "bare.zip", bare, [({"id": key, "split": "seen"}, {"real": real})])
+    shown = future.future_player(Store(tmp_path / "bare.zip"), stores, key)
+    assert "Side by side: real, a negative &lt;one&gt;, a held &lt;one&gt;; 9 frames" in shown.data
+    assert len(played(shown)) == 9
 
 
 def test_a_comparison_has_values_intervals_and_verdicts():

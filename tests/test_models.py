@@ -19,10 +19,11 @@ from v2vbench.clips.store import CHUNK
 from v2vbench.clips.tensors import to_tensors
 from v2vbench.clips.windows import Windows
 from v2vbench.download import weights
-from v2vbench.models import VideoModel, _blocks, _temporal, forecast
+from v2vbench.models import Predictor, VideoModel, _blocks, _temporal, is_discriminator
 from v2vbench.models import _losses as losses
 from v2vbench.models import _styles as styles
 from v2vbench.stages import synthesize
+from v2vbench.stages._predict import instances
 
 SMALL = {
     "vid2vid": dict(
@@ -169,6 +170,55 @@ def test_contract(name, clip):
         one = {key: value[:1, : n + 1] for key, value in clip.items() if key in ("source", "instance", *model.NEEDS)}
         frame = model.generate(one, clip["real"][:1, :n], {})
         assert frame.shape == (1, 3, *facts().size) and frame.abs().max() <= 1
+    if isinstance(model, Predictor):
+        keeps_the_contract(model, clip)
+
+
+def keeps_the_contract(model, clip):
+    """Futures of 1 and of 3 frames after 6, of the right shape and range; equal seeds give equal ones."""
+    for n_future in (1, 3):
+        n = 6 + (n_future if model.CEILING else 0)
+        seen = {name: clip[name][:1, : n - (name in ("flow", "occluded"))] for name in model.SEES}
+        before = {name: value.clone() for name, value in seen.items()}
+        first, again, other = (
+            model.predict(dict(seen), n_future, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)
+        )
+        assert torch.equal(first, again) and (model.STOCHASTIC or torch.equal(first, other))
+        assert all(torch.equal(value, before[name]) for name, value in seen.items())
+        assert not first.requires_grad
+        if model.PREDICTS == "labels":
+            assert first.shape == (1, n_future, *facts().size) and not first.is_floating_point()
+            assert 0 <= first.min() and first.max() < len(facts().label_names)
+        else:
+            assert first.shape == (1, n_future, 3, *facts().size) and first.isfinite().all() and first.abs().max() <= 1
+
+
+def test_the_last_frame_held_and_the_labels_given_are_just_that(store):
+    clip = {name: value[None] for name, value in to_tensors(store.read(store.split("seen")[0])).items()}
+    noise = torch.Generator()
+    held = build("copy_last").predict({"real": clip["real"][:, :4]}, 5, noise)
+    assert held.shape[1] == 5 and all(torch.equal(held[:, t], clip["real"][:, 3]) for t in range(5))
+    assert not torch.equal(clip["real"][:, 2], clip["real"][:, 3])  # the last one, and no other
+    given = build("true_labels").predict({"source": clip["source"][:, :9]}, 5, noise)
+    assert torch.equal(given, clip["source"][:, 4:9])
+    assert (given[:, 1:] != given[:, :-1]).any()  # which is no held label
+    for name in ("true_labels", "forecast"):
+        with pytest.raises(params.Fault, match=f"{name} .*labels, and the source of sliding is maps"):
+            params.bind(find("models", name).Model, SMALL[name], name, facts=facts(source="maps"))
+
+
+def test_names_of_discriminators():
+    names = {
+        "D.0.weight": 1,
+        "D_image.a": 1,
+        "D_video0.b": 1,
+        "D": 1,
+        "Deep.a": 0,
+        "G.D.a": 0,
+        "G.D_image.b": 0,
+        "d": 0,
+    }
+    assert {name: int(is_discriminator(name)) for name in names} == names
 
 
 @pytest.mark.parametrize("name", ["vid2vid", "pix2pixhd"])
@@ -292,14 +342,26 @@ def test_forecast_learns_a_constant_motion(store):
     right = copied = 0.0
     for name in store.split("seen"):
         source = to_tensors(store.read(name, arrays=["label"]))["source"][None]
-        right += (model.forecast(source[:, :6], 3) == source[:, 6:9]).float().mean() / 3
+        right += (model.predict({"source": source[:, :6]}, 3, torch.Generator()) == source[:, 6:9]).float().mean() / 3
         copied += (source[:, 5:6] == source[:, 6:9]).float().mean() / 3
     assert right > copied + 0.02, (right, copied)
 
 
-def test_forecast_instances_are_connected_regions():
-    source = torch.tensor([[[[1, 1, 0, 2], [0, 0, 0, 2], [1, 0, 2, 0]]]])
-    assert forecast.instances(source, [1, 2]).tolist() == [[[[1, 1, 0, 3], [0, 0, 0, 3], [2, 0, 4, 0]]]]
+def test_forecast_goes_on_from_its_own_labels(store):
+    """A longer future begins with the shorter one, and a past of another order gives another future."""
+    model = build("forecast")
+    source = to_tensors(store.read(store.split("seen")[0], arrays=["label"]))["source"][None]
+    long, short = (model.predict({"source": source[:, :6]}, n, torch.Generator()) for n in (5, 2))
+    assert torch.equal(long[:, :2], short)
+    turned = torch.cat([source[:, :6].flip(-1)[:, :5], source[:, 5:6]], 1)
+    assert not torch.equal(model.predict({"source": turned}, 5, torch.Generator()), long)
+
+
+def test_instances_of_predicted_labels_are_connected_regions():
+    """Numbered from 1 in each frame anew; a label that has no instances has 0."""
+    source = torch.tensor([[[[1, 1, 0, 2], [0, 0, 0, 2], [1, 0, 2, 0]], [[3, 0, 0, 0], [3, 0, 2, 2], [0, 0, 0, 0]]]])
+    regions = [[[1, 1, 0, 3], [0, 0, 0, 3], [2, 0, 4, 0]], [[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]]]
+    assert instances(source, [1, 2]).tolist() == [regions]
 
 
 # vid2vid, coarse to fine

@@ -11,6 +11,8 @@ from conftest import facts
 from ruamel.yaml import YAML
 from test_models import SMALL
 
+from v2vbench import find
+from v2vbench.models import VideoModel
 from v2vbench.params import Fault, Run, Schedule, load
 from v2vbench.runner.check import check_references, check_signatures, load_checked
 from v2vbench.runner.check_signatures import setting
@@ -69,6 +71,9 @@ def test_what_is_read_is_typed():
     assert isinstance(params.run("vid2vid"), Run)
     assert not isinstance(params.run("forecast"), Run)
     assert params.run("forecast").model == "forecast"
+    assert params.futures["freedoom"].primary == ["psnr", "segmentation", "track_error"]
+    folders = {"vid2vid": "runs/vid2vid", "forecast": "predictors/forecast", "reader": "judges/reader"}
+    assert {key: params.folder(key).as_posix() for key in folders} == folders
 
 
 LINE = dict(
@@ -82,11 +87,15 @@ LINE = dict(
     kwargs={},
 )
 AHEAD = dict(title="x", dataset="freedoom", model="forecast", schedule="ahead", base="none", kwargs=SMALL["forecast"])
+HELD = AHEAD | dict(model="copy_last", schedule="none", kwargs={})
+TRUTH = HELD | dict(model="true_labels")
+FUTURE = dict(video="none", n_past=3, n_future=5, n_samples=2, seed=0, primary=["psnr", "ssim", "track_error"])
 COVST = LINE | dict(model="covst", schedule="few", first_frames="none", kwargs=SMALL["covst"])
 JUDGE = dict(title="x", dataset="freedoom", model="segmenter", schedule="ahead", base="none", kwargs=SMALL["segmenter"])
 FINDER = JUDGE | dict(model="locator", kwargs=SMALL["locator"])
 SINGLE = dict(steps=2, batch_size=1, blur=1, noise=1)
 OTHER = YAML(typ="safe").load(TINY)["datasets"]["freedoom"]
+FORESEEN = {"datasets.other": {"loader": "freedoom"}, "predictors.other": HELD | dict(dataset="other")}
 ELSEWHERE = {"datasets.other": {"loader": "freedoom"}, "runs.other": LINE | dict(dataset="other")}
 WRONG = {
     "primary of no metric": ({"protocol.primary": ["psnr", "segmentation", "ked"]}, "protocol.primary[2]: no 'ked'"),
@@ -129,14 +138,30 @@ WRONG = {
         {"runs.vid2vid.base": "a", "runs.a": LINE | dict(base="b"), "runs.b": LINE | dict(base="a")},
         "runs.vid2vid.base: vid2vid starts from a starts from b starts from a, in a circle",
     ),
-    "forecast from a run": (
-        {"forecasts.forecast.base": "vid2vid"},
-        "forecasts.forecast.base: no 'vid2vid'; there are forecast",
+    "predictor from a run": (
+        {"predictors.forecast.base": "vid2vid"},
+        "predictors.forecast.base: no 'vid2vid'; there are forecast, copy_last_frame, true_labels",
     ),
-    "run from a forecast": ({"runs.vid2vid.base": "forecast"}, "runs.vid2vid.base: no 'forecast'; there are vid2vid,"),
-    "forecasts in a circle": (
-        {"forecasts.forecast.base": "a", "forecasts.a": AHEAD | dict(base="forecast")},
-        "forecasts.forecast.base: forecast starts from a starts from forecast, in a circle",
+    "predictor from one on another data set": (
+        FORESEEN | {"futures.other": FUTURE, "predictors.forecast.base": "other"},
+        "predictors.forecast.base: other is trained on other, not on freedoom",
+    ),
+    "predictor from published weights of no suite": (
+        {"predictors.forecast.base": "published/nowhere/forecast"},
+        "predictors.forecast.base: no 'published/nowhere/forecast'; there are forecast",
+    ),
+    "published kwargs of a predictor without such a base": (
+        {"predictors.forecast.kwargs": "published"},
+        "predictors.forecast.kwargs: published stands for the kwargs of a base published/<suite>/<run>, and base is",
+    ),
+    "published kwargs of a predictor of no suite": (
+        {"predictors.forecast.kwargs": "published", "predictors.forecast.base": "published/nowhere/forecast"},
+        "predictors.forecast.base: no suite 'nowhere' in results; there are none",
+    ),
+    "run from a predictor": ({"runs.vid2vid.base": "forecast"}, "runs.vid2vid.base: no 'forecast'; there are vid2vid,"),
+    "predictors in a circle": (
+        {"predictors.forecast.base": "a", "predictors.a": AHEAD | dict(base="forecast")},
+        "predictors.forecast.base: forecast starts from a starts from forecast, in a circle",
     ),
     "COVST from nothing": ({"runs.covst": COVST}, "runs.covst.base: covst starts from a run of pix2pixhd"),
     "unknown first frames": (
@@ -198,12 +223,18 @@ WRONG = {
         )
         for word in ("none", "real", "self")
     },
-    "a forecast called none": (
-        {"forecasts.none": AHEAD},
+    "one title of two predictors": (
+        {"predictors.true_labels.title": "copy last frame"},
+        "predictors.true_labels.title: 'copy last frame' is the title of copy_last_frame as well, on the same data set",
+    ),
+    "a predictor called none": (
+        {"predictors.none": AHEAD},
         "a run cannot be called none; base and first_frames use the word",
     ),
     "unknown section": ({"runz": {}}, "unknown runz; it takes suite, about, protocol"),
-    "missing section": ({"forecasts": ...}, "missing forecasts"),
+    "missing section": ({"predictors": ...}, "missing predictors"),
+    "missing futures": ({"futures": ...}, "missing futures"),
+    "a section of old": ({"forecasts": {}}, "unknown forecasts; it takes suite, about, protocol"),
     "section of another type": ({"runs": []}, "params.yaml.runs: [] is not dict"),
     "unknown key": ({"runs.vid2vid.titel": "x"}, "runs.vid2vid: unknown titel; it takes title, dataset"),
     "missing key": ({"schedules.few.steps": ...}, "schedules.few: missing steps"),
@@ -219,8 +250,8 @@ WRONG = {
     "short tuple": ({"schedules.few.betas": [0.5]}, "schedules.few.betas: [0.5] is not"),
     "unknown data set": ({"runs.vid2vid.dataset": "fredoom"}, "runs.vid2vid.dataset: no 'fredoom'; there are freedoom"),
     "unknown schedule": (
-        {"forecasts.forecast.schedule": "many"},
-        "forecasts.forecast.schedule: no 'many'; there are few, ahead, none",
+        {"predictors.forecast.schedule": "many"},
+        "predictors.forecast.schedule: no 'many'; there are few, ahead, none",
     ),
     "unknown model": (
         {"runs.vid2vid.model": "vid3vid"},
@@ -253,41 +284,111 @@ WRONG = {
     "model's missing": ({"runs.vid2vid.kwargs.n_past": ...}, "runs.vid2vid.kwargs: missing n_past"),
     "model's type": ({"runs.vid2vid.kwargs.n_filters": "4"}, "runs.vid2vid.kwargs.n_filters: '4' is not int"),
     "facts are not a parameter": ({"runs.vid2vid.kwargs.facts": 1}, "runs.vid2vid.kwargs: unknown facts"),
-    "forecast among runs": ({"runs.vid2vid.model": "forecast"}, "runs.vid2vid.model: forecast belongs in forecasts"),
-    "run among forecasts": (
-        {"forecasts.forecast.model": "copy_last", "forecasts.forecast.kwargs": {}},
-        "copy_last belongs in runs",
+    "predictor among runs": ({"runs.vid2vid.model": "forecast"}, "runs.vid2vid.model: forecast belongs in predictors"),
+    "run among predictors": (
+        {"predictors.forecast.model": "vid2vid"},
+        "predictors.forecast.model: vid2vid belongs in runs",
     ),
-    "one name twice": (
-        {
-            "predictions.vid2vid": dict(
-                title="", dataset="freedoom", labels="forecast", video="vid2vid", n_past=3, horizon=1
-            )
-        },
-        "vid2vid names two lines of judges, runs, forecasts, predictions and styles",
+    "judge among predictors": (
+        {"predictors.forecast.model": "segmenter"},
+        "predictors.forecast.model: segmenter belongs in judges",
     ),
-    "prediction with too short a past": (
-        {"predictions.future.n_past": 1},
-        "predictions.future.n_past: vid2vid needs 2 frames, not 1",
+    "predictor among judges": (
+        {"judges.reader.model": "copy_last"},
+        "judges.reader.model: copy_last belongs in runs or predictors",
     ),
-    "prediction by a model that needs real flow": (
-        {"runs.covst": COVST | dict(base="styled"), "predictions.future.video": "covst"},
-        "predictions.future.video: covst is shown flow and occluded of the real video, which the future has not",
+    "predictor's argument": (
+        {"predictors.copy_last_frame.kwargs": {"n_past": 1}},
+        "predictors.copy_last_frame.kwargs: unknown n_past",
     ),
-    "prediction called as what it is compared with": (
-        {"predictions.future.title": "copy last frame"},
-        "predictions.future.title: 'copy last frame' is the name of what it is compared with",
+    "predictor with first frames": (
+        {"predictors.copy_last_frame.first_frames": "real"},
+        "predictors.copy_last_frame: unknown first_frames; it takes title, dataset",
     ),
-    "prediction of no run": (
-        {"predictions.future.video": "vid3vid"},
-        "predictions.future.video: no 'vid3vid'; there are vid2vid,",
+    "one name twice": ({"predictors.vid2vid": AHEAD}, "vid2vid names two lines of judges, runs, predictors and styles"),
+    "a predictor on a data set without a future": (
+        {"futures": {}},
+        "predictors.forecast.dataset: it has no line in futures, which says what is predicted on freedoom",
     ),
-    "prediction of a forecast": (
-        {"predictions.future.labels": "vid2vid"},
-        "predictions.future.labels: no 'vid2vid'; there are forecast",
+    "a predictor on a data set without a future, beside one that has": (
+        FORESEEN,
+        "predictors.other.dataset: it has no line in futures, which says what is predicted on other",
+    ),
+    "a predictor on no data set": (
+        {"predictors.forecast.dataset": "fredoom"},
+        "predictors.forecast.dataset: no 'fredoom'; there are freedoom",
+    ),
+    "the future of no data set": ({"futures.fredoom": FUTURE}, "futures: no 'fredoom'; there are freedoom"),
+    "the future of a data set without predictors": (
+        {"datasets.other": {"loader": "freedoom"}, "futures.other": FUTURE},
+        "futures.other: no line of predictors is trained on other",
+    ),
+    "predicted labels of which no run makes frames": (
+        {"futures.freedoom.video": "none"},
+        "futures.freedoom.video: forecast predicts labels; name the run that makes frames from them",
+    ),
+    "frames by a run of another data set": (
+        ELSEWHERE | {"futures.freedoom.video": "other"},
+        "futures.freedoom.video: other is trained on other, not on freedoom",
+    ),
+    "frames by a predictor": (
+        {"futures.freedoom.video": "forecast"},
+        "futures.freedoom.video: no 'forecast'; there are vid2vid,",
+    ),
+    "future of predictors that are given the truth": (
+        {"predictors": {"truth": TRUTH}},
+        "futures.freedoom: every predictor draws or is given the truth; there is none to compare with",
+    ),
+    "future by a metric of no line": (
+        {"futures.freedoom.primary": ["psnr", "segmentation", "ked"]},
+        "futures.freedoom.primary[2]: no 'ked'; there are psnr,",
+    ),
+    "future by too few metrics": (
+        {"futures.freedoom.primary": ["psnr", "segmentation"]},
+        "futures.freedoom.primary: ['psnr', 'segmentation'] is not three to five metrics, each once",
+    ),
+    "future by too many metrics": (
+        {"futures.freedoom.primary": ["psnr", "ssim", "ms_ssim", "tof", "flicker", "lpips"]},
+        "is not three to five metrics, each once",
+    ),
+    "future by a metric twice": (
+        {"futures.freedoom.primary": ["psnr", "ssim", "psnr"]},
+        "futures.freedoom.primary: ['psnr', 'ssim', 'psnr'] is not three to five metrics, each once",
+    ),
+    "future by a metric of another data set": (
+        {"metrics.ssim.on": ["other"], "datasets.other": OTHER, "futures.freedoom.primary": FUTURE["primary"]},
+        "futures.freedoom.primary[1]: ssim is not defined on freedoom",
+    ),
+    "future by a metric without verdicts": (
+        {"futures.freedoom.primary": ["psnr", "segmentation", "fed"]},
+        "futures.freedoom.primary[2]: fed has no verdicts; take the kernel distance of its features",
+    ),
+    "a past without motion": (
+        {"futures.freedoom.n_past": 1},
+        "futures.freedoom.n_past: 1 is out of range; it goes from 2",
+    ),
+    **{
+        f"no {name}": (
+            {f"futures.freedoom.{name}": low - 1},
+            f"futures.freedoom.{name}: {low - 1} is out of range; it goes from {low}",
+        )
+        for name, low in (("n_future", 1), ("n_samples", 1), ("seed", 0))
+    },
+    "a future without samples": ({"futures.freedoom.n_samples": ...}, "futures.freedoom: missing n_samples"),
+    "a past too short for the run that makes frames": (
+        {"runs.vid2vid.kwargs.n_past": 4, "runs.vid2vid.first_frames": "styled"},
+        "futures.freedoom.n_past: vid2vid needs 4 frames, not 3",
+    ),
+    "frames by a model that needs real flow": (
+        {"runs.covst": COVST | dict(base="styled"), "futures.freedoom.video": "covst"},
+        "futures.freedoom.video: covst is shown flow and occluded of the real video, which the future has not",
+    ),
+    "frames by no run": (
+        {"futures.freedoom.video": "vid3vid"},
+        "futures.freedoom.video: no 'vid3vid'; there are vid2vid,",
     ),
     "styles of no run": ({"styles.styles.video": "vid3vid"}, "styles.styles.video: no 'vid3vid'; there are vid2vid,"),
-    "styles of a forecast": (
+    "styles of a predictor": (
         {"styles.styles.video": "forecast"},
         "styles.styles.video: no 'forecast'; there are vid2vid,",
     ),
@@ -309,7 +410,7 @@ WRONG = {
     ),
     "styles in a run's name": (
         {"styles.copy_last": dict(title="", dataset="freedoom", video="styled", seeds=[0], swap={}, clip="first")},
-        "copy_last names two lines of judges, runs, forecasts, predictions and styles",
+        "copy_last names two lines of judges, runs, predictors and styles",
     ),
     "a run of no seed": ({"runs.vid2vid.seeds": []}, "runs.vid2vid.seeds: [] is not one seed or more, each once"),
     "a run of a seed twice": (
@@ -481,7 +582,7 @@ def test_a_checkpoint_from_elsewhere_is_nothing_else(tmp_path):
     (tmp_path / "runs/theirs/imported.json").write_text("{}")
     for changes, says in (
         ({"runs.vid2vid.first_frames": "theirs"}, "runs.vid2vid.first_frames: no 'theirs'; there are vid2vid,"),
-        ({"forecasts.forecast.base": "theirs"}, "forecasts.forecast.base: no 'theirs'; there are forecast"),
+        ({"predictors.forecast.base": "theirs"}, "predictors.forecast.base: no 'theirs'; there are forecast"),
         ({"runs.theirs": LINE}, "theirs: runs/theirs holds an imported checkpoint, which it would overwrite"),
     ):
         write(tmp_path, changes)
@@ -489,7 +590,38 @@ def test_a_checkpoint_from_elsewhere_is_nothing_else(tmp_path):
             load_checked(tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in SMALL if name not in ("forecast", "segmenter", "locator")])
+def test_what_a_future_needs_is_what_its_predictors_need(tmp_path, monkeypatch):
+    """Frames of predicted labels need a run; frames alone need none. One that draws is no reference."""
+    held = {"predictors": {"held": HELD}, "futures.freedoom.video": "none"}
+    write(tmp_path, held)
+    assert load_checked(tmp_path).futures["freedoom"].video == "none"
+    write(tmp_path, held | {"predictors": {"truth": TRUTH, "held": HELD | {"title": "y"}}})
+    with pytest.raises(Fault, match="futures.freedoom.video: truth predicts labels"):
+        load_checked(tmp_path)
+    write(tmp_path, held)
+    monkeypatch.setattr(find("models", "copy_last").Model, "STOCHASTIC", True)
+    (tmp_path / ".cache/checked").unlink()
+    with pytest.raises(Fault, match="futures.freedoom: every predictor draws or is given the truth"):
+        load_checked(tmp_path)
+
+
+def test_one_title_may_be_that_of_a_run_and_of_a_predictor(tmp_path):
+    """They never stand in one table; nor do two data sets."""
+    write(
+        tmp_path,
+        {"predictors.forecast.title": "vid2vid"}
+        | FORESEEN
+        | {
+            "datasets.other": OTHER,
+            "futures.other": FUTURE,
+            "predictors.other": HELD | dict(dataset="other", title="vid2vid"),
+        },
+    )
+    params = load_checked(tmp_path)
+    assert params.predictors["forecast"].title == params.predictors["other"].title == params.runs["vid2vid"].title
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if issubclass(find("models", name).Model, VideoModel)])
 def test_the_past_that_is_checked_is_the_models(name):
     """`check` knows it without the data set's facts, from which the model is built."""
     model = importlib.import_module(f"v2vbench.models.{name}").Model(facts(), **SMALL[name])

@@ -960,7 +960,7 @@ def test_a_video_checkpoint_becomes_a_run(project, store, tmp_path, capsys, monk
     own = params.load()
     weights = load_file(project / "runs/second_reference/model.safetensors")
     model = build_model(own, "second", store.facts)
-    train.begin(model, "second_reference", project)
+    train.begin(model, project / "runs/second_reference")
     assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
 
 

@@ -12,7 +12,8 @@ import av
 import numpy as np
 import pytest
 from conftest import facts, sliding_clip
-from made_up import METRICS, ODD, extras, project
+from made_up import FORESEEN, METRICS, N_FUTURE, N_PAST, ODD, PREDICTORS, extras, project
+from PIL import Image
 
 from v2vbench import params, report
 from v2vbench.clips.store import Store, write_store
@@ -22,6 +23,7 @@ from v2vbench.report import charts, format, players, svg, videos
 from v2vbench.report.charts import Curve, Method
 from v2vbench.report.players import Pick
 from v2vbench.results.comparison import Comparison
+from v2vbench.results.future import FutureScores
 from v2vbench.results.metric import Interval
 
 BOARD = re.compile(r'<section class="grid wide board"(.*?)</section>', re.DOTALL)  # the calibration of a group
@@ -81,7 +83,7 @@ def made(tmp_path_factory, store_path):
     ends = [({"id": split, "split": split}, sliding_clip(i, 9)) for i, split in enumerate(("train", "last"))]
     write_store(root / "data" / "other.zip", about, ends)
     bound = project(root, ["sliding", "other"])
-    bound = extras(root, bound, "sliding", ["seen"], ["labels forecast, then vid2vid", "vid2vid"])
+    bound = extras(root, bound, "sliding", ["seen"])
     report.write(bound, root)
     return root, bound
 
@@ -121,13 +123,13 @@ def contents(folder):
 
 def by_title(part: str) -> dict[str, list]:
     """The rows of the first score table of a part of the page by the first words of their first cell."""
-    return {re.split(r"\d? [↑↓→]", row[0])[0]: row for row in Page(part).of("scores")[0]}
+    return {re.split(r"\d* [↑↓→]", row[0])[0]: row for row in Page(part).of("scores")[0]}
 
 
 def test_every_metric_and_value_of_compare_is_printed(made, html):
     comparison, page = Comparison.load(Comparison.path(made[0])), Page(html)
     groups = [group for name in made[1].datasets for group in comparison.datasets[name].groups.values()]
-    assert len(page.of("scores")) == len(groups) == 3
+    assert len(page.of("scores")) == len(groups) + 1 == 4  # with that of the future
     for group, rows in zip(groups, page.of("scores")):
         assert [words.split(" ")[0] for words in rows[1][1:4]] == ["vid2vid", "pix2pixHD", '<b>"copy"']
         for metric in group.metrics.values():
@@ -365,6 +367,12 @@ def paper(html):
     return html.split('<section id="paper"')[1].split('<section id="future"')[0]
 
 
+@pytest.fixture(scope="module")
+def ahead(html):
+    """The section of future prediction."""
+    return html.split('<section id="future"')[1].split('<section id="training"')[0]
+
+
 def test_ours_is_beside_the_papers(paper):
     (rows,) = Page(paper).of("paper")
     measured, absent = rows[2], next(row for row in rows if any("weights absent" in words for words in row))
@@ -374,7 +382,7 @@ def test_ours_is_beside_the_papers(paper):
     assert measured[5].startswith("0.82 0.77–0.88")
     assert measured[6] == "the same one leads; the published ratio lies in our interval"
     assert rows[3][:2] == ["pix2pixHD", "5.57"]
-    assert "FED-Lite0 frames3 on Sliding planes, seen" in measured[0]
+    assert "FED-Lite0 frames5 on Sliding planes, seen" in measured[0]
     assert absent[3].endswith("brings <them>")
     assert "Sliding planes, seen; Sliding planes, unseen" in absent[0]  # neither has one: said once
 
@@ -396,6 +404,137 @@ def test_notes_and_comparisons_without_a_counterpart_fold(html, paper):
     assert "vid2vid 3.44, PredNet 11.18" in paper
     assert "Never shown." not in paper
     assert '<a href="#paper">Beside the paper</a>' in html
+
+
+def test_predictions_are_beside_the_papers(html, paper):
+    """Rows of Table 3 come from the future, and where there is none that is said."""
+    (rows,) = Page(paper).of("paper")
+    place = next(i for i, row in enumerate(rows) if row[0].startswith("Table 3"))
+    assert rows[place][1:4] == ["vid2vid", "3.44", "51.3 49.0–53.6"]
+    assert rows[place][4] == "0.34"
+    assert rows[place][6] == "the same one leads; the published ratio lies outside our interval"
+    assert "KED-Lite0 <frames>" in rows[place][0] and "on Sliding planes, seen" in rows[place][0]
+    assert rows[place + 1][:3] == ["MCNet", "10", "90.2 87.7–93.0"]
+    assert paper.count("Other &lt;futures&gt;, of seen.") == 1
+    assert "predicts no future" not in html
+
+
+def test_who_wins_how_far_ahead(ahead):
+    (rows,) = Page(ahead).of("winners")
+    guess, held = PREDICTORS["guess"][0], PREDICTORS["held"][0]
+    assert rows[0] == ["frames ahead", "1", "2", "5"]
+    (psnr,) = rows[1:]
+    assert psnr[0].startswith("PSNR") and psnr[0].endswith("dB")
+    # curves of entry 0 and 1: 30 - 0.5 (1 + ...) - the mean of clips 0, 1 and 2
+    assert psnr[1] == f"{guess} 28.5 surely"
+    assert psnr[2] == f"{guess} 28.0 ≈ {held}"
+    assert psnr[3] == f"{held} 24.0 ≈ {guess}"
+
+
+def test_how_far_ahead_the_held_last_frame_is_beaten(ahead):
+    (rows,) = Page(ahead).of("reach")
+    assert rows[0] == ["predictor", "PSNR", "label mIoU"]
+    assert rows[1:] == [
+        [PREDICTORS["guess"][0], "5 from 1", "3 from 2"],
+        [PREDICTORS["draws"][0], "–", "–"],
+        [PREDICTORS["truth"][0], "8 from 1", "–"],
+    ]
+
+
+def test_scores_of_predictors_have_one_guess_a_clip_and_the_truth_beside_them(made, html, ahead):
+    future = FutureScores.load(FutureScores.path(made[0], "sliding"))
+    (rows,) = Page(ahead).of("scores")
+    table, title = future.groups["seen"].table, {key: line[0] for key, line in PREDICTORS.items()}
+    heads = [words.removesuffix(" 4 real frames") for words in rows[1][1:]]
+    assert heads == [title["guess"], title["held"], "real video scored like a method", title["truth"]]
+    assert "one that draws" not in " ".join(sum(rows, []))
+    for label, (_, name, *_) in FORESEEN.items():
+        cells = [row for row in rows if re.split(r"\d* [↑↓→]", row[0])[0] == name]
+        assert len(cells) == (1 if table.metrics[label].rows else 0), name
+        for (row,) in [cells] if cells else []:
+            values = [table.metrics[label].rows[key].value for key in ("guess", "held")]
+            assert starts_with(row[1], values[0]) and starts_with(row[2], values[1])
+            assert starts_with(row[-1], table.metrics[label].controls["truth"].value)
+            assert future.metrics[label].protocol in html
+    assert "Is given the &lt;true&gt; future." in ahead
+    assert "all 8 predicted frames" in plain(ahead)
+
+
+def test_predictors_that_draw_are_tables_of_their_own(ahead):
+    tables = Page(ahead).of("samples")
+    shown = re.findall(r"<summary>Predictors that draw: ([^<]*)</summary>", ahead)
+    assert shown == ["one sample", "best of 3", "mean of 3"]
+    values = [rows[1][1] for rows in tables]
+    assert values == ["20.0 19.0–21.5", "21.0 20.0–22.5", "22.0 21.0–23.5"]
+    assert [[row[0].split("↑")[0].split("↓")[0].rstrip("0123456789 ") for row in rows[1:]] for rows in tables] == [
+        ["PSNR", "warp error"],
+        ["PSNR"],
+        ["PSNR"],
+    ]
+    assert all(rows[0] == ["metric", "one that draws"] for rows in tables)
+    assert ahead.count("which takes the true future to") == 1
+
+
+def test_curves_by_frames_ahead_are_of_one_guess_a_clip(ahead):
+    (figure,) = re.findall(r'<figure class="wide">(.*?)</figure>', ahead, re.DOTALL)
+    words = [re.sub("<[^>]*>", "", text) for text in re.findall(r"<desc.*?</desc>", figure, re.DOTALL)]
+    assert len(words) == figure.count('<svg class="panel') == 3
+    psnr, warp, shown = (unescape(text) for text in words)
+    assert all(f"{title}" in psnr and title in warp for title, *_ in PREDICTORS.values())
+    assert PREDICTORS["truth"][0] not in shown and PREDICTORS["guess"][0] in shown
+    assert psnr.count("one that draws") == 1  # and not three times
+    assert "by frames ahead" in plain(figure)
+    assert "8 predicted" in plain(ahead) and "0.8 s ahead" in plain(ahead) and "4 frames seen" in plain(ahead)
+
+
+def test_a_video_and_a_strip_hold_what_was_predicted(made, ahead):
+    """Of one clip, the best by the first primary metric, since half of report.players is one."""
+    root, media = made[0], made[0] / "reports" / "media"
+    (file,) = media.glob("sliding-seen-*-future-*.mp4")
+    (picture,) = media.glob("sliding-seen-*-future-*.png")
+    clip = re.fullmatch(r"sliding-seen-(.+)-future-[0-9a-f]{8}", file.stem)[1]
+    assert clip == "slide-4"  # PSNR is lower by 1 dB a clip
+    assert "slide-4</span>, best of 3 by PSNR" in plain(ahead)
+    store = Store(root / "data/sliding.zip")
+    arrays = store.read(clip)
+    fakes = [Store(root / f"futures/sliding/{key}.zip").read(clip)["fake"] for key in PREDICTORS]
+    tiles = [colour(arrays, store.facts), arrays["real"], *fakes]
+    layout = videos.layout(4, (32, 64), 128)
+    with av.open(str(file)) as container:
+        frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+    assert len(frames) == N_PAST + N_FUTURE
+    assert frames[0].shape == (layout.height, layout.width, 3)
+    for (y, x), tile in zip(layout.corners, tiles, strict=True):
+        for t in (0, N_PAST, 11):
+            error = frames[t][y : y + 64, x : x + 128] - tile[t].repeat(2, 0).repeat(2, 1)
+            assert abs(error @ (0.2126, 0.7152, 0.0722)).mean() < 5
+        line = [frames[t][y + 4 : y + 60, x - 3 : x - 1].mean((0, 1)) for t in (N_PAST - 1, N_PAST)]
+        assert abs(line[0] - videos.PAST).max() < 40 < abs(line[1] - videos.PAST).max()
+    pixels = np.array(Image.open(picture).convert("RGB"))
+    left = pixels.shape[1] - 4 * (64 + videos.GAP)  # +10 and +20 lie beyond the future
+    for i, tile in enumerate(tiles):
+        y = videos.BAND + i * (32 + videos.GAP)
+        for j, t in enumerate((3, 4, 5, 8)):
+            x = left + j * (64 + videos.GAP)
+            assert np.array_equal(pixels[y : y + 32, x : x + 64], tile[t])
+            assert (tuple(pixels[y + 9, x - 2]) == videos.PAST) == (t == 3)
+    (alt,) = (about["alt"] for tag, about in Page(ahead).tags if tag == "img")
+    names = ["source", "real", *(title + ", a sample" * (key == "draws") for key, (title, *_) in PREDICTORS.items())]
+    assert alt == f"Rows: {', '.join(names)}. Columns: given, +1, +2, +5 frames ahead."
+
+
+def test_without_a_line_the_future_is_not_shown(made, tmp_path):
+    """Whatever an earlier suite has left in metrics/future."""
+    root, bound = made
+    for name in ("data", "runs", "metrics", "predictors"):
+        (tmp_path / name).symlink_to(root / name)
+    page = report.write(replace(bound, futures={}, predictors={}), tmp_path).read_text()
+    assert "has no future prediction" in page
+    assert "this suite predicts no future" in page
+    assert "4 frames seen" not in plain(page)
+    (tmp_path / "reports/index.html").unlink()
+    with pytest.raises(params.Fault, match=r"futures/sliding/\w+\.zip: no such clip store"):
+        report.write(bound, tmp_path)
 
 
 def test_titles_are_escaped(html):
@@ -474,9 +613,10 @@ def test_the_statistics_unfold(html, seen):
 
 def test_players_hold_the_frames_that_were_made(made):
     root, media = made[0], made[0] / "reports" / "media"
-    files = sorted(media.glob("sliding-seen-slide-*.mp4"))
+    files = sorted(file for file in media.glob("sliding-seen-slide-*.mp4") if "-future-" not in file.stem)
     assert len(files) == 2
-    assert len(list(media.glob("*.mp4"))) == len(list(media.glob("*.jpg"))) == 6  # with the first screen's
+    # with the first screen's, and one of the future
+    assert len(list(media.glob("*.mp4"))) == len(list(media.glob("*.jpg"))) == 7
     store, fakes = Store(root / "data" / "sliding.zip"), Store(root / "runs" / "sliding_1" / "clips.zip")
     layout = videos.layout(3, (32, 64), 128, has_maps=True, n_further=4)
     assert layout.factor == 2
@@ -508,7 +648,8 @@ def test_players_hold_the_frames_that_were_made(made):
 
 
 def test_motion_is_shown_on_request(html):
-    players = re.findall(r'<figure class="player".*?</figure>', html, re.DOTALL)
+    shown = html.split('<section id="future"')[0]  # where motion is not known
+    players = re.findall(r'<figure class="player".*?</figure>', shown, re.DOTALL)
     assert len(players) == 5
     for player in players:
         width, height = map(int, re.search(r'width="(\d+)" height="(\d+)"', player).groups())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from made_up import future_scores
 
 from v2vbench.params import Fault
 from v2vbench.results.calibration import CalibrationScores
@@ -160,13 +161,39 @@ def test_a_summary_leaves_out_metrics_without_a_value():
     assert run.summary(["psnr", "lpips"])[group] == {"psnr": run.groups[group].scores["psnr"].value}
 
 
-def test_a_prediction_as_a_table():
+def test_a_future_as_a_table():
     kind, path = next(pair for pair in SHIPPED if pair[0] is FutureScores)
-    future = kind.load(path)
-    table, group = future.frame(), next(iter(future.groups))
-    part = table[(table.group == group) & (table.metric == "psnr") & (table.method == future.title)]
-    assert list(part.steps_ahead) == list(range(1, future.horizon + 1))
-    assert list(part.value) == future.groups[group].curves["psnr"][future.title].curve
+    table, raw = kind.load(path).frame(), json.loads(path.read_text())
+    assert list(table.columns) == ["steps_ahead", "group", "metric", "method", "value", "low", "high"]
+    n_rows = 0
+    for group, own in raw["groups"].items():
+        for label, entries in own["curves"].items():
+            for entry, curve in entries.items():
+                part = table[(table.group == group) & (table.metric == label) & (table.method == entry)]
+                assert list(part.steps_ahead) == list(range(1, raw["n_future"] + 1))
+                for name, column in (("value", "curve"), ("low", "low"), ("high", "high")):
+                    if curve[column] is None:
+                        assert part[name].isna().all()
+                    else:
+                        assert list(part[name]) == curve[column]
+                n_rows += len(part)
+    assert n_rows == len(table) > raw["n_future"]
+
+
+def test_entries_by_how_they_are_drawn(store):
+    future = future_scores(store, "sliding", ["seen"])
+    assert list(future.of_sampling("deterministic")) == ["guess", "held", "truth"]
+    assert list(future.of_sampling("one sample", "mean of n")) == ["draws", "draws:mean"]
+
+
+def test_a_future_of_the_old_schema_is_refused(tmp_path, store):
+    future_scores(store, "sliding", ["seen"]).save(tmp_path / "future.json")
+    content = json.loads((tmp_path / "future.json").read_text())
+    jsonschema.Draft202012Validator(schema()).validate(content)
+    assert FutureScores.load(tmp_path / "future.json").entries["draws:best"].n_samples == 3
+    (tmp_path / "future.json").write_text(json.dumps(content | {"schema": "v2vbench/future/1"}))
+    with pytest.raises(Fault, match="of schema 'v2vbench/future/1', and this version .* 'v2vbench/future/2'"):
+        FutureScores.load(tmp_path / "future.json")
 
 
 def test_a_comparison_as_a_table():

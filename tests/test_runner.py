@@ -19,7 +19,7 @@ from v2vbench.runner.check import load_checked
 from v2vbench.runner.copies import write_cleaned
 
 TINY = params.load(Path(__file__).parent / "tiny.yaml")
-SECTIONS = ("datasets", "schedules", "judges", "features", "metrics", "runs", "forecasts", "predictions", "styles")
+SECTIONS = ("datasets", "schedules", "judges", "features", "metrics", "runs", "predictors", "futures", "styles")
 # JSON is YAML
 EMPTY = json.dumps(
     {

@@ -178,7 +178,7 @@ def test_dvc_changes_one_value_alone(path, tmp_path):
 def test_no_two_lines_hold_one_mapping(path):
     """What `dvc exp run -S` sets in a mapping that two lines share would change both: each line has its own."""
     content = YAML().load(whole_text(path))
-    for section in ("schedules", "judges", "runs", "forecasts"):
+    for section in ("schedules", "judges", "runs", "predictors", "futures"):
         inner = [value for line in content[section].values() for value in line.values() if isinstance(value, dict)]
         assert len({id(value) for value in inner}) == len(inner), section
 

@@ -16,7 +16,7 @@ from filelock import FileLock
 from safetensors.torch import load_file, save_file
 from test_models import SMALL, STYLES, build, fine, noise, watch, window
 
-from v2vbench import params, progress
+from v2vbench import models, params, progress
 from v2vbench.clips.flow import warp
 from v2vbench.clips.store import Store, write_store
 from v2vbench.clips.tensors import to_pixels, to_tensors
@@ -72,15 +72,15 @@ def project(store_path, root, *, model="vid2vid", first_frames="real", **schedul
         calibration={},
         preference={},
         runs={"x": Run(model=model, first_frames=first_frames, seeds=[0], kwargs=TINY[model], **LINES)},
-        forecasts={"f": TrainedModel(model="forecast", kwargs=SMALL["forecast"], **LINES)},
-        predictions={},
+        predictors={"f": TrainedModel(model="forecast", kwargs=SMALL["forecast"], **LINES)},
+        futures={},
         styles={},
         report={},
     )
 
 
-def result(root, key="x"):
-    return [(root / "runs" / key / name).read_bytes() for name in ("model.safetensors", "curves.csv")]
+def result(root, key="x", folder="runs"):
+    return [(root / folder / key / name).read_bytes() for name in ("model.safetensors", "curves.csv")]
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
@@ -421,11 +421,11 @@ def test_a_base_that_is_missing_or_cut_short_is_a_fault(tmp_path):
     with pytest.raises(
         Fault, match=r"runs/base/model.safetensors: no such weights to start from; `dvc repro` trains them"
     ):
-        train.begin(fine(1), "base", tmp_path)
+        train.begin(fine(1), tmp_path / "runs/base")
     path = kept(fine(1).state_dict(), tmp_path, "base")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(Fault, match=r"runs/base/model.safetensors: does not fit: "):
-        train.begin(fine(1), "base", tmp_path)
+        train.begin(fine(1), tmp_path / "runs/base")
 
 
 @pytest.mark.parametrize(
@@ -437,7 +437,7 @@ def test_a_base_that_is_missing_or_cut_short_is_a_fault(tmp_path):
 def test_a_base_that_does_not_fit_is_a_fault(tmp_path, base, model):
     kept(base.state_dict(), tmp_path, "base")
     with pytest.raises(Fault, match=r"runs/base/model.safetensors: does not fit: \S") as fault:
-        train.begin(model, "base", tmp_path)
+        train.begin(model, tmp_path / "runs/base")
     assert "\n" not in str(fault.value) and len(str(fault.value)) < 500
 
 
@@ -445,7 +445,7 @@ def test_a_base_that_does_not_fit_is_a_fault(tmp_path, base, model):
 def test_a_base_is_taken_whole_and_known_by_its_bytes(tmp_path, name):
     base, model = noise(build(name)), build(name)
     path = kept(base, tmp_path, "base")
-    assert train.begin(model, "base", tmp_path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert train.begin(model, tmp_path / "runs/base") == hashlib.sha256(path.read_bytes()).hexdigest()
     assert all(torch.equal(value, base[name]) for name, value in model.state_dict().items())
 
 
@@ -482,6 +482,62 @@ def test_a_run_trains_from_its_base(store_path, tmp_path):
         name[:4] == "G.1." for name in y
     )
     assert train.fingerprint(p, "y", store, "one") != train.fingerprint(p, "y", store, "two")
+
+
+def test_a_predictor_trains_in_its_own_folder_and_from_another_one(store_path, tmp_path):
+    """Its base is a predictor: a run of the same key is not it, and runs/ stays as it was."""
+    p = project(store_path, tmp_path, steps=0)
+    p = dataclasses.replace(
+        p, predictors=p.predictors | {"g": dataclasses.replace(p.predictors["f"], base="f", kwargs=SMALL["forecast"])}
+    )
+    kept(build("forecast").state_dict(), tmp_path, "f")
+    with pytest.raises(Fault, match="predictors/f/model.safetensors: no such weights to start from"):
+        train.train(p, "g", tmp_path)
+    before = result_of_folder(tmp_path / "runs")
+    train.train(p, "f", tmp_path)
+    weights = noise(build("forecast"))
+    save_file(weights, tmp_path / "predictors/f/model.safetensors")
+    train.train(p, "g", tmp_path)
+    own = load_file(tmp_path / "predictors/g/model.safetensors")
+    assert own.keys() == weights.keys() and all(torch.equal(value, own[name]) for name, value in weights.items())
+    model = trained_model(p, "g", tmp_path, Store(store_path).facts)
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    assert result_of_folder(tmp_path / "runs") == before
+    assert result(tmp_path, "g", "predictors")[1] == b"step\n"
+
+
+def result_of_folder(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class Pair(models.Trainable):
+    """A generator, discriminators whose names are D and D_late, and a part whose name only begins like theirs."""
+
+    def __init__(self):
+        super().__init__()
+        self.G, self.D, self.D_late, self.Deep = (torch.nn.Linear(2, 2) for _ in range(4))
+
+    def parts(self):
+        return {"G": [*self.G.parameters(), *self.Deep.parameters()], "D": list(self.D.parameters())}
+
+
+def test_any_model_takes_a_generator_and_begins_with_new_discriminators():
+    """Those of D and D_*, and no other part: what is missing of the rest, or half a discriminator, is refused."""
+    base, model = noise(Pair()), Pair()
+    before = copy.deepcopy(model.state_dict())
+    fresh = ("D.", "D_late.")
+    model.begin({name: value for name, value in base.items() if not name.startswith(fresh)})
+    assert {name for name, value in model.state_dict().items() if torch.equal(value, before[name])} == {
+        f"{part}{what}" for part in fresh for what in ("weight", "bias")
+    }
+    assert all(torch.equal(model.state_dict()[name], base[name]) for name in base if not name.startswith(fresh))
+    model.begin(base)
+    assert all(torch.equal(value, base[name]) for name, value in model.state_dict().items())
+    for gone in ("Deep.bias", "G.weight", "D.bias"):
+        with pytest.raises(RuntimeError, match=f'Missing key.*"{gone}"'):
+            Pair().begin({name: value for name, value in base.items() if name != gone})
+    with pytest.raises(RuntimeError, match='Missing key.*"Deep.weight"'):
+        Pair().begin({name: value for name, value in base.items() if not name.startswith((*fresh, "Deep."))})
 
 
 # Windows

@@ -20,12 +20,13 @@ class Generator(nn.Module):
     n_blocks_front             residual blocks of the foreground network
     n_filters_front            width of the foreground network; 0: there is none
     flow_scale                 px per unit of the output of the flow's last layer
-    source                     (B, (n_past + 1) * n_source, H, W)    of frames t - n_past .. t
-    past                       (B, n_past * 3, H, W)                 frames t - n_past .. t - 1, [-1, 1]
+    n_labels                   0: frames, C = 3, [-1, 1]; else probabilities of so many labels, C = n_labels, [0, 1]
+    source                     (B, (n_past + 1) * n_source, H, W)    of frames t - n_past .. t; None if n_source is 0
+    past                       (B, n_past * C, H, W)                 frames t - n_past .. t - 1
     front                      (B, 1, H, W) or None                  1 where the label is foreground; soft where pooled
     coarse                     `features` of the coarser scale, or None
     raw_only                   there is no past frame to warp: the result is the hallucinated frame
-    returns    dict: fake, raw (B, 3, H, W) [-1, 1]; flow (B, 2, H, W) px to t - 1; mask (B, 1, H, W), 1 = hallucinated
+    returns    dict: fake, raw (B, C, H, W); flow (B, 2, H, W) px to t - 1; mask (B, 1, H, W), 1 = hallucinated
                frame; features of image, motion and foreground, each (B, n_filters of that branch, H, W) or 0
     """
 
@@ -47,20 +48,23 @@ class Generator(nn.Module):
         resample: str,
         upsample: str,
         coarsest: bool,
+        n_labels: int = 0,
     ):
         super().__init__()
         self.flow_scale, self.composition, self.resample, self.coarsest = flow_scale, composition, resample, coarsest
         shape: dict[str, Any] = dict(n_down=n_down, norm=norm)
-        n_in = n_source * (n_past + 1)
+        n_in, self.n_channels = n_source * (n_past + 1), n_labels or 3
 
         def branch(width: int, n_blocks: int) -> nn.Sequential:
             return nn.Sequential(
                 residuals(width * 2**n_down, n_blocks, norm), decoder(width, upsample=upsample, **shape)
             )
 
-        self.down_source = encoder(n_in, n_filters, n_blocks=n_blocks_in, **shape)
-        self.down_past = encoder(3 * n_past, n_filters, n_blocks=n_blocks_in, **shape)
-        self.image, self.paint = branch(n_filters, n_blocks), head(n_filters, 3, nn.Tanh())
+        if n_source:
+            self.down_source = encoder(n_in, n_filters, n_blocks=n_blocks_in, **shape)
+        self.down_past = encoder(self.n_channels * n_past, n_filters, n_blocks=n_blocks_in, **shape)
+        self.image = branch(n_filters, n_blocks)
+        self.paint = head(n_filters, self.n_channels, nn.Softmax(1) if n_labels else nn.Tanh())
         if with_flow:
             self.motion, self.flow, self.mask = (
                 branch(n_filters, n_blocks),
@@ -73,9 +77,8 @@ class Generator(nn.Module):
 
     def forward(self, source, past, front=None, coarse=None, raw_only: bool = False) -> dict:
         from_image, from_motion, from_front = coarse or (0, 0, 0)
-        features = self.down_source(source) + self.down_past(
-            past
-        )  # (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down)
+        # features: (B, n_filters * 2**n_down, H / 2**n_down, W / 2**n_down)
+        features = self.down_past(past) if source is None else self.down_source(source) + self.down_past(past)
         image, motion, behind = self.image(features + from_image), 0, 0
         raw, painted, result = self.paint(image).float(), None, {}
         if front is not None:
@@ -89,7 +92,7 @@ class Generator(nn.Module):
             flow, mask = self.flow_scale * self.flow(motion).float(), self.mask(motion).float()
             result = dict(flow=flow, mask=mask)
             if not raw_only:
-                fake = mask * raw + (1 - mask) * warp(past[:, -3:], flow, self.resample).clamp(-1, 1)
+                fake = mask * raw + (1 - mask) * warp(past[:, -self.n_channels :], flow, self.resample).clamp(-1, 1)
         if (
             front is not None and painted is not None and self.composition == "over"
         ):  # never warped, as in the reference code
@@ -142,6 +145,6 @@ def generators(
 
 
 def carried(pasts: list[torch.Tensor], frames: list[torch.Tensor], detach: bool) -> list[torch.Tensor]:
-    """Each scale's past (B, n_past, 3, h, w) with the newest frame (B, 3, h, w) appended and the oldest one dropped."""
+    """Each scale's past (B, n_past, C, h, w) with the newest frame (B, C, h, w) appended and the oldest one dropped."""
     later = [torch.cat([past[:, 1:], frame[:, None]], 1) for past, frame in zip(pasts, frames)]
     return [past.detach() for past in later] if detach else later

@@ -72,6 +72,10 @@ def _check_model(params: Params, section: str, key: str, where: str) -> None:
         fitting = [name for name, contract in models.SECTIONS.items() if issubclass(model, contract)]
         raise Fault(f"{where}.model: {line.model} belongs in {' or '.join(fitting)}")
     check(model, line.kwargs, f"{where}.kwargs", given=("facts",))
+    schedule = params.schedules[line.schedule]
+    if section == "predictors" and schedule.steps and (schedule.n_warmup or schedule.single_frames != "none"):
+        cause = "a predictor starts from real frames, so n_warmup must be 0 and single_frames none"
+        raise Fault(f"{where}.schedule: {line.schedule}: {cause}")
 
 
 def _check_run(params: Params, run: Run, where: str) -> None:

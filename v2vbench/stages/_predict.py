@@ -90,7 +90,7 @@ def _sha256(folder: Path) -> str:
 def _predict(task: Task, key: str, path: Path) -> None:
     """Write the predictions of one predictor to `path`: of each clip and sample the past and the predicted frames."""
     params, line, store = task.params, task.line, task.store
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     predictor, video = trained_model(params, key, task.root, store.facts).to(device), None
     if predictor.PREDICTS == "labels":
         video = trained_model(params, line.video, task.root, store.facts).to(device)
@@ -161,6 +161,10 @@ def instances(source: torch.Tensor, things: list[int]) -> torch.Tensor:
             result[0, t] += torch.from_numpy(regions + number * (regions > 0)).to(result)
             number += n
     return result
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _things(store: Store) -> list[int]:
