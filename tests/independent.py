@@ -2,9 +2,9 @@
 
     python tests/independent.py PROJECT [PART ...]
 
-PROJECT is a folder in which every stage has run; parts are runs, `calibrate` and `compare`, by default all. It prints
-a line a number: name, theirs, ours, difference and tolerance. It leaves with 1 where one is off, and where a metric
-that has a value is not known here.
+PROJECT is a folder in which every stage has run; parts are runs, `calibrate`, `compare` and `future`, by default all.
+It prints a line a number: name, theirs, ours, difference and tolerance. It leaves with 1 where one is off, and where a
+metric that has a value is not known here.
 Nothing of the package is imported, so that a wrong formula there is not repeated here by itself.
 """
 
@@ -12,6 +12,7 @@ import sys
 
 import independent_calibrate as calibrate
 import independent_compare as compare
+import independent_future as future
 import independent_networks as networks
 import numpy as np
 from independent_measure import check_score, measure, pooled_iou
@@ -56,6 +57,7 @@ def main(root, *parts):
     checks = {run: check_run for run in project.params["runs"]} | {
         "calibrate": calibrate.check,
         "compare": compare.check,
+        "future": future.check,
     }
     if unknown := [part for part in parts if part not in checks]:
         raise SystemExit(f"{unknown[0]}: no such part; there are {', '.join(checks)}")

@@ -301,14 +301,13 @@ def test_a_player_of_the_future_has_every_prediction_and_marks_the_past(store, f
     assert len(frames) == 9
     head = frames[:, 2:16]  # without what noise below it does to it
     assert abs(head[3] - head[0]).max() < 40 < abs(head[4] - head[3]).max()  # the mark is gone with the past
-    factor = (frames.shape[2] - 3 * video.GAP) // 4 // 64
-    tiles = [
-        frames[:, video.BAND :, i * (64 * factor + video.GAP) :][:, : 32 * factor, : 64 * factor] for i in range(4)
-    ]
+    lines, columns = 32 * 6, 64 * 6  # px of a tile: 800 px are nearest to 6 times two
+    places = [(i // 2 * (video.BAND + lines) + video.BAND, i % 2 * (columns + video.GAP)) for i in range(4)]
+    tiles = [frames[:, y : y + lines, x : x + columns] for y, x in places]
     luma = np.array((0.2126, 0.7152, 0.0722))
     for tile, truth in ((1, real), (2, stores["a negative <one>"].read(key)["fake"]), (3, real[[0, 1, 2] + [3] * 6])):
-        assert abs((tiles[tile] - truth.repeat(factor, 1).repeat(factor, 2)) @ luma).mean() < 12
-    assert abs((tiles[2][4:] - real[4:].repeat(factor, 1).repeat(factor, 2)) @ luma).mean() > 40
+        assert abs((tiles[tile] - truth.repeat(6, 1).repeat(6, 2)) @ luma).mean() < 12
+    assert abs((tiles[2][4:] - real[4:].repeat(6, 1).repeat(6, 2)) @ luma).mean() > 40
 
 
 def test_a_player_of_frames_alone_has_no_source(store, foreseen, tmp_path):

@@ -20,10 +20,11 @@ from v2vbench.runner.suites import load_suite
 ROOT = Path(__file__).parents[1]
 DATA, COMPARE, REPORT = {"data@freedoom"}, {"compare"}, {"report"}
 RUNS = ("vid2vid", "styled", "copy_last")
-TRAIN = {f"train@{run}" for run in RUNS} | {"train_forecast@forecast", "train_judge@reader"}
+PREDICTORS = ("forecast", "copy_last_frame", "true_labels")
+TRAIN = {f"train@{run}" for run in RUNS} | {f"train_predictor@{key}" for key in PREDICTORS} | {"train_judge@reader"}
 SYNTHESIZE = {f"synthesize@{run}" for run in RUNS}
 EVALUATE = {f"evaluate@{run}" for run in RUNS}
-CALIBRATE, FUTURE, STYLES = {"calibrate@freedoom"}, {"future@future"}, {"styles@styles"}
+CALIBRATE, FUTURE, STYLES = {"calibrate@freedoom"}, {"future@freedoom"}, {"styles@styles"}
 SCORING = EVALUATE | CALIBRATE
 VIDEO = SYNTHESIZE | FUTURE | STYLES
 EVERY = DATA | TRAIN | VIDEO | SCORING | COMPARE | REPORT
@@ -53,7 +54,13 @@ class Project:
         with Repo(str(root)) as repo:
             outs = [Path(out.fs_path) for stage in repo.index.stages for out in stage.outs]
         for out in outs:
-            if out.name in ("media", "scoring", "summary"):
+            if out.relative_to(root).as_posix() == "futures/freedoom":
+                out.mkdir(parents=True)
+                for key in PREDICTORS:
+                    (out / f"{key}.zip").write_text(f"{out} of {key}")
+            elif (
+                out.name in ("media", "scoring", "summary") or out.relative_to(root).as_posix() == "build/inputs/future"
+            ):
                 out.mkdir(parents=True)
                 (out / "freedoom").write_text(str(out))
             elif not out.exists():
@@ -72,7 +79,7 @@ class Project:
 
     def inputs(self) -> None:
         """What `v2vbench inputs` does."""
-        for name in ("scoring", "compare", "report"):
+        for name in ("scoring", "future", "compare", "report"):
             digests.write_inputs(load(self.root / "params.yaml"), name, self.root)
 
     def stale(self) -> set[str]:
@@ -140,26 +147,35 @@ CODE = {
     "clips/store.py": EVERY,
     "parallel.py": EVERY - DATA - COMPARE - REPORT,
     "models/vid2vid.py": {"train@vid2vid", "synthesize@vid2vid"} | FUTURE,
-    "models/_blocks.py": TRAIN - {"train@copy_last"}
+    "models/_blocks.py": TRAIN - {"train@copy_last", "train_predictor@copy_last_frame", "train_predictor@true_labels"}
     | SYNTHESIZE - {"synthesize@copy_last"}
     | FUTURE
     | STYLES
     | SCORING,
     "models/segmenter.py": {"train_judge@reader"} | SCORING | FUTURE,
+    "models/forecast.py": {"train_predictor@forecast"} | FUTURE,
+    "models/true_labels.py": {"train_predictor@true_labels"} | FUTURE,
+    "models/copy_last.py": {"train@copy_last", "synthesize@copy_last", "train_predictor@copy_last_frame"} | FUTURE,
+    "models/prednet.py": set(),
     "models/covst.py": set(),
     "metrics/psnr.py": SCORING | FUTURE | REPORT,
-    "metrics/frechet.py": SCORING,
+    "metrics/frechet.py": SCORING | FUTURE,
     "metrics/vmaf.py": set(),
-    "extractors/efficientnet_lite0.py": SCORING,
+    "extractors/efficientnet_lite0.py": SCORING | FUTURE,
     "extractors/dinov2.py": set(),
     "datasets/freedoom.py": DATA,
     "datasets/_doom.py": DATA,
     "datasets/carphone.py": set(),
-    "statistics/verdicts.py": COMPARE,
+    "statistics/verdicts.py": COMPARE | FUTURE,
+    "statistics/horizons.py": FUTURE,
+    "stages/_predict.py": FUTURE,
+    "stages/_predicted_group.py": FUTURE,
     "stages/train.py": TRAIN,
     "stages/synthesize.py": VIDEO,
     "stages/_scorer.py": SCORING | FUTURE,
     "report/charts.py": REPORT,
+    "report/future.py": REPORT,
+    "display/future.py": REPORT,
     "display/palette.py": REPORT,
     "params.py": set(),
     "progress.py": set(),
@@ -199,18 +215,34 @@ def test_a_new_file_costs_nothing(clean):
 
 PARAMS = {
     "confidence": ("confidence: 0.95", "confidence: 0.9", CALIBRATE | FUTURE | COMPARE | REPORT),
-    "skip_frames": ("skip_frames: 2", "skip_frames: 3", SCORING | COMPARE | REPORT),
-    "primary": ("primary: [segmentation, ", "primary: [psnr, ", COMPARE | REPORT),
+    "skip_frames": ("skip_frames: 2", "skip_frames: 3", SCORING | FUTURE | COMPARE | REPORT),
+    "primary": ("primary: [segmentation, ", "primary: [psnr, ", FUTURE | COMPARE | REPORT),
     "kwarg of a run": ("w_warp: 10", "w_warp: 9", {"train@vid2vid", "synthesize@vid2vid"} | FUTURE | REPORT),
-    "title of a run": ("title: vid2vid\n", "title: other\n", {"synthesize@vid2vid", "evaluate@vid2vid"} | REPORT),
+    "title of a run": (
+        "title: vid2vid\n",
+        "title: other\n",
+        {"synthesize@vid2vid", "evaluate@vid2vid"} | FUTURE | REPORT,
+    ),
+    "title of a run that makes no predicted frames": (
+        "title: pix2pixHD, styles\n",
+        "title: other\n",
+        {"synthesize@styled", "evaluate@styled"} | REPORT,
+    ),
     "kwarg of a judge": ("noise: 12,", "noise: 11,", {"train_judge@reader"} | SCORING | FUTURE | REPORT),
-    "kwarg of a forecast": ("w_flow: 0.1", "w_flow: 0.2", {"train_forecast@forecast"} | FUTURE | REPORT),
+    "kwarg of a predictor": ("w_flow: 0.1", "w_flow: 0.2", {"train_predictor@forecast"} | FUTURE | REPORT),
+    "title of a predictor": ("title: true labels, then vid2vid", "title: other", FUTURE | REPORT),
+    "frames to predict": ("n_future: 5", "n_future: 4", FUTURE | REPORT),
+    "primary metrics of the future": (
+        "primary: [psnr, segmentation, t",
+        "primary: [ssim, segmentation, t",
+        FUTURE | REPORT,
+    ),
     "a metric": ("data_range: 2", "data_range: 1", SCORING | FUTURE | REPORT),
-    "a metric of sets": ("divisor: n-1", "divisor: n", SCORING | REPORT),
+    "a metric of sets": ("divisor: n-1", "divisor: n", SCORING | FUTURE | REPORT),
     "one metric more": ("  tof: {}\n", "  tof: {}\n  tlp: {}\n", SCORING | FUTURE | COMPARE | REPORT),
-    "features that a metric compares": ("change_weight: 5", "change_weight: 4", SCORING | REPORT),
+    "features that a metric compares": ("change_weight: 5", "change_weight: 4", SCORING | FUTURE | REPORT),
     "calibration": ("seen_from: 0.05", "seen_from: 0.1", CALIBRATE | REPORT),
-    "preference": ("ridge: 1\n", "ridge: 2\n", COMPARE | REPORT),
+    "preference": ("ridge: 1\n", "ridge: 2\n", FUTURE | COMPARE | REPORT),
     "report": ("crf: 23", "crf: 24", REPORT),
     "a data set": ("n_draws: 20", "n_draws: 30", DATA | REPORT),
     "a comment": ("suite: tiny", "suite: tiny   # the smallest", set()),
@@ -249,6 +281,8 @@ LEFT_OVER = {
     "metrics/runs/old.json": {"inputs_compare", "inputs_report"},
     "data/old.zip": {"inputs_compare", "inputs_report"},
     "runs/old/clips.zip": {"inputs_compare", "inputs_report"},
+    "predictors/old/model.safetensors": {"inputs_future", "inputs_report"},
+    "futures/old/held.zip": {"inputs_report"},
 }
 
 
@@ -266,6 +300,26 @@ def test_a_run_is_stale_with_the_model_that_paints_its_first_frames(project):
     painted = replace(params, runs=params.runs | {"vid2vid": replace(params.runs["vid2vid"], first_frames="styled")})
     assert "models/pix2pixhd.py" not in digests.code(params)["synthesize/vid2vid"][0]
     assert "models/pix2pixhd.py" in digests.code(painted)["synthesize/vid2vid"][0]
+
+
+def test_a_future_reads_its_predictors_and_its_run_and_no_other(project):
+    params = load(project.root / "params.yaml")
+    other = replace(params.predictors["forecast"], dataset="elsewhere", model="prednet", title="of another data set")
+    params = replace(params, predictors=params.predictors | {"other": other})
+    files, values = digests.code(params)["future/freedoom"]
+    assert {"models/forecast.py", "models/copy_last.py", "models/true_labels.py", "models/vid2vid.py"} <= set(files)
+    assert not {"models/prednet.py", "models/pix2pixhd.py"} & set(files)
+    assert values["predictors.forecast"][:2] == ["label forecast, then vid2vid", "forecast"]
+    assert values["runs.vid2vid"][0] == "vid2vid"
+    assert not {"predictors.other", "runs.styled"} & values.keys()
+    assert digests.inputs(params)["future"] == {
+        "future/freedoom": [f"predictors/{key}/model.safetensors" for key in PREDICTORS]
+    }
+    shown = digests.inputs(params)["report"]["report"]
+    assert {f"futures/freedoom/{key}.zip" for key in PREDICTORS} == {
+        path for path in shown if path.startswith("futures")
+    }
+    assert "metrics/future/freedoom.json" in shown and "predictors/forecast/curves.csv" in shown
 
 
 @pytest.mark.parametrize("suite", sorted((ROOT / "suites").glob("*.yaml")), ids=lambda path: path.stem)

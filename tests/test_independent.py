@@ -47,6 +47,14 @@ KINDS = (
     "warp_error real value",
     "segmentation floor value",
 )
+FORESEEN = (
+    "psnr forecast per_clip 3 +5",
+    "segmentation true_labels +2 high",
+    "label_miou copy_last_frame +1 low",
+    "ked_windows forecast table low",
+    "ked_windows+past forecast table value",
+    "track_error winner +5 value",
+)
 RNG = np.random.default_rng(0)
 TEXTURE = (RNG.integers(0, 128, (24, 40, 3)) * 2).astype(np.uint8)
 SLIDE = np.stack([np.roll(TEXTURE, -t, 1) for t in range(5)])  # to the left, by a pixel a frame
@@ -71,6 +79,16 @@ def test_the_tiny_suite_is_what_other_code_computes(tiny_project):
     for kind in KINDS:
         assert re.search(rf"unseen {kind}: -?[0-9]", lines), kind  # and not None, as where all is one cluster
     assert re.search(r"exploratory \S+ copy_last p: [0-9]", lines)
+    foreseen = json.loads((tiny_project / "metrics/future/freedoom.json").read_text())
+    for group, own in foreseen["groups"].items():
+        curves = {(label, entry) for label, entries in own["curves"].items() for entry in entries}
+        assert len(curves) > 30
+        said = [f"future freedoom {group} {label} {entry} +5 value: " in lines for label, entry in curves]
+        assert all(said)
+        tables = {label for label, metric in own["table"]["metrics"].items() if metric["rows"]}
+        assert [label for label in tables if f" {group} {label} forecast table value: " not in lines] == []
+    for kind in FORESEEN:
+        assert re.search(rf"future freedoom unseen {re.escape(kind)}: -?[0-9]", lines), kind
 
 
 def altered(value):
@@ -78,13 +96,15 @@ def altered(value):
     return value * 1.001 + 1e-6
 
 
-@pytest.mark.parametrize("part", ["copy_last", "calibrate", "compare"])
+@pytest.mark.parametrize("part", ["copy_last", "calibrate", "compare", "future", "future, pooled", "future, a winner"])
 def test_an_altered_number_is_found(tiny_project, tmp_path, part, capsys):
     """One number of each sort of results, altered by a thousandth, is called wrong."""
-    for name in ("params.yaml", "data", "runs", "judges"):
+    part, _, what = part.partition(", ")
+    for name in ("params.yaml", "data", "runs", "judges", "predictors", "futures"):
         (tmp_path / name).symlink_to(tiny_project / name)
     shutil.copytree(tiny_project / "metrics", tmp_path / "metrics")
     files = {"copy_last": "runs/copy_last.json", "calibrate": "calibrate/freedoom.json", "compare": "compare.json"}
+    files["future"] = "future/freedoom.json"
     path = tmp_path / "metrics" / files[part]
     result = json.loads(path.read_text())
     if part == "copy_last":
@@ -95,10 +115,23 @@ def test_an_altered_number_is_found(tiny_project, tmp_path, part, capsys):
         seen |= {"controls": {"frozen": seen["controls"]["frozen"]}, "ladders": {"freeze": seen["ladders"]["freeze"]}}
         result["groups"], values = {"seen": seen}, seen["controls"]["frozen"]["scores"]["warp_error"]["per_clip"]
         at, wrong = 1, "seen frozen warp_error per_clip 1"
+    elif part == "future":
+        result["groups"] = {"unseen": result["groups"]["unseen"]}
+        group = result["groups"]["unseen"]
+        if not what:
+            values, at = group["curves"]["psnr"]["forecast"]["per_clip"][1], 2
+            wrong = "freedoom unseen psnr forecast per_clip 1 +3"
+        elif what == "pooled":
+            values, at = group["curves"]["label_miou"]["forecast"]["high"], 4
+            wrong = "freedoom unseen label_miou forecast +5 high"
+        else:
+            (values,), at = [one for one in group["winners"]["psnr"] if one["steps_ahead"] == 2], "entry"
+            values[at] = "forecast"
+            wrong = "freedoom unseen psnr winner +2 best"
     else:
         values = result["datasets"]["freedoom"]["groups"]["unseen"]["metrics"]["psnr"]["rows"]["copy_last"]
         at, wrong = "low", "freedoom unseen psnr copy_last low"
-    values[at] = altered(values[at])
+    values[at] = altered(values[at]) if isinstance(values[at], float) else values[at]
     path.write_text(json.dumps(result))
     assert independent.main(tmp_path, part) == 1
     assert f"WRONG {part} {wrong}: " in capsys.readouterr().out

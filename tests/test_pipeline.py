@@ -36,7 +36,13 @@ def twice(tiny_project, tmp_path_factory):
 def test_two_runs_are_the_same_bytes(twice):
     one, two = (sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()) for folder in twice)
     assert one == two
-    some = {"metrics/compare.json", "metrics/runs/vid2vid.json", "metrics/future/future.json", "runs/styles/clips.zip"}
+    some = {
+        "metrics/compare.json",
+        "metrics/runs/vid2vid.json",
+        "metrics/future/freedoom.json",
+        "runs/styles/clips.zip",
+    }
+    some |= {"futures/freedoom/forecast.zip", "predictors/forecast/model.safetensors", "metrics/horizon/freedoom.csv"}
     assert some <= set(map(str, one))
     timed = {path for path in one if path.match(".cache/runs/*/weights.safetensors")}  # they know how long it took
     made = [path for path in one if path not in timed]
@@ -50,6 +56,16 @@ def test_the_report_of_the_tiny_suite(twice):
     page = report(load(twice[0] / "params.yaml"), twice[0]).read_text()
     for text in ("Nothing is learnt here", "warp error", "seeds 0, 1, 2", "wall shown as door"):
         assert text in page
+    future = page.split('<section id="future"')[1].split('<section id="training"')[0]
+    for text in (
+        "3 frames seen",
+        "5 predicted",
+        "label forecast, then vid2vid",
+        "true labels, then vid2vid",
+        "label mIoU",
+    ):
+        assert text in future
+    assert list((twice[0] / "reports/media").glob("freedoom-*-future-*.png"))
     assert list((twice[0] / "reports/media").glob("*.mp4"))
 
 
@@ -129,6 +145,15 @@ SECOND = """  second:
     seeds: [0]
     kwargs: {}
 """
+HELD = """  held:
+    title: held
+    dataset: freedoom
+    model: copy_last
+    schedule: none
+    base: none
+    kwargs: {}
+"""
+FUTURE = {"future@freedoom"}
 LAST = {"inputs_compare", "compare", "inputs_report", "report"}
 
 
@@ -136,10 +161,15 @@ LAST = {"inputs_compare", "compare", "inputs_report", "report"}
 def test_dvc_runs_what_a_change_determines(clone):
     """Stages really run, here; tests/test_edit_costs.py asks DVC about each kind of edit."""
     assert repro(clone) == []
-    edit(clone / "params.yaml", "\nforecasts:\n", f"{SECOND}\nforecasts:\n")
+    edit(clone / "params.yaml", "\npredictors:\n", f"{SECOND}\npredictors:\n")
     assert set(repro(clone)) == {"sources", "train@second", "synthesize@second", "evaluate@second"} | LAST
     edit(clone / "params.yaml", "title: vid2vid\n", "title: the first\n")
-    assert set(repro(clone)) == {"sources", "synthesize@vid2vid", "evaluate@vid2vid"} | LAST
+    assert set(repro(clone)) == {"sources", "synthesize@vid2vid", "evaluate@vid2vid"} | FUTURE | LAST
+    kept = {path: path.stat().st_mtime_ns for path in (clone / ".cache/futures").iterdir()}
+    edit(clone / "params.yaml", "\nfutures:\n", f"{HELD}\nfutures:\n")
+    assert set(repro(clone)) == {"sources", "train_predictor@held", "inputs_future", "inputs_report", "report"} | FUTURE
+    assert {path.stat().st_mtime_ns for path in kept} == set(kept.values())  # what was predicted is not predicted again
+    assert len(list((clone / ".cache/futures").iterdir())) == len(kept) + 1
     edit(clone / "v2vbench/report/style.css", "\n", "\n\n")
     assert repro(clone) == ["sources", "report"]
     nb = nbformat.read(clone / "notebooks/02_train.ipynb", 4)

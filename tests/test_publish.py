@@ -20,6 +20,7 @@ from v2vbench.report.provenance import provenance
 from v2vbench.results.runs import RunScores
 from v2vbench.runner import check, digests, publish
 from v2vbench.stages import _published
+from v2vbench.stages._predict import Task, predict_all
 from v2vbench.stages.data import data as write_data
 from v2vbench.stages.evaluate import evaluate
 from v2vbench.stages.synthesize import synthesize
@@ -64,6 +65,15 @@ def project(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "project")
 
 
+def with_predictor(root: Path, of: str = "forecast", **changes) -> None:
+    """Add to params.yaml the predictor `again`: the published predictor `of`, without a step of training."""
+    file = root / "params.yaml"
+    content = YAML(typ="safe").load(file)
+    line = content["predictors"]["forecast"] | {"title": "again", "schedule": "none", "base": f"published/tiny/{of}"}
+    content["predictors"]["again"] = line | {"kwargs": "published"} | changes
+    YAML().dump(content, file)
+
+
 def with_run(root: Path, of: str = "vid2vid", **changes) -> None:
     """Add to params.yaml the run `again`: the published run `of`, without a step of training."""
     file = root / "params.yaml"
@@ -73,16 +83,16 @@ def with_run(root: Path, of: str = "vid2vid", **changes) -> None:
     YAML().dump(content, file)
 
 
-def rewritten(root: Path, change) -> None:
-    """Change (metadata, tensors) of the published vid2vid, and its sha256 in the manifest with it."""
+def rewritten(root: Path, change, of: str = "vid2vid") -> None:
+    """Change (metadata, tensors) of published weights, and their sha256 in the manifest with them."""
     out = root / "results/tiny"
-    path, manifest = out / "weights/vid2vid.safetensors", out / "manifest.json"
+    path, manifest = out / f"weights/{of}.safetensors", out / "manifest.json"
     about, tensors = vars(_published.read_about(path.read_bytes(), "")), load(path.read_bytes())
     change(about, tensors)
     content = save(tensors, _published.metadata(_published.About(**about)))
     path.write_bytes(content)
     listed = json.loads(manifest.read_text())
-    listed["files"]["weights/vid2vid.safetensors"]["sha256"] = hashlib.sha256(content).hexdigest()
+    listed["files"][f"weights/{of}.safetensors"]["sha256"] = hashlib.sha256(content).hexdigest()
     manifest.write_text(json.dumps(listed))
 
 
@@ -111,10 +121,11 @@ def test_a_folder_has_figures_weights_and_report(finished):
         "runs/styled.json",
         "runs/copy_last.json",
         "calibrate/freedoom.json",
-        "future/future.json",
+        "future/freedoom.json",
         "provenance.json",
         "weights/vid2vid.safetensors",
         "weights/styled.safetensors",
+        "weights/forecast.safetensors",
         "report/index.html",
         "report/media/a-1.mp4",
         "manifest.json",
@@ -132,20 +143,22 @@ def test_a_folder_has_figures_weights_and_report(finished):
 
 
 def test_weights_are_those_that_synthesis_needs(finished):
-    for run in ("vid2vid", "styled"):
-        full = load((finished / "runs" / run / "model.safetensors").read_bytes())
+    params = parameters.load(finished / "params.yaml")
+    for run, folder in {"vid2vid": "runs", "forecast": "predictors", "styled": "runs"}.items():
+        path = finished / folder / run / "model.safetensors"
+        full = load(path.read_bytes())
         content = (finished / f"results/tiny/weights/{run}.safetensors").read_bytes()
         tensors, about = load(content), _published.read_about(content, run)
         assert tensors.keys() == {name for name in full if not name.startswith("D_")}
-        assert len(content) < 0.6 * (finished / "runs" / run / "model.safetensors").stat().st_size
+        assert len(content) < (0.7 if run == "forecast" else 0.6) * path.stat().st_size  # its few kB have a long header
         for name, tensor in tensors.items():
             mixture = name in ("source.means", "source.factors", "source.weights")
             assert tensor.dtype == (torch.float32 if mixture else torch.float16)
             assert torch.allclose(tensor.float(), full[name], rtol=0 if mixture else 2**-11, atol=3e-8)
-        params = parameters.load(finished / "params.yaml")
-        assert (about.suite, about.run, about.title) == ("tiny", run, params.runs[run].title)
-        assert about.kwargs == params.runs[run].kwargs
-        assert about.sha256 == hashlib.sha256((finished / f"runs/{run}/model.safetensors").read_bytes()).hexdigest()
+        line = getattr(params, folder)[run]
+        assert (about.suite, about.run, about.title, about.model) == ("tiny", run, line.title, line.model)
+        assert about.kwargs == line.kwargs
+        assert about.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
         assert about.train_clusters == ["freedoom2:MAP01"]
         assert about.steps == 3
         assert about.licence == "Apache-2.0; trained on Freedoom, licence BSD-3-Clause"
@@ -180,6 +193,15 @@ def test_the_report_says_what_was_published(project):
     assert base.sha256 == hashlib.sha256(content).hexdigest()
     listed = digests.inputs(params)["report"]["report"]
     assert "runs/published/tiny/vid2vid/model.safetensors" in listed
+    with_predictor(project, title="and again")
+    params = parameters.load(project / "params.yaml")
+    params = replace(params, predictors={"foreseen": params.predictors["again"]})
+    with pytest.raises(Fault, match="predictors/published/tiny/forecast/model.safetensors: missing; `dvc repro` makes"):
+        provenance(params, project, [])
+    digests.write_published_weights(params, project)
+    shown = {base.title: base for base in provenance(params, project, []).published}
+    assert (shown["and again"].about.run, shown["and again"].about.model) == ("forecast", "forecast")
+    assert shown.keys() == {"again", "and again"}
 
 
 @pytest.mark.parametrize("of", ["vid2vid", "styled"])
@@ -207,6 +229,97 @@ def test_a_run_can_train_on_from_published_weights(project):
     assert max(float((weights[name] - full[name]).abs().max()) for name in full if name.startswith("G.")) > 1e-4
 
 
+def test_a_predictor_of_published_weights_predicts_the_same(project):
+    """Up to float16; its kwargs are those of the published line, and its base is no run's."""
+    with_predictor(project)
+    params = check.load_checked(project)
+    assert params.predictors["again"].kwargs == params.predictors["forecast"].kwargs
+    digests.write_published_weights(params, project)
+    assert [path.name for path in (project / "runs/published").iterdir()] == []
+    with one_thread():
+        train(params, "again", project)
+        weights, full = (
+            load((project / f"predictors/{key}/model.safetensors").read_bytes()) for key in ("again", "forecast")
+        )
+        assert weights.keys() == full.keys()
+        assert all(torch.allclose(weights[name], full[name], rtol=2**-11, atol=3e-8) for name in full)
+        assert not all(torch.equal(weights[name], full[name]) for name in full)
+        store = Store(project / "data/freedoom.zip")
+        task = Task(params, "freedoom", params.futures["freedoom"], store, project)
+        stores = predict_all(task)
+    labels = {
+        key: np.stack([own.read(clip)["label"][3:] for clip in task.clips])
+        for key, own in stores.items()
+        if key in ("again", "forecast")
+    }
+    assert (labels["again"] == labels["forecast"]).mean() > 0.99
+    true = np.stack([store.read(clip)["label"][3:8] for clip in task.clips])
+    assert (labels["forecast"] == true).mean() < 0.95  # which is no copy of what happened
+
+
+def test_a_predictor_can_train_on_from_published_weights(project):
+    with_predictor(project, schedule="ahead")
+    params = parameters.load(project / "params.yaml")
+    digests.write_published_weights(params, project)
+    with one_thread():
+        train(params, "again", project)
+    weights, full = (
+        load((project / f"predictors/{key}/model.safetensors").read_bytes()) for key in ("again", "forecast")
+    )
+    assert max(float((weights[name] - full[name]).abs().max()) for name in full) > 1e-4
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {"base": "published/evening/forecast"},
+            "predictors.again.base: no suite 'evening' in results; there are tiny",
+        ),
+        ({"base": "published/tiny/fore"}, "predictors.again.base: results/tiny: no 'fore'; there are vid2vid, styled"),
+        ({"of": "true_labels", "kwargs": {}, "model": "true_labels"}, "again.base: no 'published/tiny/true_labels'"),
+        ({"base": "forecast"}, "predictors.again.kwargs: published stands for the kwargs of a base published/"),
+        (
+            {"of": "vid2vid", "kwargs": "of forecast"},
+            "predictors.again.base: published/tiny/vid2vid is a vid2vid, and forecast cannot start from it, without a",
+        ),
+        (
+            {"of": "vid2vid", "kwargs": "of forecast", "schedule": "ahead"},
+            "is a vid2vid, and forecast cannot start from",
+        ),
+        ({"seeds": [0]}, "predictors.again: unknown seeds"),
+    ],
+)
+def test_check_names_the_predictor_that_is_wrong(project, changes, message):
+    kwargs = parameters.load(project / "params.yaml").predictors["forecast"].kwargs
+    if changes.get("kwargs") == "of forecast":
+        changes = changes | {"kwargs": kwargs}
+    with_predictor(project, **changes)
+    with pytest.raises(Fault, match=message):
+        check.load_checked(project)
+
+
+def test_check_compares_what_a_predictor_has_written_out(project):
+    kwargs = parameters.load(project / "params.yaml").predictors["forecast"].kwargs
+    with_predictor(project, kwargs=kwargs | {"flow_scale": 4})
+    with pytest.raises(Fault, match="predictors.again.kwargs.flow_scale: 4, but 5 in published/tiny/forecast; write"):
+        check.load_checked(project)
+
+
+def test_published_weights_of_a_predictor_know_their_data(project):
+    """What they were trained on is held against the test clips when training begins."""
+    store = Store(project / "data/freedoom.zip")
+    leaked = store.clips[store.split("seen")[0]]
+    with_predictor(project)
+    rewritten(project, lambda about, tensors: about.update(train_clips=[leaked["sha256"]]), "forecast")
+    params = parameters.load(project / "params.yaml")
+    digests.write_published_weights(params, project)
+    message = f"predictors.again.base: published/tiny/forecast was trained on {leaked['id']}, a test clip of freedoom"
+    with pytest.raises(Fault, match=message):
+        train(params, "again", project)
+    assert not (project / "predictors/again").exists()
+
+
 def test_published_again_is_the_same(project):
     """Byte for byte, and in place of what was there."""
     before = {path: path.read_bytes() for path in (project / "results/tiny").rglob("*") if path.is_file()}
@@ -221,12 +334,21 @@ def test_some_runs_and_none_that_is_published_itself(project):
     params = parameters.load(project / "params.yaml")
     digests.write_published_weights(params, project)
     out = publish.publish("tiny", params, project)
-    assert sorted(path.stem for path in (out / "weights").iterdir()) == ["styled", "vid2vid"]
+    assert sorted(path.stem for path in (out / "weights").iterdir()) == ["forecast", "styled", "vid2vid"]
     publish.publish("tiny", params, project, ["styled"])
     assert [path.stem for path in (out / "weights").iterdir()] == ["styled"]
+    publish.publish("tiny", params, project, ["forecast"])
+    assert [path.stem for path in (out / "weights").iterdir()] == ["forecast"]
+    with_predictor(project, title="and again")
+    own = parameters.load(project / "params.yaml")
+    own = replace(own, runs=params.runs, predictors=params.predictors | {"foreseen": own.predictors["again"]})
+    digests.write_published_weights(own, project)
+    publish.publish("tiny", own, project)
+    assert sorted(path.stem for path in (out / "weights").iterdir()) == ["forecast", "styled", "vid2vid"]
     for run, message in {
         "again": "publish: --runs: no 'again'; there are vid2vid, styled",
         "copy_last": "publish: --runs: copy_last has no weights",
+        "true_labels": "publish: --runs: true_labels has no weights",
     }.items():
         with pytest.raises(Fault, match=message):
             publish.publish("tiny", params, project, [run])
@@ -237,6 +359,12 @@ def test_some_runs_and_none_that_is_published_itself(project):
     [
         ("mini", None, "publish: params.yaml is the suite tiny, not mini; `v2vbench use mini` first"),
         ("../tiny", None, "publish: '../tiny' is not made of a-z"),
+        ("tiny", "metrics/future/freedoom.json", "metrics/future/freedoom.json: missing; `make repro` makes it"),
+        (
+            "tiny",
+            "predictors/forecast/model.safetensors",
+            "predictors/forecast/model.safetensors: missing; `make repro`",
+        ),
         ("tiny", "metrics/runs/styled.json", "metrics/runs/styled.json: missing; `make repro` makes it"),
         ("tiny", "runs/vid2vid/model.safetensors", "model.safetensors: missing; `make repro` makes it"),
         ("tiny", "reports/index.html", "reports/index.html: missing; `make repro` makes it"),
@@ -381,8 +509,13 @@ TOLERANCE = 0.05  # of a published figure of one clip: float16, and the last dig
 
 
 def suite_as_published(root: Path, suite: str) -> parameters.Params:
+    """The parameters of a published suite; one from before predictors were lines has none."""
     path = root / "results" / suite / "params.yaml"
-    return parameters.typed(parameters.parse(parameters.read(path), path.name), path.name, root)
+    content = parameters.parse(parameters.read(path), path.name)
+    if "predictors" not in content:
+        assert content.pop("forecasts") == content.pop("predictions") == {}
+        content |= {"predictors": {}, "futures": {}}
+    return parameters.typed(content, path.name, root)
 
 
 def again(root: Path, suite: str, run: str, folder: Path) -> list[tuple[str, str, float, float]]:
@@ -438,7 +571,7 @@ def test_published_weights_are_whole(base):
     about = _published.read_about(_published.read_published(base, ROOT), base)
     params = suite_as_published(ROOT, suite)
     assert (about.suite, about.run) == (suite, run)
-    assert about.kwargs == params.runs[run].kwargs
+    assert about.kwargs == params.run(run).kwargs
     listed = json.loads((ROOT / "results" / suite / "manifest.json").read_text())["files"]
     for name, what in listed.items():
         assert hashlib.sha256((ROOT / "results" / suite / name).read_bytes()).hexdigest() == what["sha256"], name

@@ -8,8 +8,7 @@ from v2vbench.clips.store import Store
 from v2vbench.display.palette import colour
 from v2vbench.display.pictures import Line, curves, strip
 from v2vbench.display.video import Tile, player
-from v2vbench.results.future import FutureScores, Sampling
-from v2vbench.statistics.horizons import SHOWN
+from v2vbench.results.future import SHOWN, FutureScores, Sampling
 
 if TYPE_CHECKING:
     import pandas as pd

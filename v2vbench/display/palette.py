@@ -22,11 +22,13 @@ ON_LINE = 4  # of 255: a distance map is drawn where it is nearer than this
 
 
 def colour(arrays: dict, facts: Facts) -> np.ndarray:
-    """The source as pictures, uint8 (T, H, W, 3): labels in the store's colours, maps as lines in them.
+    """The source as pictures, uint8 (T, H, W, 3): labels in the store's colours, maps as lines in them, none as grey.
 
     A map that is dark for the most part holds lines and is drawn as bright as it is; any other holds distances, and is
     drawn where they are short. The first map lies below the others.
     """
+    if facts.source == "none":
+        return np.full_like(arrays["real"], IGNORED[0])
     table = np.full((256, 3), IGNORED, np.uint8)
     table[: len(facts.label_colours)] = facts.label_colours
     if facts.source == "labels":

@@ -18,9 +18,8 @@ from v2vbench.report.sections import MethodHead, Panels
 from v2vbench.report.settings import Settings
 from v2vbench.report.videos import Tile, Video, keep, make_video, strip
 from v2vbench.results.comparison import ComparedGroup
-from v2vbench.results.future import Entry, FutureScores, PredictedGroup, Sampling
+from v2vbench.results.future import LABELS, Entry, FutureScores, PredictedGroup, Sampling
 from v2vbench.results.metric import Interval, MetricInfo
-from v2vbench.stages._predicted_group import LABELS
 
 GUESS: tuple[Sampling, ...] = ("deterministic", "one sample")  # entries with one video a clip
 
@@ -103,6 +102,14 @@ class FutureGroup:
 
 
 @dataclass(frozen=True)
+class InShort:
+    """Who wins so many frames ahead, for the first screen."""
+
+    steps_ahead: int
+    parts: list[tuple[str, str, str]]  # metric, title of the best, and how sure: "surely", "≈ SimVP"
+
+
+@dataclass(frozen=True)
 class FutureSection:
     """One data set."""
 
@@ -111,6 +118,20 @@ class FutureSection:
     future: FutureScores
     legend: list[tuple[str, tuple]]
     groups: list[FutureGroup]
+
+    @property
+    def in_short(self) -> InShort | None:
+        """Of the last group, the one farthest from training, half of the way ahead; None where nobody wins."""
+        group = self.groups[-1]
+        steps = [i for i, step in enumerate(group.steps) if 2 * step <= self.future.n_future or not i]
+        if not group.winners:
+            return None
+        parts = []
+        for row in group.winners:
+            cell = row.cells[steps[-1]]
+            sure = f"≈ {', '.join(cell.tied)}" if cell.tied else "surely"
+            parts.append((row.metric.title, cell.method.title, sure))
+        return InShort(group.steps[steps[-1]], parts)
 
 
 def future_section(inputs: Inputs, settings: Settings, future: FutureScores, media: Path) -> FutureSection:
@@ -125,6 +146,18 @@ def future_section(inputs: Inputs, settings: Settings, future: FutureScores, med
             _Group(inputs, settings, future, name, media).section() for name in ordered(future.groups, facts.groups)
         ],
     )
+
+
+def of_clips(
+    future: FutureScores, group: PredictedGroup, primary: list[str]
+) -> tuple[str | None, dict[str, list[float]]]:
+    """The label of the first metric, primary ones before others, that has values of clips; these by predictor."""
+    fixed = [key for key, one in future.of_sampling("deterministic").items() if not one.ceiling]
+    for label in ordered(group.curves, primary):
+        some = {key: group.curves[label][key].per_clip for key in fixed if key in group.curves[label]}
+        if some and all(some.values()):
+            return label, {key: [float(np.mean(clip)) for clip in own or ()] for key, own in some.items()}
+    return None, {}
 
 
 class _Group:
@@ -143,14 +176,15 @@ class _Group:
         titles = {key: one.title for key, one in entries.items() if one.sampling == "deterministic" and not one.ceiling}
         given = f"{future.n_past} real frames"
         picked, by = self.picked()
+        ranked = self.inputs.stores[future.dataset].facts.standing != "sanity"
         return FutureGroup(
             name=self.name,
             group=table,
             clusters=counted(table.n_clusters, table.cluster),
-            about=f"{future.title}, {table.title}: all {future.n_future} predicted frames. Each method is given {given}.",
-            ranked=True,
+            about=f"{future.title}, {table.title}: all {future.n_future} predicted frames.",
+            ranked=ranked,
             methods=[MethodHead(title, self.number(key), given) for key, title in titles.items()],
-            scores=score_table(self.inputs, table, {}, titles, True),
+            scores=score_table(self.inputs, table, {}, titles, ranked),
             caveats=[],
             entries=[self.method(key) for key, one in entries.items() if one.sampling in GUESS],
             videos=[self.video(one) for one in picked],
@@ -234,14 +268,11 @@ class _Group:
 
     def picked(self) -> tuple[list[Pick], str]:
         """Clips from the best to the worst, by the mean over predictors of the first metric of clips."""
-        fixed = [key for key, one in self.entries.items() if one.sampling == "deterministic" and not one.ceiling]
-        for label in ordered(self.group.curves, self.primary):
-            some = {key: self.group.curves[label][key].per_clip for key in fixed if key in self.group.curves[label]}
-            if some and all(some.values()):
-                values = {key: [float(np.mean(clip)) for clip in own or ()] for key, own in some.items()}
-                n = -(-self.settings.players // 2)
-                return pick(values, self.future.metrics[label].better, n), self.future.metrics[label].title
-        return [], ""
+        label, values = of_clips(self.future, self.group, self.primary)
+        if label is None:
+            return [], ""
+        metric, n = self.future.metrics[label], -(-self.settings.players // 2)
+        return pick(values, metric.better, n), metric.title
 
     def video(self, picked: Pick) -> FutureVideo:
         store, clip = self.inputs.stores[self.future.dataset], self.group.table.clips[picked.position]

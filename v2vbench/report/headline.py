@@ -7,7 +7,7 @@ from markupsafe import Markup
 from v2vbench.report import marks
 from v2vbench.report.charts import Method
 from v2vbench.report.format import decimals, number
-from v2vbench.report.inputs import Inputs, ordered
+from v2vbench.report.inputs import ordered
 from v2vbench.results.comparison import ComparedGroup, ComparedMetric
 from v2vbench.statistics.cost import cost
 
@@ -62,15 +62,16 @@ class HeadlineTable:
 
 
 def headline_table(
-    inputs: Inputs, group: ComparedGroup, runs: dict[str, str], first: list[str], ranked: bool
+    group: ComparedGroup, primary: list[str], runs: dict[str, Method], first: list[str], ranked: bool
 ) -> HeadlineTable | None:
     """The table of one group; None where no primary metric has a value.
 
-    runs      {run: title}
-    first     the runs that the first rows are of
-    ranked    whether the best are marked
+    primary    the order of the columns
+    runs       a row each
+    first      the runs that the first rows are of
+    ranked     whether the best are marked
     """
-    labels = [label for label in ordered(group.metrics, inputs.params.protocol.primary) if group.metrics[label].primary]
+    labels = [label for label in ordered(group.metrics, primary) if group.metrics[label].primary]
     shown = [group.metrics[label] for label in labels if group.metrics[label].rows and not group.metrics[label].hidden]
     if not shown:
         return None
@@ -80,12 +81,7 @@ def headline_table(
         if metric in shown
     ][:MOST_NUMBERS]
     order = [*first, *(run for run in runs if run not in first)]
-    rows = [
-        HeadlineRow(
-            Method(runs[run], inputs.method_numbers[runs[run]]), [_cell(column, run, ranked) for column in columns]
-        )
-        for run in order[:MOST_METHODS]
-    ]
+    rows = [HeadlineRow(runs[run], [_cell(column, run, ranked) for column in columns]) for run in order[:MOST_METHODS]]
     return HeadlineTable(columns, rows, len(order[MOST_METHODS:]), any(column.bounds for column in columns))
 
 

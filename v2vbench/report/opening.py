@@ -6,11 +6,13 @@ from pathlib import Path
 from v2vbench.display.palette import colour
 from v2vbench.report.answer import Answer, answer, place, rival
 from v2vbench.report.charts import Method
+from v2vbench.report.future import of_clips
 from v2vbench.report.headline import HeadlineTable, headline_table
 from v2vbench.report.inputs import Inputs, ordered
-from v2vbench.report.players import place_name, ranked_clips
+from v2vbench.report.players import place_name, rank, ranked_clips
 from v2vbench.report.settings import Settings
 from v2vbench.report.videos import Tile, Video, make_mosaic
+from v2vbench.results.future import FutureScores
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Opening:
 def opening(inputs: Inputs, settings: Settings, media: Path) -> Opening:
     """About the last test group, the one farthest from training, of the first data set that ranks methods.
 
-    The clip is the one in the middle of its group. Its video is written to `media`.
+    Where there is only one run, and predictors are compared, it is about these. The clip is the one in the middle of
+    its group. Its video is written to `media`.
     """
     datasets = ordered(inputs.comparison.datasets, inputs.params.datasets)
     ranking = [name for name in datasets if inputs.comparison.datasets[name].standing == "benchmark"]
@@ -47,6 +50,8 @@ def opening(inputs: Inputs, settings: Settings, media: Path) -> Opening:
     name = ordered(compared.groups, inputs.stores[dataset].facts.groups)[-1]
     group = compared.groups[name]
     other = rival(inputs, runs, group.reference)
+    if other is None and inputs.futures:
+        return _of_future(inputs, settings, inputs.futures[0], media)
     shown = [group.reference, *([other] if other else [])]
     return Opening(
         dataset=dataset,
@@ -54,7 +59,48 @@ def opening(inputs: Inputs, settings: Settings, media: Path) -> Opening:
         where=f"{compared.title}: {place(group)}",
         answer=answer(inputs, dataset, name, other),
         comparison=_comparison(inputs, settings, dataset, name, shown, media),
-        table=headline_table(inputs, group, runs, shown, bool(ranking)),
+        table=headline_table(
+            group,
+            inputs.params.protocol.primary,
+            {run: Method(title, inputs.method_numbers[title]) for run, title in runs.items()},
+            shown,
+            bool(ranking),
+        ),
+    )
+
+
+def _of_future(inputs: Inputs, settings: Settings, future: FutureScores, media: Path) -> Opening:
+    """About the predictors on one data set: the first one beside the next."""
+    store, predictors = inputs.stores[future.dataset], list(inputs.params.predictors)
+    name = ordered(future.groups, store.facts.groups)[-1]
+    group, ranked = future.groups[name].table, store.facts.standing == "benchmark"
+    titles = {key: one.title for key, one in future.of_sampling("deterministic").items() if not one.ceiling}
+    methods = {key: Method(titles[key], predictors.index(key)) for key in ordered(titles, predictors)}
+    others = [key for key in methods if key != group.reference]
+    primary = inputs.params.futures[future.dataset].primary
+    label, values = of_clips(future, future.groups[name], primary)
+    order = rank(values, future.metrics[label].better) if label else list(range(len(group.clips)))
+    at = len(order) // 2
+    clip, shown = group.clips[order[at]], [group.reference, *others[:1]]
+    arrays = store.read(clip, 0, future.n_past + future.n_future)
+    tiles = [Tile("source", None, colour(arrays, store.facts), 0), Tile("real", None, arrays["real"], 0)]
+    for key in shown:
+        fake = inputs.predicted[future.dataset][key].read(clip, arrays=["fake"])["fake"]
+        tiles.append(Tile(methods[key].title, methods[key].number, fake, 0))
+    claim = next((sentence.text.removesuffix(".") for sentence in group.sentences), "Nothing is compared")
+    ahead = f"{future.n_future} frames ahead, from {future.n_past}"
+    return Opening(
+        dataset=future.dataset,
+        group=name,
+        where=f"{future.title}, {ahead}: {place(group)}",
+        answer=Answer(claim, "", ""),
+        comparison=Comparison(
+            video=make_mosaic(tiles, clip, store.facts, settings, media, f"{future.dataset}-{name}-opening"),
+            tiles=["source", "real video", *(methods[key] for key in shown)],
+            place=place_name(at, len(order)),
+            by=future.metrics[label].title if label else "their order",
+        ),
+        table=headline_table(group, primary, methods, shown, ranked),
     )
 
 

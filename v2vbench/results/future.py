@@ -10,6 +10,8 @@ from v2vbench.results.record import Record
 if TYPE_CHECKING:
     import pandas as pd
 
+LABELS = "label_miou"  # of predicted labels, which no line of `metrics` scores
+SHOWN = (1, 2, 5, 10, 20)  # frames ahead at which winners are told
 Sampling = Literal["deterministic", "one sample", "best of n", "mean of n"]
 
 

@@ -10,7 +10,7 @@ from v2vbench.metrics import segmentation
 from v2vbench.params import Fault, bind
 from v2vbench.results.calibration import CalibratedGroup, Control
 from v2vbench.results.comparison import PublishedEntry
-from v2vbench.results.future import Ahead, Entry, PredictedGroup, Winner
+from v2vbench.results.future import LABELS, Ahead, Entry, PredictedGroup, Winner
 from v2vbench.results.metric import Interval, MetricInfo
 from v2vbench.results.runs import ScoredGroup
 from v2vbench.stages._predict import Task
@@ -23,7 +23,6 @@ from v2vbench.statistics.group_table import Inputs, of_group
 from v2vbench.statistics.intervals import Estimate, interval, of_clips
 from v2vbench.statistics.sentences import sanity, write_sentences
 
-LABELS = "label_miou"  # of predicted labels, which no line of `metrics` scores
 PAST = "+past"  # ends the label of a distance between sets that hold the past too
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault, Params, choose, member
 from v2vbench.results.calibration import CalibrationScores
-from v2vbench.results.future import Entry, FutureScores, Sampling
+from v2vbench.results.future import LABELS, Entry, FutureScores, Sampling
 from v2vbench.results.metric import MetricInfo
 from v2vbench.results.record import write_csv
 from v2vbench.stages._predict import Task, predict_all
-from v2vbench.stages._predicted_group import LABELS, PAST, Group
+from v2vbench.stages._predicted_group import PAST, Group
 from v2vbench.stages._predictions import Scored, score_all
 from v2vbench.stages._scorer import Scorer
 

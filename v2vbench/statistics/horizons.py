@@ -5,13 +5,11 @@ from itertools import combinations
 import numpy as np
 
 from v2vbench.params import Protocol
-from v2vbench.results.future import Ahead, HorizonCurve, Winner
+from v2vbench.results.future import SHOWN, Ahead, HorizonCurve, Winner
 from v2vbench.results.metric import Better
 from v2vbench.statistics.cost import cost
 from v2vbench.statistics.intervals import Estimate, interval, of_clips, unbiased
 from v2vbench.statistics.verdicts import decide, deltas
-
-SHOWN = (1, 2, 5, 10, 20)  # frames ahead at which winners are told
 
 
 def of_steps(per_clip: np.ndarray, clusters: list[str]) -> list[Estimate]:
