@@ -7,7 +7,17 @@ from v2vbench.results.comparison import ComparedGroup, ComparedMetric, Preferenc
 from v2vbench.results.metric import Bounded
 from v2vbench.statistics import intervals
 from v2vbench.statistics.bradley_terry import Vote, share_of
-from v2vbench.statistics.published import ENTRIES, OTHER, SAME, UNSURE, Group, beside_the_paper, published_pairs
+from v2vbench.statistics.published import (
+    ENTRIES,
+    OTHER,
+    PREDICTION,
+    SAME,
+    SYNTHESIS,
+    UNSURE,
+    Group,
+    beside_the_paper,
+    published_pairs,
+)
 
 PUBLISHED = [  # by hand, from the tables: table, column, second method, vid2vid's figure, the other's
     ("Table 1", "I3D", "pix2pixHD", 4.66, 5.57),
@@ -28,6 +38,7 @@ PUBLISHED = [  # by hand, from the tables: table, column, second method, vid2vid
     ("Table 3", "prediction", "PredNet", 0.92, 0.08),
     ("Table 3", "prediction", "MCNet", 0.98, 0.02),
 ]
+FORESEEN = {"v": "vid2vid", "p": "PredNet", "c": "MCNet", "f": "last frame"}  # predictors, of which v is not a run
 SUITE = {"v": "vid2vid", "p": "pix2pixHD", "c": "COVST", "f": "no flow warping"}
 ABSENT = "weights absent: resnext101 (resnext.pth, 190 MB): `v2vbench fetch weights` brings them"
 
@@ -108,8 +119,12 @@ def measured(
     return Group("freedoom", "seen", table, raw, titles, 0.95)
 
 
-def rows_of(titles=SUITE, **how):
-    return beside_the_paper(measured(titles, **how))
+def rows_of(titles=SUITE, tables=SYNTHESIS, **how):
+    return beside_the_paper(measured(titles, **how), tables)
+
+
+def foreseen(titles=FORESEEN, **how):
+    return rows_of(titles, PREDICTION, **how)
 
 
 def row(rows, table, what, other):
@@ -122,7 +137,9 @@ def test_every_figure_of_the_paper_and_no_other():
     figures = [(entry.table, entry.of, entry.other, *entry.published.values()) for entry in ENTRIES]
     assert sorted(figures) == sorted(PUBLISHED)
     assert all(list(entry.published) == ["vid2vid", entry.other] for entry in ENTRIES)
-    entries = [entry for entry in rows_of() if entry.published]
+    assert {entry.table for entry in rows_of()} == {"Table 1", "Table 2"}
+    assert {entry.table for entry in foreseen()} == {"Table 3"}
+    entries = [entry for entry in rows_of(tables=SYNTHESIS + PREDICTION) if entry.published]
     assert sorted(tuple(entry.published.values()) for entry in entries) == sorted(line[3:] for line in PUBLISHED)
     for entry in entries:
         assert entry.published_ratio == pytest.approx(np.divide(*entry.published.values()))
@@ -199,7 +216,9 @@ def test_what_is_missing_is_said():
     assert gone.agrees is None
     assert row(rows, "Table 1", "video FID, ResNeXt", "COVST").absent == "vfid_resnext101 is no metric of this suite"
     assert row(rows, "Table 2", "human", "no flow warping").absent == "not run in this suite: no flow warping"
-    assert "not run in this suite: PredNet" in row(rows, "Table 3", "video FID, I3D", "PredNet").absent
+    others = foreseen({"v": "vid2vid", "c": "MCNet"})
+    assert row(others, "Table 3", "video FID, I3D", "PredNet").absent == "not run in this suite: PredNet"
+    assert row(others, "Table 3", "video FID, ResNeXt", "MCNet").absent == "vfid_resnext101 is no metric of this suite"
     assert "600 to 1200 frames" in row(rows, "Table 1", "human preference, long", "COVST").absent
     assert "no votes are held" in row(rows, "Table 1", "human preference, short", "COVST").absent
     for r in rows_of({}):
@@ -209,12 +228,45 @@ def test_what_is_missing_is_said():
 
 
 def test_synthesis_never_stands_for_prediction():
-    rows = rows_of(SUITE | {"n": "PredNet"}, shares={("v", "n"): [1] * 8})
-    for what in ("video FID, I3D", "human"):
-        entry = row(rows, "Table 3", what, "PredNet")
-        assert "prediction by vid2vid" in entry.absent
-        assert "vid2vid" not in (entry.ours or {})
-        assert entry.agrees is None
+    """Runs have no rows of Table 3, whatever they are called; predictors have no rows of Tables 1 and 2."""
+    every = SUITE | {"n": "PredNet", "m": "MCNet"}
+    assert not [entry for entry in rows_of(every, shares={("v", "n"): [1] * 8}) if entry.table == "Table 3"]
+    assert not [entry for entry in foreseen(every, shares={("v", "p"): [1] * 8}) if entry.table != "Table 3"]
+
+
+def test_predictions_are_held_against_table_3():
+    rows, raw = foreseen(), measured(FORESEEN).raw
+    entry = row(rows, "Table 3", "video FID, I3D", "PredNet")
+    assert entry.published == {"vid2vid": 3.44, "PredNet": 11.18}
+    assert entry.published_ratio == pytest.approx(0.3077, abs=1e-4)
+    assert entry.ratio == intervals.ratio(raw["vfid_i3d"]["v"], raw["vfid_i3d"]["p"], 0.95)
+    assert (entry.agrees, entry.within, entry.stand_in, entry.absent) == (SAME, False, False, None)
+    assert row(rows, "Table 3", "video FID, I3D", "MCNet").agrees == UNSURE
+    assert row(foreseen(means={"v": 6}), "Table 3", "video FID, I3D", "PredNet").agrees == OTHER
+    below = foreseen(means={"v": 3.44, "p": 11.18})
+    assert row(below, "Table 3", "video FID, I3D", "PredNet").within is True
+    assert "How many frames were seen and predicted is not said" in entry.difference
+    assert "Cityscapes" in entry.difference
+    stand_ins = [one for one in rows if one.what.startswith("instead")]
+    assert [(one.label, one.methods[1]) for one in stand_ins] == [("fed_windows", "PredNet"), ("fed_windows", "MCNet")]
+    assert all(one.agrees is one.within is None and one.stand_in and not one.published for one in stand_ins)
+
+
+def test_metrics_vote_between_the_predictors_that_people_compared():
+    assert published_pairs(FORESEEN) == [("v", "p"), ("v", "c")]
+    votes = {("v", "p"): [1] * 7 + [0.5], ("c", "v"): [0] * 8}
+    rows = foreseen(shares=votes)
+    entry = row(rows, "Table 3", "human preference, prediction", "PredNet")
+    assert entry.published == {"vid2vid": 0.92, "PredNet": 0.08}
+    assert entry.ours["vid2vid"].value == pytest.approx(15 / 16)
+    assert entry.ratio.value == pytest.approx(15)
+    assert entry.published_ratio == pytest.approx(0.92 / 0.08)
+    assert entry.stand_in and entry.agrees is entry.within is None
+    assert "no one was asked; PSNR voted on 8 clips" in entry.difference
+    every = row(rows, "Table 3", "human preference, prediction", "MCNet")  # held the other way round
+    assert (every.ours["vid2vid"].value, every.ratio) == (1, None)
+    silent = row(foreseen(), "Table 3", "human preference, prediction", "MCNet")
+    assert "no votes are held" in silent.absent
 
 
 def test_votes_stand_beside_peoples_and_test_nothing():

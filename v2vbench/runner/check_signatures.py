@@ -48,7 +48,7 @@ def check_signatures(params: Params, file: str) -> None:
     for key, run in params.runs.items():
         _check_run(params, run, f"{file}: runs.{key}")
     for dataset in params.futures:
-        _check_future(params, dataset, lines, f"{file}: futures.{dataset}")
+        _check_future(params, dataset, lines, kinds, f"{file}: futures.{dataset}")
     _check_titles(params, file)
 
 
@@ -118,7 +118,7 @@ def _check_run(params: Params, run: Run, where: str) -> None:
         raise Fault(f"{where}.schedule: {run.schedule} leaves no window to learn from: {cause}")
 
 
-def _check_future(params: Params, dataset: str, lines: list, where: str) -> None:
+def _check_future(params: Params, dataset: str, lines: list, kinds: dict, where: str) -> None:
     """What is predicted on a data set is enough for the run that makes frames; primary metrics have verdicts."""
     line = params.futures[dataset]
     predictors = {key: _model(own) for key, own in params.predictors.items() if own.dataset == dataset}
@@ -135,6 +135,14 @@ def _check_future(params: Params, dataset: str, lines: list, where: str) -> None
     if all(model.STOCHASTIC or model.CEILING for model in predictors.values()):
         cause = "every predictor draws or is given the truth; there is none to compare with, such as copy_last"
         raise Fault(f"{where}: {cause}")
+    for metric in lines:
+        if metric.kind != "set" or (metric.on is not None and dataset not in metric.on):
+            continue
+        kind = kinds[metric.settings["features"]]
+        needed = kind.windows.n_frames if kind.windows else (kind.extractor.snippet or (1,))[0]
+        if needed > line.n_future:
+            cause = f"compares {needed} frames at once, and n_future is {line.n_future}"
+            raise Fault(f"{where}: {metric.label} {cause}; name the data sets that have more with `on`")
     for i, label in enumerate(line.primary):
         metric = next(metric for metric in lines if metric.label == label)
         if metric.on is not None and dataset not in metric.on:
