@@ -146,6 +146,7 @@ def test_7_a_base_is_called_by_one_name_wherever_it_is_meant(store_path, store, 
     p = dataclasses.replace(
         p,
         datasets={"sliding": {}},
+        predictors={},
         metrics=dict.fromkeys(primary),
         protocol=dataclasses.replace(p.protocol, primary=primary),
     )

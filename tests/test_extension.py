@@ -109,6 +109,33 @@ FILES = {
                 return images.flatten(1)
         ''',
 }
+PREDICTOR = '''
+    """The last frame, a little darker with every step: a predictor with nothing to train."""
+
+    import torch
+
+    from v2vbench.clips.store import Facts
+    from v2vbench.models import Predictor
+    from v2vbench.params import Share
+
+
+    class Model(Predictor):
+        """Fades.
+
+        rate    lost of the picture at each step
+        """
+
+        def __init__(self, facts: Facts, *, rate: Share):
+            super().__init__()
+            self.rate = rate
+
+        def parts(self):
+            return {}
+
+        def predict(self, past, n_future, noise):
+            shares = (1 - self.rate) ** torch.arange(1, n_future + 1).view(1, -1, 1, 1, 1)
+            return (past["real"][:, -1:] + 1) * shares - 1
+    '''
 FUNCTIONS = {
     "damage": '''
 
@@ -139,6 +166,16 @@ LINES = {
             "kwargs": {"size": 3},
         }
     },
+    "predictors": {
+        "added_predictor": {
+            "title": "fade",
+            "dataset": "freedoom",
+            "model": "added_predictor",
+            "schedule": "none",
+            "base": "none",
+            "kwargs": {"rate": 0.1},
+        }
+    },
     "metrics": {
         "added": {"factor": 2},
         "fd_added": {"metric": "frechet", "features": {"extractor": "added", "px": 2}, "divisor": "n-1"},
@@ -162,9 +199,13 @@ STAGES = """
 
 TESTS = {
     *(f"test_every_file_keeps_its_contract[{kind}-added]" for kind in FILES),
+    "test_every_file_keeps_its_contract[models-added_predictor]",
+    "test_nothing_later_is_seen[added_predictor]",
+    "test_a_prediction_depends_on_the_draws_where_it_says_so[added_predictor]",
     "test_every_model_and_metric_has_a_line_in_a_suite",
     "test_every_damage_and_control_is_documented_and_in_a_suite",
     "test_the_documented_protocols_are_those_of_the_files",
+    "test_contract[added_predictor]",
     "test_contract[added]",  # of models: parts, losses, a frame
     "test_shapes_and_untouched_inputs[added]",  # of metrics
     "test_ladder[added]",
@@ -183,6 +224,7 @@ def extended(tmp_path_factory) -> Path:
         shutil.copy(ROOT / file, root / file)
     for kind, text in FILES.items():
         (root / "v2vbench" / kind / "added.py").write_text(dedent(text).lstrip())
+    (root / "v2vbench" / "models" / "added_predictor.py").write_text(dedent(PREDICTOR).lstrip())
     for name, text in FUNCTIONS.items():
         with open(root / "v2vbench" / "clips" / f"{name}.py", "a") as file:
             file.write(dedent(text))
@@ -209,7 +251,7 @@ def run(root: Path, *command: str, folder: Path | None = None) -> str:
 
 def test_the_contract_tests_of_the_copy_find_what_is_new(extended):
     assert "### `added` (lower is better, fidelity)" in (extended / "docs" / "protocols.md").read_text()
-    files = [f"tests/test_{name}.py" for name in ("contracts", "models", "metrics", "damage", "controls")]
+    files = [f"tests/test_{name}.py" for name in ("contracts", "models", "future", "metrics", "damage", "controls")]
     told = run(extended, "-m", "pytest", "-v", "-k", "added or documented or has_a_line", *files)
     passed = {line.split("::")[1].split()[0] for line in told.splitlines() if " PASSED" in line}
     assert TESTS <= passed

@@ -243,8 +243,8 @@ def test_predictions_are_held_against_table_3():
     assert (entry.agrees, entry.within, entry.stand_in, entry.absent) == (SAME, False, False, None)
     assert row(rows, "Table 3", "video FID, I3D", "MCNet").agrees == UNSURE
     assert row(foreseen(means={"v": 6}), "Table 3", "video FID, I3D", "PredNet").agrees == OTHER
-    below = foreseen(means={"v": 3.44, "p": 11.18})
-    assert row(below, "Table 3", "video FID, I3D", "PredNet").within is True
+    alike = foreseen(means={"v": 3.49, "p": 11.18})
+    assert row(alike, "Table 3", "video FID, I3D", "PredNet").within is True
     assert "How many frames were seen and predicted is not said" in entry.difference
     assert "Cityscapes" in entry.difference
     stand_ins = [one for one in rows if one.what.startswith("instead")]

@@ -295,7 +295,7 @@ def test_faults_of_runs_are_named(store_path, tmp_path):
     other = dataclasses.replace(
         p, runs={"x": dataclasses.replace(p.runs["x"], kwargs=TINY["vid2vid"] | dict(n_filters=6))}
     )
-    with pytest.raises(Fault, match="does not fit runs.x"):
+    with pytest.raises(Fault, match=r"runs/x/model.safetensors: does not fit x \("):
         trained_model(other, "x", tmp_path, Store(store_path).facts)
     with pytest.raises(Fault, match=r"runs.x.kwargs: unknown n_pst; it takes n_past"):
         params.bind(train.parameters.member("models", "vid2vid", "").Model, {"n_pst": 1}, "runs.x.kwargs", facts=None)
