@@ -15,13 +15,14 @@ from test_mcnet import KWARGS as MCNET
 from test_prednet import KWARGS as PREDNET
 from test_simvp import TINY as SIMVP
 from test_svg_lp import TINY as SVG_LP
-from test_train import project
+from test_train import few, project
 from test_vid2vid_labels import KWARGS as VID2VID_LABELS
 
 import v2vbench
 from v2vbench import params
 from v2vbench.clips.store import Store
 from v2vbench.clips.tensors import to_tensors
+from v2vbench.clips.windows import Windows
 from v2vbench.extractors import resolve_all
 from v2vbench.extractors._rows import Rows
 from v2vbench.files import rounded
@@ -347,3 +348,36 @@ def test_missing_weights_are_named(root, store_path):
 def test_instances_of_predicted_labels_are_connected_regions():
     source = torch.tensor([[[[1, 1, 0, 1], [0, 0, 0, 1], [2, 0, 2, 0]]]])
     assert _predict.instances(source, [1, 2]).tolist() == [[[[1, 1, 0, 2], [0, 0, 0, 2], [3, 0, 4, 0]]]]
+
+
+TRAINED = [name for name in PREDICTORS if build(name).parts()]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_resumed_training_equals_unbroken_training(store, tmp_path, name):
+    """Weights, averages and optimisers after 4 steps, and after 2, a checkpoint, a new process's state, and 2 more."""
+    schedule = few(steps=4, n_frames=5, n_warmup=0, batch_size=2, ema=0.9)
+    windows = Windows(
+        store, n_frames=5, n_warmup=0, batch_size=2, seed=1, double_every=0, drop_parts=0.0, arrays=build(name).READS
+    )
+
+    def trainer():
+        torch.manual_seed(0)
+        return train.Trainer(build(name), schedule)
+
+    straight = trainer()
+    for step in range(4):
+        straight.update(windows.batch(step))
+    broken = trainer()
+    for step in range(2):
+        broken.update(windows.batch(step))
+    torch.save(broken.state(), tmp_path / "checkpoint.pt")
+    resumed = trainer()
+    torch.manual_seed(77)  # whatever was drawn meanwhile
+    resumed.load(tmp_path / "checkpoint.pt")
+    for step in (2, 3):
+        resumed.update(windows.batch(step))
+    one, two = (side.module.state_dict() for side in (straight, resumed))
+    assert one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+    assert all(torch.equal(a, b) for a, b in zip(straight.average, resumed.average, strict=True))
+    assert any(not torch.equal(value, build(name).state_dict()[key]) for key, value in one.items())

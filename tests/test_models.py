@@ -99,7 +99,11 @@ SMALL = {
         n_points=2, n_filters=4, n_down=2, spread=2.0, shift=4.0, zoom=0.1, blur=1.0, noise=8.0, brightness=0.1
     ),
 }
-SMALL |= {name: kwargs for name, kwargs in kwargs_of_models().items() if name not in SMALL}
+SMALL |= {
+    name: kwargs | {key: n for key, n in (("n_seen", 3), ("n_future", 7)) if key in kwargs}  # windows have 10 frames
+    for name, kwargs in kwargs_of_models().items()
+    if name not in SMALL
+}
 NAMES = sorted(path.stem for path in (Path(v2vbench.__file__).parent / "models").glob("[!_]*.py"))
 STYLES = dict(n_features=3, n_filters=4, n_down=1, mixture="gauss", n_components=2, min_px=4, seed=0)
 SHAPE = dict(n_frames=10, n_warmup=0, batch_size=2, seed=0, double_every=0, drop_parts=0.0)

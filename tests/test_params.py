@@ -209,7 +209,8 @@ WRONG = {
         "runs.vid2vid.schedule: few leaves no window to learn from: 3 of 3 steps are on single frames",
     ),
     "single frames without a past": (
-        {"runs.styled.schedule": "ahead", "schedules.ahead.single_frames": SINGLE},
+        {"runs.styled.schedule": "ahead", "schedules.ahead.single_frames": SINGLE}
+        | {"predictors.forecast.schedule": "none"},
         "runs.styled.schedule: single_frames of ahead follow a past, and pix2pixhd has none",
     ),
     "one title twice": (
@@ -223,6 +224,14 @@ WRONG = {
         )
         for word in ("none", "real", "self")
     },
+    "predictor with a warm-up": (
+        {"predictors.forecast.schedule": "few"},
+        "predictors.forecast.schedule: few: a predictor starts from real frames, so n_warmup must be 0",
+    ),
+    "predictor on single frames": (
+        {"schedules.ahead.single_frames": SINGLE},
+        "predictors.forecast.schedule: ahead: a predictor starts from real frames, so n_warmup must be 0",
+    ),
     "one title of two predictors": (
         {"predictors.true_labels.title": "copy last frame"},
         "predictors.true_labels.title: 'copy last frame' is the title of copy_last_frame as well, on the same data set",
@@ -374,6 +383,10 @@ WRONG = {
         )
         for name, low in (("n_future", 1), ("n_samples", 1), ("seed", 0))
     },
+    "a future shorter than a window": (
+        {"futures.freedoom.n_future": 3},
+        "futures.freedoom: mmd_windows compares 4 frames at once, and n_future is 3; name the data sets that have more",
+    ),
     "a future without samples": ({"futures.freedoom.n_samples": ...}, "futures.freedoom: missing n_samples"),
     "a past too short for the run that makes frames": (
         {"runs.vid2vid.kwargs.n_past": 4, "runs.vid2vid.first_frames": "styled"},

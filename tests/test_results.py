@@ -21,6 +21,7 @@ SHIPPED = [
     *((RunScores, path) for path in sorted(ROOT.glob("metrics/runs/*.json"))),
     *((CalibrationScores, path) for path in sorted(ROOT.glob("metrics/calibrate/*.json"))),
     *((FutureScores, path) for path in sorted(ROOT.glob("metrics/future/*.json"))),
+    *((FutureScores, path) for path in sorted(ROOT.glob("results/*/future/*.json"))),
     (Comparison, ROOT / "metrics/compare.json"),
 ]
 RUN = ROOT / "metrics/runs/freedoom_vid2vid.json"
@@ -161,9 +162,13 @@ def test_a_summary_leaves_out_metrics_without_a_value():
     assert run.summary(["psnr", "lpips"])[group] == {"psnr": run.groups[group].scores["psnr"].value}
 
 
-def test_a_future_as_a_table():
-    kind, path = next(pair for pair in SHIPPED if pair[0] is FutureScores)
-    table, raw = kind.load(path).frame(), json.loads(path.read_text())
+def test_a_future_as_a_table(store, tmp_path):
+    path = tmp_path / "future.json"
+    made = future_scores(store, "sliding", ["seen"])
+    alone = replace(made.groups["seen"].curves["psnr"]["held"], low=None, high=None)  # of one cluster
+    made.groups["seen"].curves["psnr"]["held"] = alone
+    made.save(path)
+    table, raw = FutureScores.load(path).frame(), json.loads(path.read_text())
     assert list(table.columns) == ["steps_ahead", "group", "metric", "method", "value", "low", "high"]
     n_rows = 0
     for group, own in raw["groups"].items():
