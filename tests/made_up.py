@@ -587,6 +587,7 @@ def _predicted_group(store, group, infos, entries, rng):
             },
             "label_miou": {"guess": Ahead(first=2, last=3)},
         },
+        notes={},
         winners={"psnr": [winner("guess", 1, []), winner("guess", 2, ["held"]), winner("held", 5, ["guess"])]},
     )
 

@@ -215,8 +215,8 @@ def test_a_new_file_costs_nothing(clean):
 
 PARAMS = {
     "confidence": ("confidence: 0.95", "confidence: 0.9", CALIBRATE | FUTURE | COMPARE | REPORT),
-    "skip_frames": ("skip_frames: 2", "skip_frames: 3", SCORING | FUTURE | COMPARE | REPORT),
-    "primary": ("primary: [segmentation, ", "primary: [psnr, ", FUTURE | COMPARE | REPORT),
+    "skip_frames": ("skip_frames: 2", "skip_frames: 3", SCORING | COMPARE | REPORT),
+    "primary": ("primary: [segmentation, ", "primary: [psnr, ", COMPARE | REPORT),
     "kwarg of a run": ("w_warp: 10", "w_warp: 9", {"train@vid2vid", "synthesize@vid2vid"} | FUTURE | REPORT),
     "title of a run": (
         "title: vid2vid\n",

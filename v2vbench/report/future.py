@@ -12,7 +12,7 @@ from v2vbench.report import charts
 from v2vbench.report.charts import Curve, Method
 from v2vbench.report.format import counted, decimals
 from v2vbench.report.inputs import Inputs, ordered
-from v2vbench.report.players import Pick, pick, place_name
+from v2vbench.report.players import Pick, pick, place_name, rank
 from v2vbench.report.scores import ScoreTable, score_table
 from v2vbench.report.sections import MethodHead, Panels
 from v2vbench.report.settings import Settings
@@ -184,7 +184,7 @@ class _Group:
             about=f"{future.title}, {table.title}: all {future.n_future} predicted frames.",
             ranked=ranked,
             methods=[MethodHead(title, self.number(key), given) for key, title in titles.items()],
-            scores=score_table(self.inputs, table, {}, titles, ranked),
+            scores=score_table(self.inputs, table, self.group.notes, titles, ranked),
             caveats=[],
             entries=[self.method(key) for key, one in entries.items() if one.sampling in GUESS],
             videos=[self.video(one) for one in picked],
@@ -267,11 +267,14 @@ class _Group:
         return tables
 
     def picked(self) -> tuple[list[Pick], str]:
-        """Clips from the best to the worst, by the mean over predictors of the first metric of clips."""
+        """Half as many clips as `players`, from the best to the worst; one alone is the one in the middle."""
         label, values = of_clips(self.future, self.group, self.primary)
         if label is None:
             return [], ""
         metric, n = self.future.metrics[label], -(-self.settings.players // 2)
+        if n == 1:
+            order = rank(values, metric.better)
+            return [Pick(order[len(order) // 2], len(order) // 2)], metric.title
         return pick(values, metric.better, n), metric.title
 
     def video(self, picked: Pick) -> FutureVideo:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from v2vbench.clips.store import Store
-from v2vbench.params import Params
+from v2vbench.params import Fault, Params
 from v2vbench.results.comparison import Comparison
 from v2vbench.results.future import FutureScores
 from v2vbench.results.runs import RunScores
@@ -40,6 +40,10 @@ class Inputs:
         futures = [
             FutureScores.load(path) for key in params.futures if (path := FutureScores.path(root, key)).is_file()
         ]
+        for future in futures:
+            if gone := [one.predictor for one in future.entries.values() if one.predictor not in params.predictors]:
+                path = FutureScores.path(root, future.dataset)
+                raise Fault(f"{path}: has {gone[0]}, which params.yaml has no more; run `dvc repro`")
         return cls(
             params=params,
             comparison=comparison,

@@ -41,8 +41,8 @@ def learning_curves(inputs: Inputs, root: Path) -> dict[str, list[LearningCurves
         except (TypeError, ValueError):
             raise Fault(f"{path}: not a whole table of numbers; delete it and run `dvc repro`") from None
         steps = losses.pop("step", ([], []))[1]
-        dataset = comparison.datasets.get(line.dataset)
-        curves.setdefault(dataset.title if dataset else line.dataset, []).append(
+        store = inputs.stores.get(line.dataset)
+        curves.setdefault(store.facts.title if store else line.dataset, []).append(
             LearningCurves(
                 title=line.title,
                 method_number=number,

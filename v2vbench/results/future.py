@@ -67,6 +67,7 @@ class PredictedGroup:
     samples: Annotated[dict[str, dict[str, Interval]], "by entry that draws, and by label: over all predicted frames"]
     curves: Annotated[dict[str, dict[str, HorizonCurve]], "by label of the metric, and by entry"]
     ahead: Annotated[dict[str, dict[str, Ahead]], "by label of a primary metric with curves, and by entry"]
+    notes: Annotated[dict[str, str], "by label: why the table has no value of a metric whose weights are here"]
     winners: Annotated[dict[str, list[Winner]], "by label of a primary metric with curves: deterministic predictors"]
 
 
@@ -85,7 +86,10 @@ class FutureScores(Record):
     fps: Annotated[float, "frames a second"]
     confidence: Annotated[float, "of all intervals, 0 to 1"]
     metrics: Annotated[dict[str, MetricInfo], "by label; a distance between sets with the past in it ends in +past"]
-    entries: Annotated[dict[str, Entry], "predictors, the reference first; those that draw stand there three times"]
+    entries: Annotated[
+        dict[str, Entry],
+        "by key of the predictor; one that draws stands there three times, with :best and :mean behind its key",
+    ]
     groups: Annotated[dict[str, PredictedGroup], "by test group"]
     published: Annotated[list[PublishedEntry], "Table 3 of the paper beside ours"]
 

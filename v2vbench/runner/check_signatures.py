@@ -72,6 +72,9 @@ def _check_model(params: Params, section: str, key: str, where: str) -> None:
         fitting = [name for name, contract in models.SECTIONS.items() if issubclass(model, contract)]
         raise Fault(f"{where}.model: {line.model} belongs in {' or '.join(fitting)}")
     check(model, line.kwargs, f"{where}.kwargs", given=("facts",))
+    if section == "predictors" and line.base in params.predictors:
+        if (other := params.predictors[line.base].model) != line.model:
+            raise Fault(f"{where}.base: {line.model} starts from one of its kind, and {line.base} is one of {other}")
     schedule = params.schedules[line.schedule]
     if section == "predictors" and schedule.steps and (schedule.n_warmup or schedule.single_frames != "none"):
         cause = "a predictor starts from real frames, so n_warmup must be 0 and single_frames none"

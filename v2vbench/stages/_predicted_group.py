@@ -9,7 +9,7 @@ import numpy as np
 from v2vbench.metrics import segmentation
 from v2vbench.params import Fault, bind
 from v2vbench.results.calibration import CalibratedGroup, Control
-from v2vbench.results.comparison import PublishedEntry
+from v2vbench.results.comparison import ComparedGroup, PublishedEntry
 from v2vbench.results.future import LABELS, Ahead, Entry, PredictedGroup, Winner
 from v2vbench.results.metric import Interval, MetricInfo
 from v2vbench.results.runs import ScoredGroup
@@ -54,9 +54,13 @@ class Group:
                 entry: horizons.curve(own, self.protocol.confidence, self.by_step(label, entry) if clip_kind else None)
                 for entry, own in some.items()
             }
-        table, beside = self.table()
+        scored = {
+            entry: self.scored(entry) for entry, about in self.entries.items() if about.sampling == "deterministic"
+        }
+        table, beside = self.table(scored)
         return PredictedGroup(
             table=table,
+            notes={label: score.note for label, score in scored[table.reference].scores.items() if score.note},
             samples={
                 entry: self.over_all(entry)
                 for entry, about in self.entries.items()
@@ -171,7 +175,7 @@ class Group:
                 result[label] = horizons.winners(own, self.info[label].better, self.protocol)
         return result
 
-    def table(self) -> tuple:
+    def table(self, scored: dict[str, ScoredGroup]) -> tuple[ComparedGroup, list[PublishedEntry]]:
         """The comparison of deterministic predictors over all predicted frames, and Table 3 beside it."""
         params, task = self.task.params, self.task
         fixed = {entry: about for entry, about in self.entries.items() if about.sampling == "deterministic"}
@@ -179,7 +183,6 @@ class Group:
         if not titles:
             raise Fault(f"futures.{task.dataset}: no predictor without draws or the truth to compare the others with")
         info = {label: metric for label, metric in self.info.items() if label != LABELS}
-        scored = {entry: self.scored(entry) for entry in fixed}
         controls = {
             entry: Control(
                 title=about.title,
