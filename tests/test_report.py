@@ -19,9 +19,12 @@ from v2vbench import params, report
 from v2vbench.clips.store import Store, write_store
 from v2vbench.display import palette
 from v2vbench.display.palette import colour
-from v2vbench.report import charts, format, players, svg, videos
+from v2vbench.params import bind
+from v2vbench.report import charts, format, opening, players, svg, videos
 from v2vbench.report.charts import Curve, Method
+from v2vbench.report.inputs import Inputs
 from v2vbench.report.players import Pick
+from v2vbench.report.settings import Settings
 from v2vbench.results.comparison import Comparison
 from v2vbench.results.future import FutureScores
 from v2vbench.results.metric import Interval
@@ -858,3 +861,40 @@ def test_wrong_settings_are_one_line(made, wrong, says):
     root, bound = made
     with pytest.raises(params.Fault, match=says):
         report.write(replace(bound, report=bound.report | wrong), root)
+
+
+def test_where_only_predictors_are_compared_the_page_opens_with_them(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "rival", lambda *args: None)
+    root, bound = made
+    inputs, settings = Inputs.load(bound, root), bind(Settings, bound.report, "report")
+    media = tmp_path / "media"
+    media.mkdir()
+    first = opening.opening(inputs, settings, media)
+    (future,) = inputs.futures
+    group = future.groups["seen"]
+    fixed = [key for key in bound.predictors if key in group.table.metrics["psnr"].rows]
+    assert (first.dataset, first.group) == ("sliding", "seen")
+    assert first.answer.text == group.table.sentences[0].text
+    assert [row.method.title for row in first.table.rows] == [future.entries[key].title for key in fixed]
+    wanted = [group.table.metrics[label].title for label in bound.futures["sliding"].primary]
+    assert [column.metric.title for column in first.table.metrics] == wanted
+    reference = group.table.reference
+    other = next(key for key in fixed if key != reference)
+    assert [tile if isinstance(tile, str) else tile.title for tile in first.comparison.tiles] == [
+        "source",
+        "real video",
+        *(future.entries[key].title for key in (reference, other)),
+    ]
+    with av.open(str(tmp_path / first.comparison.video.address)) as container:
+        frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+    assert len(frames) == N_PAST + N_FUTURE
+    clip = first.comparison.video.clip
+    fake = Store(root / f"futures/sliding/{other}.zip").read(clip)["fake"]
+    height, width = frames[0].shape[0] // 2, frames[0].shape[1] // 2
+    last = fake[-1].repeat(height // 32, 0).repeat(width // 64, 1)
+    assert abs((frames[-1][height:, width:] - last) @ (0.2126, 0.7152, 0.0722)).mean() < 6
+
+
+def test_the_first_screen_says_who_wins_half_of_the_way_ahead(text):
+    """8 frames are predicted: of the winners at 1, 2 and 5, those at 2."""
+    assert "2 frames into the future, best by PSNR: label <forecast>, then vid2vid (≈ last frame)." in text
