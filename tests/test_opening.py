@@ -15,6 +15,7 @@ from v2vbench import report
 from v2vbench.clips.store import Store, write_store
 from v2vbench.display.palette import colour
 from v2vbench.report.answer import answer, rival
+from v2vbench.report.charts import Method
 from v2vbench.report.headline import bounds, headline_table
 from v2vbench.report.inputs import Inputs
 from v2vbench.results.metric import Interval
@@ -200,7 +201,8 @@ def test_the_headline_has_the_primary_metrics_alone(inputs, header):
     assert len(re.findall("<strong>", table)) == 3  # the best by each
     many = inputs.comparison.datasets["sliding"].groups["unseen"]
     many = replace(many, metrics={f"{label}{i}": metric for i in range(3) for label, metric in many.metrics.items()})
-    assert len(headline_table(inputs, many, inputs.runs_of("sliding"), ["sliding_0"], True).metrics) == 5
+    runs = {run: Method(title, i) for i, (run, title) in enumerate(inputs.runs_of("sliding").items())}
+    assert len(headline_table(many, inputs.params.protocol.primary, runs, ["sliding_0"], True).metrics) == 5
 
 
 def test_bars_run_from_floor_to_ceiling(inputs):
@@ -213,7 +215,7 @@ def test_bars_run_from_floor_to_ceiling(inputs):
     def table(value, **changes):
         changed = replace(metric, real=real, floor=guess, rows={"sliding_0": replace(row, value=value)}, **changes)
         changed = replace(group, metrics={"warp_error": changed})
-        return headline_table(inputs, changed, {"sliding_0": "vid2vid"}, ["sliding_0"], True)
+        return headline_table(changed, [], {"sliding_0": Method("vid2vid", 0)}, ["sliding_0"], True)
 
     assert [table(value).rows[0].cells[0].percent for value in (0.001, 0.004, 0.005, 0.009, 0.0001)] == [
         100,
