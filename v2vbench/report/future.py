@@ -106,7 +106,7 @@ class InShort:
     """Who wins so many frames ahead, for the first screen."""
 
     steps_ahead: int
-    parts: list[tuple[str, str, str]]  # metric, title of the best, and how sure: "surely", "≈ SimVP"
+    parts: list[tuple[str, str, str]]  # metric, title of the best, and how sure: "surely", "≈ SimVP", "≈ 4 others"
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ class FutureSection:
         parts = []
         for row in group.winners:
             cell = row.cells[steps[-1]]
-            sure = f"≈ {', '.join(cell.tied)}" if cell.tied else "surely"
-            parts.append((row.metric.title, cell.method.title, sure))
+            tied = ", ".join(cell.tied) if len(cell.tied) < 3 else f"{len(cell.tied)} others"
+            parts.append((row.metric.title, cell.method.title, f"≈ {tied}" if tied else "surely"))
         return InShort(group.steps[steps[-1]], parts)
 
 

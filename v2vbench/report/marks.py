@@ -25,7 +25,10 @@ def dash(method: int) -> Markup:
 
 
 def marker(method: int, x: float, y: float, r: float = 4) -> Markup:
-    """A filled shape that stands for a method: circle, square, triangle, diamond, cross, bar."""
+    """A filled shape that stands for a method: circle, square, triangle, diamond, cross, bar.
+
+    Where the colours begin again, the shapes do so with the second, so that no two of 36 methods look the same.
+    """
     a, b, w, c = r * 0.9, r * 1.25, r * 2 / 3, r * 1.25 - r / 3
     path = (
         f"M{x - r:.1f} {y:.1f}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0z",
@@ -37,7 +40,7 @@ def marker(method: int, x: float, y: float, r: float = 4) -> Markup:
             f"h{-w:.1f}v{-c:.1f}h{-c:.1f}v{-w:.1f}h{c:.1f}z"
         ),
         f"M{x - r / 2:.1f} {y - b:.1f}h{r:.1f}v{2 * b:.1f}h{-r:.1f}z",
-    )[method % 6]
+    )[(method + method // len(COLOURS)) % 6]
     return Markup(f'<path class="mark" d="{path}"/>')
 
 

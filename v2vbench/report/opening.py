@@ -87,7 +87,9 @@ def _of_future(inputs: Inputs, settings: Settings, future: FutureScores, media: 
     for key in shown:
         fake = inputs.predicted[future.dataset][key].read(clip, arrays=["fake"])["fake"]
         tiles.append(Tile(methods[key].title, methods[key].number, fake, 0))
-    claim = next((sentence.text.removesuffix(".") for sentence in group.sentences), "Nothing is compared")
+    said = [sentence.text.removesuffix(".") for sentence in group.sentences if not sentence.detail]
+    about_shown = [text for text in said if all(methods[key].title in text for key in shown)]
+    claim = next(iter(about_shown + said), "Nothing is compared")
     ahead = f"{future.n_future} frames ahead, from {future.n_past}"
     return Opening(
         dataset=future.dataset,
