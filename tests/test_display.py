@@ -252,6 +252,10 @@ def test_winners_and_those_that_are_not_told_from_them(store):
     guess, held = PREDICTORS["guess"][0], PREDICTORS["held"][0]
     assert shown.loc["PSNR"].to_dict() == {1: f"{guess}, surely", 2: f"{guess} (≈ {held})", 5: f"{held} (≈ {guess})"}
     assert list(shown.index) == ["PSNR"]
+    group = made.groups["seen"]
+    many = [replace(one, tied=["guess", "held", "draws"]) for one in group.winners["psnr"]]
+    made = replace(made, groups={"seen": replace(group, winners={"psnr": many})})
+    assert future.winners(made, "seen").loc["PSNR", 1] == f"{guess} (≈ 3 others)"
 
 
 def test_reach_is_the_last_step_of_a_run_and_its_first(store):

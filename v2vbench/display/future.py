@@ -1,5 +1,6 @@
 """What 05_future shows: how predictions get worse by frames ahead, who wins, and what they look like."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IPython.display import HTML, Image
@@ -30,17 +31,25 @@ def horizon(result: FutureScores, group: str) -> Image:
     return curves(panels, "frames ahead", f"{result.title}, {group}: {result.n_past} frames seen")
 
 
+def stores(result: FutureScores, root: Path) -> dict[str, Store]:
+    """{title: predictions} of the entries with one video a clip."""
+    folder, entries = root / "futures" / result.dataset, result.of_sampling(*GUESS).values()
+    return {one.title: Store(folder / f"{one.predictor}.zip") for one in entries}
+
+
 def winners(result: FutureScores, group: str) -> "pd.DataFrame":
-    """Who is best how far ahead, a row a primary metric; in brackets those that cannot be told from it."""
+    """Who is best how far ahead, a row a primary metric; in brackets who cannot be told from it, or how many."""
     import pandas as pd
 
-    rows = {}
-    for label, some in result.groups[group].winners.items():
-        rows[result.metrics[label].title] = {
-            one.steps_ahead: result.entries[one.entry].title
-            + (f" (≈ {', '.join(result.entries[entry].title for entry in one.tied)})" if one.tied else ", surely")
-            for one in some
-        }
+    def sure(tied: list[str]) -> str:
+        if not tied:
+            return ", surely"
+        return f" (≈ {result.entries[tied[0]].title if len(tied) == 1 else f'{len(tied)} others'})"
+
+    rows = {
+        result.metrics[label].title: {one.steps_ahead: result.entries[one.entry].title + sure(one.tied) for one in some}
+        for label, some in result.groups[group].winners.items()
+    }
     return pd.DataFrame(rows).T.rename_axis(columns="frames ahead")
 
 
