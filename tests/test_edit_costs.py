@@ -230,7 +230,7 @@ PARAMS = {
     ),
     "kwarg of a judge": ("noise: 12,", "noise: 11,", {"train_judge@reader"} | SCORING | FUTURE | REPORT),
     "kwarg of a predictor": ("w_flow: 0.1", "w_flow: 0.2", {"train_predictor@forecast"} | FUTURE | REPORT),
-    "title of a predictor": ("title: true labels, then vid2vid", "title: other", FUTURE | REPORT),
+    "title of a predictor": ("title: true labels + vid2vid", "title: other", FUTURE | REPORT),
     "frames to predict": ("n_future: 5", "n_future: 4", FUTURE | REPORT),
     "primary metrics of the future": (
         "primary: [psnr, segmentation, t",
@@ -309,7 +309,7 @@ def test_a_future_reads_its_predictors_and_its_run_and_no_other(project):
     files, values = digests.code(params)["future/freedoom"]
     assert {"models/forecast.py", "models/copy_last.py", "models/true_labels.py", "models/vid2vid.py"} <= set(files)
     assert not {"models/prednet.py", "models/pix2pixhd.py"} & set(files)
-    assert values["predictors.forecast"][:2] == ["label forecast, then vid2vid", "forecast"]
+    assert values["predictors.forecast"][:2] == ["label forecast + vid2vid", "forecast"]
     assert values["runs.vid2vid"][0] == "vid2vid"
     assert not {"predictors.other", "runs.styled"} & values.keys()
     assert digests.inputs(params)["future"] == {

@@ -60,8 +60,8 @@ def test_the_report_of_the_tiny_suite(twice):
     for text in (
         "3 frames seen",
         "5 predicted",
-        "label forecast, then vid2vid",
-        "true labels, then vid2vid",
+        "label forecast + vid2vid",
+        "true labels + vid2vid",
         "label mIoU",
     ):
         assert text in future
