@@ -122,11 +122,18 @@ def psnr(a, b):
     return np.minimum(-10 * np.log10(np.maximum(error, 1e-20)), 100)
 
 
+@pytest.fixture(scope="module")
+def video(store_path, tmp_path_factory):
+    """The run that makes frames from labels, untrained."""
+    folder = tmp_path_factory.mktemp("video")
+    p = bound(store_path, folder)
+    train.train(p, "x", folder)
+    return trained_model(p, "x", folder, Store(store_path).facts)
+
+
 @pytest.mark.parametrize("name", PREDICTORS)
-def test_nothing_later_is_seen(root, store_path, name):
+def test_nothing_later_is_seen(video, store, name):
     """Other frames, labels and flow after n_past change no bit of a prediction; a ceiling is given them."""
-    p, store = bound(store_path, root), Store(store_path)
-    video = trained_model(p, "x", root, store.facts)
     arrays = to_tensors(store.read("slide-4"))
     clip = {array: value[None].contiguous() for array, value in arrays.items()}  # of the same layout as `changed`
     other = {array: value.flip(-1) for array, value in clip.items()}

@@ -57,13 +57,7 @@ def test_the_report_of_the_tiny_suite(twice):
     for text in ("Nothing is learnt here", "warp error", "seeds 0, 1, 2", "wall shown as door"):
         assert text in page
     future = page.split('<section id="future"')[1].split('<section id="training"')[0]
-    for text in (
-        "3 frames seen",
-        "5 predicted",
-        "label forecast + vid2vid",
-        "true labels + vid2vid",
-        "label mIoU",
-    ):
+    for text in ("3 frames seen", "5 predicted", "label forecast + vid2vid", "true labels + vid2vid", "label mIoU"):
         assert text in future
     assert list((twice[0] / "reports/media").glob("freedoom-*-future-*.png"))
     assert list((twice[0] / "reports/media").glob("*.mp4"))
