@@ -161,13 +161,13 @@ def test_two_threads_and_cached_features_change_no_byte(result):
 def test_one_scorer_serves_all_threads(result, monkeypatch):
     """Its judges are built once, whatever the number of cores."""
     _, settings, folder = result
-    built, build, n_threads = [], stage.Scorer, torch.get_num_threads()
+    built, build, n_threads = [], stage.Scorer.of_project, torch.get_num_threads()
 
     def counted(*args):
         built.append(args)
         return build(*args)
 
-    monkeypatch.setattr(stage, "Scorer", counted)
+    monkeypatch.setattr(stage.Scorer, "of_project", counted)
     few = {"blur": [1], "noise": [4], "warp_space_time": [1]}
     small = SECTION | {"ladders": few, "controls": {}, "equivalents": []}
     lines = {"psnr": settings.metrics["psnr"]}

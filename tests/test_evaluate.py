@@ -372,7 +372,7 @@ def test_a_metric_for_other_data_sets_is_left_out(tmp_path, store):
 
 def test_a_scorer_takes_frames_that_are_in_no_store(tmp_path, store):
     project(tmp_path, store)
-    scorer, clip = Scorer(PARAMS, "sliding", tmp_path), store.split("seen")[0]
+    scorer, clip = Scorer.of_project(PARAMS, "sliding", tmp_path), store.split("seen")[0]
     arrays = scorer.read(clip)
     assert {name: len(array) for name, array in arrays.items()} == {"real": 10, "flow": 9, "occluded": 9}
     scores = scorer.score(arrays | {"fake": arrays["real"] // 2}, "half", real=False, keep=False)

@@ -4,6 +4,8 @@
 
 import numpy as np
 
+ESTIMATED = "dis-medium-at-2x"  # the flow that `estimate` makes, as stores and protocol ids name it
+
 
 def estimate(previous: np.ndarray, current: np.ndarray) -> np.ndarray:
     """Dense optical flow between two frames, by OpenCV's DIS (Kroeger et al. 2016).

@@ -19,6 +19,7 @@ from v2vbench.params import Fault
 
 CHUNK = 8  # frames per chunk, the unit of decoding; see docs/clip_store.md
 IGNORE = 255  # the label of a pixel that has none
+EXACT = "exact"  # flow that is known from how the frames were made
 BATCH = 2 * CHUNK  # frames in memory when writing: zarr encodes chunks in parallel
 KINDS = {  # array: dtype on disk, axes; T is one less for arrays between two frames
     "real": ("uint8", "THW3"),
@@ -51,6 +52,7 @@ class Facts:
     size: tuple[int, int]  # H, W in pixels
     droppable: tuple[str, ...] = ()  # channels of the maps that training may blank, see drop_parts of a schedule
     cluster: str = "clip"  # what clips of one cluster share: map, video, person; "clip": each clip is a cluster
+    flow: str = EXACT  # how the clips' flow is known: exact, or the estimator that made it
 
 
 def facts_of_run(facts: Facts, key: str, title: str) -> Facts:

@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from v2vbench.clips.motion import estimate_checked
+from v2vbench.clips.motion import ESTIMATED, estimate_checked
 from v2vbench.clips.store import Facts, write_store
 from v2vbench.datasets import _faces
 from v2vbench.params import Count, Fault, Range, Size
@@ -134,6 +134,7 @@ def prepare(
 
     facts = Facts(
         name=name,
+        flow=ESTIMATED,
         title="Carphone",
         standing="sanity",
         cluster="video",

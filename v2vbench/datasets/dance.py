@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from v2vbench.clips.motion import estimate_checked
+from v2vbench.clips.motion import ESTIMATED, estimate_checked
 from v2vbench.clips.store import Facts, write_store
 from v2vbench.datasets import _poses
 from v2vbench.params import Fault, Range, Share, Size
@@ -170,6 +170,7 @@ def prepare(
 
     facts = Facts(
         name=name,
+        flow=ESTIMATED,
         title="Dance",
         standing="benchmark",
         cluster="video",

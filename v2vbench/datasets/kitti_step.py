@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from v2vbench.clips.motion import estimate_checked
+from v2vbench.clips.motion import ESTIMATED, estimate_checked
 from v2vbench.clips.store import Facts, write_store
 from v2vbench.download import archives
 from v2vbench.params import Count, Fault, Natural, Size
@@ -164,6 +164,7 @@ def prepare(
 
     facts = Facts(
         name=name,
+        flow=ESTIMATED,
         title="KITTI-STEP",
         standing="benchmark",
         cluster="video",

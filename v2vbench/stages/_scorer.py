@@ -1,13 +1,15 @@
 """Scores clips of one data set with every metric that is defined on it."""
 
 import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from v2vbench.clips.store import Store
+from v2vbench.clips.store import EXACT, Facts, Store
 from v2vbench.clips.tensors import to_tensors
 from v2vbench.download import weights
 from v2vbench.extractors import resolve_all
@@ -55,8 +57,26 @@ class Scorer:
     arrays     of the store that the metrics need, `real` among them
     """
 
-    def __init__(self, params: Params, dataset: str, root: Path):
-        self.params, self.store = params, Store(root / "data" / f"{dataset}.zip")
+    def __init__(
+        self,
+        params: Params,
+        dataset: str,
+        store: Store,
+        *,
+        root: Path = Path(),
+        cache: Path | None = None,
+        why_unusable: Callable[[Iterable[str]], str | None] = weights.why_absent,
+    ):
+        """Load the judges of the metrics that are defined on a data set.
+
+        dataset         its name in the lines of `metrics`
+        store           its clips
+        root            the project's folder, which has the judges
+        cache           folder of feature rows; None: none are kept on disk
+        why_unusable    names of pretrained weights to why they may not be used, or None
+        raises          Fault with the path to the line
+        """
+        self.params, self.store = params, store
         self.metrics = applicable(params, dataset)
         features = resolve_all(params)
         judges = {metric.judge for metric in self.metrics if metric.judge}
@@ -71,16 +91,28 @@ class Scorer:
                 content = (root / params.folder(metric.judge) / "model.safetensors").read_bytes()
                 names = {"judge": f"{metric.judge}@{hashlib.sha256(content).hexdigest()[:8]}"}
             self.info[metric.label] = MetricInfo(
-                **metric.about(names),
+                **_about(metric, names, store.facts),
                 no_verdict=None if metric.get("VERDICTS") else BIASED,
-                absent=weights.why_unusable(needs, root),
+                absent=why_unusable(needs),
             )
         self.present = [metric for metric in self.metrics if not self.info[metric.label].absent]
         used = {metric.settings["features"] for metric in self.present if metric.kind == "set"}
-        self.rows = Rows([kind for label, kind in features.items() if label in used], root / ".cache" / "features")
+        self.rows = Rows([kind for label, kind in features.items() if label in used], cache)
         needed = {array for metric in self.present for name in metric.inputs for array in ARRAYS.get(name, ())}
         available = {name for clip in self.store.clips.values() for name in clip["arrays"]}
         self.arrays = sorted((needed | {"real"}) & available)
+
+    @classmethod
+    def of_project(cls, params: Params, dataset: str, root: Path) -> "Scorer":
+        """The scorer of data/<dataset>.zip; it uses the pretrained weights that the project lists."""
+        return cls(
+            params,
+            dataset,
+            Store(root / "data" / f"{dataset}.zip"),
+            root=root,
+            cache=root / ".cache" / "features",
+            why_unusable=partial(weights.why_unusable, root=root),
+        )
 
     def clusters(self, group: str) -> list[str]:
         """The cluster of each clip of a test group; clips of one cluster are alike."""
@@ -160,6 +192,14 @@ class Scorer:
         if metric.judge:
             clip = clip | {"judge": clip.get("judges", self.judges)[metric.judge]}
         return metric.compute(clip, where, function).double()
+
+
+def _about(metric: Metric, names: dict[str, str], facts: Facts) -> dict:
+    """As `Metric.about`; a value that rests on estimated flow has an id of its own, and the estimator's name in it."""
+    about = metric.about(names)
+    if facts.flow != EXACT and {"flow", "occluded"} & set(metric.inputs):
+        about["protocol"] += f":flow-{facts.flow}"
+    return about
 
 
 def _ordered(rows: np.ndarray) -> np.ndarray:

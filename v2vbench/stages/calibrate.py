@@ -77,17 +77,28 @@ def calibrate(params: Params, dataset: str, root: Path) -> CalibrationScores:
     root      the project's folder: data/<dataset>.zip is read
     raises    Fault naming the line, or the metric and the clip
     """
-    settings, scorer = resolve(params.calibration), Scorer(params, dataset, root)
+    settings, scorer = resolve(params.calibration), Scorer.of_project(params, dataset, root)
     colours = controls.training_colours(scorer.store) if "label_colours" in settings.controls else None
-    groups = {}
-    for group in scorer.store.facts.groups:
-        scores = _score_videos(scorer, settings, group, colours, f"calibrate {dataset}, {group}")
-        groups[group] = _group(scorer, settings, group, scores)
+    groups = {
+        group: calibrated_group(scorer, settings, group, f"calibrate {dataset}, {group}", colours)
+        for group in scorer.store.facts.groups
+    }
     result = CalibrationScores(
         dataset=dataset, skip_frames=params.protocol.skip_frames, settings=settings, metrics=scorer.info, groups=groups
     )
     result.save(CalibrationScores.path(root, dataset))
     return result
+
+
+def calibrated_group(
+    scorer: Scorer, settings: CalibrationSettings, group: str, what: str, colours: np.ndarray | None = None
+) -> CalibratedGroup:
+    """The calibration of one test group.
+
+    what       names the task in its progress
+    colours    from `controls.training_colours`; None if no control needs them
+    """
+    return _group(scorer, settings, group, _score_videos(scorer, settings, group, colours, what))
 
 
 def _score_videos(

@@ -12,7 +12,7 @@ from v2vbench.results.calibration import CalibrationScores
 from v2vbench.results.comparison import ComparedDataset, ComparedGroup, Comparison, PublishedEntry
 from v2vbench.results.runs import RunInfo, RunScores
 from v2vbench.statistics import preference, published
-from v2vbench.statistics.group_table import Inputs, of_group
+from v2vbench.statistics.group_table import Estimates, Inputs, of_group
 from v2vbench.statistics.sentences import SPELT_OUT, sanity, write_sentences
 
 
@@ -68,18 +68,35 @@ def _group(
     calibration: CalibrationScores,
 ) -> tuple[ComparedGroup, list[PublishedEntry]]:
     """The comparison of one test group; for a benchmark data set, also beside the paper's results."""
-    confidence = params.protocol.confidence
     _check_same(runs, calibration, group)
     titles = {run: result.title for run, result in runs.items()}
-    scored = {run: result.groups[group] for run, result in runs.items()}
     inputs = Inputs(
-        scored=scored,
+        scored={run: result.groups[group] for run, result in runs.items()},
         metrics=next(iter(runs.values())).metrics,
         calibration=calibration.groups[group],
         protocol=params.protocol,
     )
+    table, raw = compared_group(params, inputs, titles, facts.groups[group], facts.cluster)
+    if facts.standing != "benchmark":
+        return replace(table, sentences=sanity(about, table)), []
+    beside = published.beside_the_paper(
+        published.Group(dataset, group, table, raw, titles, params.protocol.confidence), published.SYNTHESIS
+    )
+    return table, beside
+
+
+def compared_group(
+    params: Params, inputs: Inputs, titles: dict[str, str], title: str, cluster: str
+) -> tuple[ComparedGroup, Estimates]:
+    """One test group with votes and sentences, and {label: {run: Estimate}}.
+
+    titles     {run: its method}
+    title      of the group
+    cluster    the word for one: map, video, person, clip
+    """
+    confidence = params.protocol.confidence
     votes = preference.of_group(
-        scored,
+        inputs.scored,
         inputs.metrics,
         titles,
         _pairs(titles),
@@ -87,13 +104,8 @@ def _group(
         bind(preference.PreferenceSettings, params.preference, "preference"),
         confidence,
     )
-    table, raw = of_group(inputs, facts.groups[group], facts.cluster, votes)
-    if facts.standing != "benchmark":
-        return replace(table, sentences=sanity(about, table)), []
-    beside = published.beside_the_paper(
-        published.Group(dataset, group, table, raw, titles, confidence), published.SYNTHESIS
-    )
-    return replace(table, sentences=write_sentences(table, raw, titles, confidence)), beside
+    table, raw = of_group(inputs, title, cluster, votes)
+    return replace(table, sentences=write_sentences(table, raw, titles, confidence)), raw
 
 
 def _scores(root: Path, run: str, params: Params) -> RunScores:

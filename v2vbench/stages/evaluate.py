@@ -24,7 +24,7 @@ def evaluate(params: Params, run: str, root: Path) -> RunScores:
     raises    Fault naming the clip that is missing, of another length or size, or has no finite value
     """
     line = choose(params.runs, run, "runs")
-    scorer, fakes = Scorer(params, line.dataset, root), Store(root / "runs" / run / "clips.zip")
+    scorer, fakes = Scorer.of_project(params, line.dataset, root), Store(root / "runs" / run / "clips.zip")
     store = scorer.store
     n_given, seeds = same_clips(store, fakes, params.protocol)
     scores = _score_clips(scorer, fakes, run, seeds)

@@ -37,7 +37,7 @@ def future(params: Params, dataset: str, root: Path) -> FutureScores:
     raises    Fault if a clip is shorter than n_past + n_future, or a run does not fit
     """
     line = choose(params.futures, dataset, "futures")
-    scorer = Scorer(params, dataset, root)
+    scorer = Scorer.of_project(params, dataset, root)
     task = Task(params, dataset, line, scorer.store, root)
     if not task.predictors:
         raise Fault(f"futures.{dataset}: no line of predictors is trained on {dataset}")
