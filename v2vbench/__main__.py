@@ -1,6 +1,7 @@
 """The command `v2vbench`: the subcommands that dvc.yaml runs, and those for users."""
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = command.add_subparsers(dest="verb", required=True, metavar="verb")
     verbs.add_parser("doctor", help="what this machine can do, and what a missing part would cost")
     verbs.add_parser("check", help="check params.yaml against the code that it names")
+    _add_score(verbs)
     use = verbs.add_parser("use", help="write suites/<suite>.yaml as params.yaml")
     use.add_argument("suite")
     use.add_argument("--force", action="store_true", help="even if params.yaml holds changes that git does not have")
@@ -77,13 +79,85 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
+def _add_score(verbs) -> None:
+    """The subcommand `score`, which needs no project."""
+    score = verbs.add_parser(
+        "score",
+        help="score videos of your own against real ones; needs no project",
+        description="Score generated videos against real ones: values with intervals, and verdicts against the first "
+        "of several --fake. Exit code 0: scored; 1: an input or argument is wrong, one line says which; 2: no such "
+        "option; 130: interrupted, the same command goes on.",
+    )
+    score.add_argument(
+        "--real", required=True, metavar="PATH", help="a folder of videos or of folders of pictures, a video, a store"
+    )
+    score.add_argument(
+        "--fake",
+        required=True,
+        action="append",
+        metavar="[TITLE=]PATH",
+        help="the same, of a method; may be given several times, the first is what the others are compared with",
+    )
+    score.add_argument("--out", metavar="FOLDER", help="write scores.json, scores.csv, clips.csv and a page there")
+    score.add_argument("--json", metavar="FILE", help="write scores.json to FILE as well, or to standard output: -")
+    score.add_argument(
+        "--metrics", nargs="+", default=["all"], metavar="NAME", help="which are then the primary ones; default: all"
+    )
+    score.add_argument("--size", metavar="WxH", help="crop and resize all frames to one size")
+    score.add_argument("--fps", type=float, help="resample video files by their time stamps")
+    score.add_argument("--skip", type=int, default=0, metavar="N", help="first frames of a clip that are not scored")
+    score.add_argument("--max-frames", type=int, metavar="N", help="first frames of a clip that are used")
+    score.add_argument("--cut", type=int, metavar="N", help="cut every video into parts of N frames")
+    score.add_argument(
+        "--pair",
+        choices=["names", "common", "none"],
+        default="names",
+        help="names: all clips by name (default); common: those that all sides have; none: compare sets alone",
+    )
+    score.add_argument(
+        "--flow",
+        choices=["estimated", "raft", "given"],
+        default="estimated",
+        help="motion of the real videos: OpenCV's DIS (default), RAFT, or that of a clip store",
+    )
+    score.add_argument(
+        "--calibrate", action="store_true", help="also score real clips with known damage, and cheats; takes long"
+    )
+    score.add_argument(
+        "--cache", metavar="FOLDER", default="default", help="of what was scored before; none: keep nothing"
+    )
+
+
+def _score(args: argparse.Namespace) -> None:
+    from v2vbench.scoring import command
+
+    command.run(args)
+
+
+def _fetch(names: list[str]) -> None:
+    """Download weights; where there is a project, list in its weights.json what is there, after a failure too."""
+    from v2vbench.download import weights
+
+    try:
+        weights.fetch(names or None)
+    finally:
+        with contextlib.suppress(Fault):  # no project: `score` uses whatever weights are there
+            weights.write_manifest(root())
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run a subcommand; returns the exit code: 0, or 1 after one line on stderr.
+    """Run a subcommand; returns the exit code: 0, or 1 after one line on stderr, or 130 after an interruption.
 
     Each subcommand imports only what it needs, so that it starts fast.
     """
     args = parser().parse_args(argv)
     try:
+        if args.verb == "score":
+            _score(args)
+            return 0
+        if args.verb == "fetch":
+            _fetch(args.names)
+            return 0
         folder = root()
         if args.verb in ("run", "sources", "report"):
             # jsonschema, which nbformat imports, would spend more than a second per stage on the grammar of addresses.
@@ -92,13 +166,6 @@ def main(argv: list[str] | None = None) -> int:
             from v2vbench.runner import notebook
 
             notebook.run(args.stage, args.key, folder)
-        elif args.verb == "fetch":
-            from v2vbench.download import weights
-
-            try:
-                weights.fetch(args.names or None)
-            finally:  # after a failure too: list the weights that were downloaded
-                weights.write_manifest(folder)
         elif args.verb == "sources":
             from v2vbench.runner import copies, digests
 
@@ -157,6 +224,9 @@ def main(argv: list[str] | None = None) -> int:
     except (Fault, OSError) as error:  # OSError: a full disk, no permission
         print(f"v2vbench: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("v2vbench: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -2,6 +2,8 @@
 
 # pyright: reportAttributeAccessIssue=false
 
+from collections.abc import Callable
+
 import numpy as np
 
 ESTIMATED = "dis-medium-at-2x"  # the flow that `estimate` makes, as stores and protocol ids name it
@@ -25,7 +27,9 @@ def estimate(previous: np.ndarray, current: np.ndarray) -> np.ndarray:
     return cv2.resize(dis.calc(second, first, None), (W, H), interpolation=cv2.INTER_AREA) / 2
 
 
-def estimate_checked(previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def estimate_checked(
+    previous: np.ndarray, current: np.ndarray, estimate: Callable[[np.ndarray, np.ndarray], np.ndarray] = estimate
+) -> tuple[np.ndarray, np.ndarray]:
     """Flow from `estimate`, and occluded (H, W) uint8: 1 where backward and forward flow disagree or leave the frame.
 
     They disagree where |b + f|^2 > 0.01 (|b|^2 + |f|^2) + 0.5, in px (Sundaram et al. 2010, eq. 5).

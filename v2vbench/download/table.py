@@ -109,6 +109,14 @@ TABLE = {
         licence=BSD,
         use="w_perceptual",
     ),
+    "raft_large": Weights(
+        url=f"{TORCH}/raft_large_C_T_SKHT_V2-ff5fadd5.pth",
+        file="raft_large_C_T_SKHT_V2-ff5fadd5.pth",
+        sha256="ff5fadd5",
+        mb=21.1,
+        licence="BSD-3-Clause, trained on FlyingChairs, FlyingThings3D, Sintel, KITTI and HD1K",
+        use="motion of real videos (`v2vbench score --flow raft`)",
+    ),
     "s3d": Weights(
         url=f"{TORCH}/s3d-d76dad2f.pth",
         file="s3d-d76dad2f.pth",

@@ -32,6 +32,7 @@ class Inputs:
     stores: dict[str, Store]  # by data set
     fakes: dict[str, Store]  # by run
     restyled: dict[str, Store]  # by line of `styles`
+    is_unpaired: bool = False  # generated clips have no real ones of their own
 
     @classmethod
     def load(cls, params: Params, root: Path) -> "Inputs":

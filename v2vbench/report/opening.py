@@ -11,7 +11,7 @@ from v2vbench.report.headline import HeadlineTable, headline_table
 from v2vbench.report.inputs import Inputs, ordered
 from v2vbench.report.players import place_name, rank, ranked_clips
 from v2vbench.report.settings import Settings
-from v2vbench.report.videos import Tile, Video, make_mosaic
+from v2vbench.report.videos import Tile, Video, heads, make_mosaic
 from v2vbench.results.future import FutureScores
 
 
@@ -33,7 +33,7 @@ class Opening:
     group: str  # its key
     where: str  # "Freedoom walks: 12 maps never trained on"
     answer: Answer
-    comparison: Comparison
+    comparison: Comparison | None  # None where clips are not paired
     table: HeadlineTable | None
 
 
@@ -58,7 +58,7 @@ def opening(inputs: Inputs, settings: Settings, media: Path) -> Opening:
         group=name,
         where=f"{compared.title}: {place(group)}",
         answer=answer(inputs, dataset, name, other),
-        comparison=_comparison(inputs, settings, dataset, name, shown, media),
+        comparison=None if inputs.is_unpaired else _comparison(inputs, settings, dataset, name, shown, media),
         table=headline_table(
             group,
             inputs.params.protocol.primary,
@@ -114,13 +114,14 @@ def _comparison(
     at = len(ranked) // 2
     clip = group.clips[ranked[at]]
     arrays, methods = store.read(clip), [inputs.comparison.runs[run].title for run in runs]
-    tiles = [Tile("source", None, colour(arrays, store.facts), 0), Tile("real", None, arrays["real"], 0)]
+    tiles = heads(arrays, store.facts)
+    names = ["source", "real video"][-len(tiles) :]
     for run, title in zip(runs, methods):
         fake = inputs.fakes[run].read(clip, arrays=["fake"])["fake"]
         tiles.append(Tile(title, inputs.method_numbers[title], fake, 0))
     return Comparison(
         video=make_mosaic(tiles, clip, store.facts, settings, media, f"{dataset}-{name}-opening"),
-        tiles=["source", "real video", *(Method(title, inputs.method_numbers[title]) for title in methods)],
+        tiles=[*names, *(Method(title, inputs.method_numbers[title]) for title in methods)],
         place=place_name(at, len(ranked)),
         by=group.metrics[settings.players_by].title,
     )

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -10,11 +11,12 @@ from v2vbench import __version__
 from v2vbench.display.palette import LARGE_ERROR
 from v2vbench.params import Params
 from v2vbench.report import format, marks
+from v2vbench.report.files import Files
 from v2vbench.report.future import future_section
 from v2vbench.report.inputs import Inputs, ordered
 from v2vbench.report.opening import opening
 from v2vbench.report.paper import paper_tables
-from v2vbench.report.players import all_players
+from v2vbench.report.players import Player, all_players
 from v2vbench.report.provenance import provenance
 from v2vbench.report.sections import dataset_section
 from v2vbench.report.settings import Settings
@@ -43,36 +45,63 @@ class Captions:
 
 
 def render(params: Params, settings: Settings, root: Path, media: Path, style: str, notebooks: list[str]) -> str:
-    """index.html as text; its videos are written to `media`.
+    """index.html of a project as text; its videos are written to `media`.
 
     style        the style sheet
     notebooks    stems of the executed notebooks that have a page
     raises       Fault where something that the report is about is missing or broken
     """
     inputs = Inputs.load(params, root)
-    comparison, training = inputs.comparison, learning_curves(inputs, root)
-    made = provenance(params, root, notebooks)
-    players = all_players(inputs, settings, media)
-    datasets = [dataset_section(inputs, name, players) for name in ordered(comparison.datasets, params.datasets)]
-    script = (HERE / "script.js").read_text()
+    return fill(
+        inputs,
+        settings,
+        media,
+        style,
+        numbers=keep(media, "compare.json", Comparison.path(root).read_bytes()),
+        players=all_players(inputs, settings, media),
+        paper=paper_tables(inputs),
+        futures=[future_section(inputs, settings, future, media) for future in inputs.futures],
+        styles=[styles_section(inputs, settings, key, media) for key in params.styles],
+        training=learning_curves(inputs, root),
+        provenance=provenance(params, root, notebooks),
+    )
+
+
+def fill(
+    inputs: Inputs,
+    settings: Settings,
+    media: Path,
+    style: str,
+    *,
+    numbers: str,
+    players: dict[tuple[str, str], list[Player]],
+    files: Files | None = None,
+    **parts: Any,
+) -> str:
+    """The templates, filled.
+
+    numbers    address of the JSON with every number
+    players    by (data set, group)
+    files      of videos that are in no project, in place of what only a project has: `parts`
+    """
+    comparison, script = inputs.comparison, (HERE / "script.js").read_text()
+    of_project = {"paper": [], "futures": [], "styles": [], "training": {}, "provenance": None}
+    names = ordered(comparison.datasets, inputs.params.datasets)
     return (
         environment()
         .get_template("index.html.j2")
         .render(
-            params=params,
+            **of_project | parts,
+            params=inputs.params,
             settings=settings,
             comparison=comparison,
             confidence=format.percent(comparison.confidence),
             opening=opening(inputs, settings, media),
-            datasets=datasets,
-            paper=paper_tables(inputs),
-            futures=[future_section(inputs, settings, future, media) for future in inputs.futures],
-            styles=[styles_section(inputs, settings, key, media) for key in params.styles],
-            training=training,
-            provenance=made,
+            datasets=[dataset_section(inputs, name, players) for name in names],
+            files=files,
             footnotes=inputs.footnotes,
             large_error=LARGE_ERROR,
-            numbers=keep(media, "compare.json", Comparison.path(root).read_bytes()),
+            numbers=numbers,
             n_methods=len({run.title for run in comparison.runs.values()}),
             version=__version__,
             caption=Captions(),

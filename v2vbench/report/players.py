@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from v2vbench.clips.motion import estimate
 from v2vbench.clips.tensors import to_tensors
-from v2vbench.display.palette import colour, error_colours, flow_colours
+from v2vbench.display.palette import error_colours, flow_colours
 from v2vbench.metrics import score_clip
 from v2vbench.params import Fault, Params
 from v2vbench.progress import progress
@@ -18,7 +18,7 @@ from v2vbench.report.inputs import Inputs, ordered
 from v2vbench.report.settings import Settings
 from v2vbench.report.sparklines import strip
 from v2vbench.report.svg import needs_log_scale
-from v2vbench.report.videos import Tile, Video, make_video
+from v2vbench.report.videos import Tile, Video, heads, make_video
 from v2vbench.results.metric import Better
 from v2vbench.statistics.cost import cost
 
@@ -110,8 +110,8 @@ def _player(inputs: Inputs, settings: Settings, dataset: str, group: str, picked
     store, compared = inputs.stores[dataset], inputs.comparison.datasets[dataset].groups[group]
     clip, label = compared.clips[picked.position], settings.players_by
     arrays, title = store.read(clip), compared.metrics[label].title
-    tiles = [Tile("source", None, colour(arrays, store.facts), 0), Tile("real", None, arrays["real"], 0)]
-    curves = []
+    tiles = heads(arrays, store.facts)
+    n_heads, curves = len(tiles), []
     for run, method in inputs.runs_of(dataset).items():
         fakes, number = inputs.fakes[run], inputs.method_numbers[method]
         fake = fakes.read(clip, arrays=["fake"])["fake"]
@@ -126,7 +126,7 @@ def _player(inputs: Inputs, settings: Settings, dataset: str, group: str, picked
             settings,
             media,
             f"{dataset}-{group}-{clip}",
-            _flows(tiles[1:], arrays.get("flow")),
+            _flows(tiles[n_heads - 1 :], arrays.get("flow")),
         ),
         place=place_name(picked.place, len(compared.clips)),
         metric=title,

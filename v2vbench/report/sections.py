@@ -120,19 +120,25 @@ def dataset_section(inputs: Inputs, name: str, players: dict[tuple[str, str], li
 def _group_section(inputs: Inputs, dataset: str, name: str, players: list[Player]) -> GroupSection:
     compared, clips = inputs.comparison.datasets[dataset], inputs.stores[dataset].clips
     group, ranked, runs = compared.groups[name], compared.standing != "sanity", inputs.runs_of(dataset)
-    lengths = [clips[clip]["n_frames"] for clip in group.clips]
+    lengths = [clips[clip]["n_frames"] for clip in (clips if inputs.is_unpaired else group.clips)]
+    given = inputs.params.protocol.skip_frames or any(inputs.comparison.runs[run].n_given for run in runs)
     labels, scores = shown(group, inputs.params.metrics), inputs.scores[group.reference].groups[name].scores
     table = score_table(inputs, group, {label: score.note for label, score in scores.items()}, runs, ranked)
     methods = [
-        MethodHead(title, inputs.method_numbers[title], inputs.comparison.runs[run].first_frames)
+        MethodHead(title, inputs.method_numbers[title], inputs.comparison.runs[run].first_frames if given else "")
         for run, title in runs.items()
     ]
+    about = f"{compared.title}, {group.title}."
+    if given:
+        about += (
+            " Below each method: the first frames it is given; the first "
+            f"{counted(inputs.params.protocol.skip_frames, 'frame')} of a clip are not scored, for any method."
+        )
     return GroupSection(
         name=name,
         group=group,
         clusters=counted(group.n_clusters, group.cluster),
-        about=f"{compared.title}, {group.title}. Below each method: the first frames it is given; the first "
-        f"{counted(inputs.params.protocol.skip_frames, 'frame')} of a clip are not scored, for any method.",
+        about=about,
         n_frames=sum(lengths),
         ranked=ranked,
         methods=methods,

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from v2vbench.clips.store import Facts
 from v2vbench.display.mp4 import write_mp4
-from v2vbench.display.palette import COLOURS, legend
+from v2vbench.display.palette import COLOURS, colour, legend
 from v2vbench.report.settings import Settings
 
 GROUND, WORDS, SOFT = (22, 23, 26), (236, 234, 229), (168, 166, 160)  # of the video, in light and dark pages alike
@@ -19,6 +19,7 @@ BAND, GAP, EDGE = 38, 8, 14  # px: the band with a tile's name above it; between
 SMALL, NORMAL = ImageFont.load_default(18), ImageFont.load_default(24)
 GIVEN = "real frame, given", "given", ""  # what stands above a frame that a method was given: the first that fits
 LINE = 24  # px, of the legend
+SOURCE = "source"  # title of the tile that shows what videos are made from
 PAST = (222, 170, 62)  # of the line around a frame that a method was given
 
 
@@ -59,21 +60,33 @@ class Layout:
     further: list[tuple[int, int]]  # and of each further one
 
 
-def layout(n_methods: int, size: tuple[int, int], tile_px: int, has_maps: bool = False, n_further: int = 0) -> Layout:
+def layout(
+    n_methods: int,
+    size: tuple[int, int],
+    tile_px: int,
+    has_maps: bool = False,
+    n_further: int = 0,
+    has_source: bool = True,
+) -> Layout:
     """Rows of two tiles, of three or of four: source and real first, then the methods, with maps below them.
 
     Where the last row would stay open, the methods begin a row of their own instead. Further tiles stand below all.
+    Without a source the real video stands in one row with the methods.
     """
     factor = max(1, round(tile_px / size[1]))
     height, width = size[0] * factor, size[1] * factor
-    columns = 2 if n_methods == 2 else 4 if has_maps and n_methods == 4 else 3
-    skipped = 1 if has_maps or (columns == 3 and n_methods % 3 == 0) else 0
-    begin = columns if has_maps else 2 + skipped
-    cells = [0, 1, *range(begin, begin + n_methods)]
+    if has_source:
+        columns = 2 if n_methods == 2 else 4 if has_maps and n_methods == 4 else 3
+        skipped = 1 if has_maps or (columns == 3 and n_methods % 3 == 0) else 0
+        begin = columns if has_maps else 2 + skipped
+        cells, n_plain = [0, 1, *range(begin, begin + n_methods)], 1  # rows without maps
+    else:
+        columns = 2 if n_methods == 1 else 4 if n_methods in (3, 6, 7) else 3
+        cells, n_plain = list(range(1 + n_methods)), 0
     tall, across = BAND + GAP + height, width + GAP
     tops = [0]  # of the rows
     for row in range(cells[-1] // columns + 1):
-        tops.append(tops[-1] + tall + (height + GAP) * (has_maps and row > 0))
+        tops.append(tops[-1] + tall + (height + GAP) * (has_maps and row >= n_plain))
 
     def corner(cell: int, top: int) -> tuple[int, int]:
         return top + BAND + 4, EDGE + cell % columns * across
@@ -108,7 +121,12 @@ def compose(
     for tile, corner in zip((*tiles, *further), (*where.corners, *where.further)):
         _name_tile(draw, tile, corner, tile_width)
     beside_real = EDGE + 2 * (tile_width + GAP)
-    if len(tiles) > 2 and beside_real + tile_width <= where.width and where.corners[2][0] > where.corners[1][0]:
+    if (
+        tiles[0].title == SOURCE
+        and len(tiles) > 2
+        and beside_real + tile_width <= where.width
+        and where.corners[2][0] > where.corners[1][0]
+    ):
         _draw_legend(draw, labels, (where.corners[1][0], beside_real + 16), (tile_height, tile_width))
     numbering = f"frame {n_frames} of {n_frames}"
     room = where.width - 3 * EDGE - SMALL.getlength(numbering)
@@ -137,8 +155,9 @@ def compose(
 
 
 def _layout_of(tiles: list[Tile], tile_px: int, further: Sequence[Tile]) -> Layout:
-    has_maps = any(tile.under is not None for tile in tiles)
-    return layout(len(tiles) - 2, tiles[0].frames.shape[1:3], tile_px, has_maps, len(further))
+    has_maps, has_source = any(tile.under is not None for tile in tiles), tiles[0].title == SOURCE
+    n_methods = len(tiles) - 1 - has_source
+    return layout(n_methods, tiles[0].frames.shape[1:3], tile_px, has_maps, len(further), has_source)
 
 
 def _name_tile(draw: ImageDraw.ImageDraw, tile: Tile, corner: tuple[int, int], width: int) -> None:
@@ -225,6 +244,12 @@ def keep(media: Path, name: str, content: bytes) -> str:
     name = f"{stem}-{hashlib.sha256(content).hexdigest()[:8]}.{suffix}"
     (media / name).write_bytes(content)
     return f"media/{name}"
+
+
+def heads(arrays: dict, facts: Facts) -> list[Tile]:
+    """The first tiles of a clip: its source, where the data set has one, and the real video."""
+    source = [] if facts.source == "none" else [Tile(SOURCE, None, colour(arrays, facts), 0)]
+    return [*source, Tile("real", None, arrays["real"], 0)]
 
 
 def make_video(

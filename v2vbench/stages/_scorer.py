@@ -140,6 +140,7 @@ class Scorer:
         real: bool = True,
         keep: bool = True,
         side: RealSide | None = None,
+        failures: dict[str, str] | None = None,
     ) -> ClipScores:
         """Every metric on one clip.
 
@@ -147,6 +148,7 @@ class Scorer:
         real      also score the real video and the constant prediction, with metrics that do not need the real video
         keep      cache the rows of the frames on disk
         side      the RealSide of these arrays, to share it between many videos of one clip
+        failures  gets {label: why} of the metrics that cannot be computed on this clip, in place of a Fault
         raises    Fault naming the metric and the clip
         """
         if arrays["fake"].shape != arrays["real"].shape:
@@ -156,12 +158,17 @@ class Scorer:
         for metric in self.present:
             if metric.kind == "set":
                 continue
-            of_fake[metric.label] = self.values(metric, clip, where).numpy()
-            if real and "real" not in metric.inputs:
-                shown = clip | {"fake": clip["real"]}
-                of_real[metric.label] = self.values(metric, shown, f"the real {where}").numpy()
-            if real and metric.get("floor"):
-                of_floor[metric.label] = self.values(metric, clip, where, "floor").numpy()
+            try:
+                of_fake[metric.label] = self.values(metric, clip, where).numpy()
+                if real and "real" not in metric.inputs:
+                    shown = clip | {"fake": clip["real"]}
+                    of_real[metric.label] = self.values(metric, shown, f"the real {where}").numpy()
+                if real and metric.get("floor"):
+                    of_floor[metric.label] = self.values(metric, clip, where, "floor").numpy()
+            except Fault as fault:
+                if failures is None:
+                    raise
+                failures[metric.label] = str(fault)
         # The real rows come first, so that real frames in a generated video are recognised.
         real_rows = self.rows_of(arrays["real"], True, where) if side is None else side.rows
         fake_rows = self.rows_of(arrays["fake"], keep, where)

@@ -1,0 +1,419 @@
+"""From videos to scores: what `v2vbench score` does."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pooch
+import psutil
+
+from v2vbench.clips.motion import ESTIMATED, estimate_checked
+from v2vbench.clips.store import EXACT, Facts, Store
+from v2vbench.metrics import Metric
+from v2vbench.params import Fault, Params, brief
+from v2vbench.results.calibration import CalibratedGroup
+from v2vbench.results.comparison import ComparedDataset, Comparison
+from v2vbench.results.metric import MetricInfo
+from v2vbench.results.runs import RunInfo, RunScore, RunScores, ScoredGroup
+from v2vbench.scoring.clip_scores import ClipScorer
+from v2vbench.scoring.pairing import Pairing, Sides, prepare
+from v2vbench.scoring.results import Scores
+from v2vbench.scoring.settings import DATASET, GROUP, impossible, settings, with_runs
+from v2vbench.scoring.sides import Given, Side, open_side
+from v2vbench.scoring.videos import Estimator, Videos
+from v2vbench.stages import calibrate as calibration
+from v2vbench.stages._scorer import Scorer
+from v2vbench.stages._summaries import set_summary_of, summary
+from v2vbench.stages.compare import compared_group
+from v2vbench.statistics.blocks import blocks
+from v2vbench.statistics.group_table import Inputs
+
+Flow = Literal["estimated", "raft", "given"]
+Fakes = Given | Iterable[str | Path] | Mapping[str, str | Path]
+MOST_BLOCKS = 50  # of unpaired clips: more make the interval no better, and take time
+MEMORY = 17  # times the pixels of a clip and its pair: what metrics need while they score it
+FPS = 25.0  # of players, where neither side says how fast it was taken
+
+
+def default_cache() -> Path:
+    """The folder of what was scored before, in the user's cache folder; it may be deleted at any time."""
+    return Path(pooch.os_cache("v2vbench")) / "score"
+
+
+def score(
+    real: Given,
+    fake: Fakes,
+    *,
+    metrics: Iterable[str] | None = None,
+    out: str | Path | None = None,
+    size: tuple[int, int] | None = None,
+    fps: float | None = None,
+    skip: int = 0,
+    max_frames: int | None = None,
+    cut: int | None = None,
+    pair: Pairing = "names",
+    flow: Flow = "estimated",
+    calibrate: bool = False,
+    cache: str | Path | None = "default",
+) -> Scores:
+    """Score generated videos against real ones, with intervals, and verdicts against the first of several methods.
+
+    real          a folder of videos or of folders of pictures, one video, a clip store, an array (N, T, H, W, 3) uint8,
+                  or {name: array (T, H, W, 3)}
+    fake          the same, or a list of paths, or {title: path}: a method each; the first is the one that the others
+                  are compared with
+    metrics       labels, which are then the primary ones; None: all
+    out           folder for scores.json, scores.csv, clips.csv and the page index.html; None: nothing is written
+    size          (H, W) px that all frames are cropped and resized to; None: as they are
+    fps           frames a second to which video files are resampled by their time stamps; None: every frame
+    skip          first frames of each clip that no metric sees, such as real ones that a method was given
+    max_frames    first frames of each clip that are used
+    cut           frames of the parts that every video is cut into; None: whole videos, but a single one in parts
+    pair          names: each clip with the real one of its name, or, where no name is shared, two sets of clips alone;
+                  common: those clips that all sides have; none: sets alone
+    flow          motion of the real videos: estimated (OpenCV's DIS), raft, or given, by a clip store
+    calibrate     also score real clips with known damage, and cheats, which takes about 15 times as long
+    cache         folder of what was scored before; None: nothing is kept
+    raises        Fault, in one line, naming the file or the argument that is wrong
+    """
+    folder = default_cache() if cache == "default" else Path(cache) if cache else None
+    _check_arguments(size=size, fps=fps, skip=skip, max_frames=max_frames, cut=cut, flow=flow)
+    target = _target(out)
+    generated = _generated(fake)
+    first = open_side(real, "real", _title(real, "real"), fps=fps, cache=folder)
+    others = [open_side(given, "fake", title, fps=fps, cache=folder) for title, given in generated.items()]
+    sides = prepare(first, others, pairing=pair, cut=cut, max_frames=max_frames, resized=size is not None)
+    metrics = list(metrics) if metrics is not None else None
+    params = settings(metrics, skip=skip, paired=not sides.unpaired)
+    params = with_runs(params, _keys([side.title for side in sides.fakes]))
+    options = {
+        "--metrics": metrics,
+        "--size": f"{size[1]}x{size[0]}" if size else None,
+        "--fps": fps,
+        "--skip": skip or None,
+        "--max-frames": max_frames,
+        "--cut": cut,
+        "--pair": pair if pair != "names" else None,
+        "--flow": flow if flow != "estimated" else None,
+        "--calibrate": [] if calibrate else None,
+    }
+    scores = _Run(params, sides, size, fps, flow, folder).scores(calibrate, _words(options))
+    if target:
+        scores.save(target)
+    return scores
+
+
+class _Run:
+    """What one call has at hand."""
+
+    def __init__(
+        self,
+        params: Params,
+        sides: Sides,
+        size: tuple[int, int] | None,
+        fps: float | None,
+        flow: Flow,
+        cache: Path | None,
+    ):
+        self.params, self.sides = params, sides
+        facts, estimator = _facts(sides, size, fps), None
+        if not sides.unpaired:
+            facts, estimator = _motion(sides.real, facts, size, flow)
+        self.real = Videos(sides.real, facts, size, estimator)
+        plain = replace(facts, flow="none")
+        self.fakes = {key: Videos(side, plain, size, None) for key, side in zip(params.runs, sides.fakes)}
+        skip = params.protocol.skip_frames
+        shortest = min((clip for side in sides.all for clip in side.clips.values()), key=lambda clip: clip.n_frames)
+        if shortest.n_frames - skip < 1:
+            raise Fault(f"--skip {skip}: clip {brief(shortest.name)} has {shortest.n_frames} frames, so none is left")
+        _check_memory(self.sides, facts.size)
+        self.notes = impossible(
+            params,
+            unpaired=sides.unpaired,
+            n_frames=shortest.n_frames - skip,
+            shortest=brief(shortest.name),
+            flow=estimator is not None or facts.flow == EXACT,
+        )
+        self.info = Scorer(params, DATASET, self.real).info
+        usable = {label: line for label, line in params.metrics.items() if label not in self.notes}
+        features = {(line or {}).get("features") for line in usable.values()}
+        kept = {label: line for label, line in params.features.items() if label in features}
+        self.scorer = Scorer(replace(params, metrics=usable, features=kept), DATASET, self.real)
+        if not self.scorer.present:
+            reasons = {label: self.notes.get(label) or self.info[label].absent for label in params.metrics}
+            label, reason = next((label, reason) for label, reason in reasons.items() if reason)
+            raise Fault(f"nothing can be measured: {label} {reason}")
+        self.clip_scorer = ClipScorer(self.scorer, cache)
+
+    def scores(self, calibrate: bool, options: tuple[str, ...]) -> Scores:
+        if self.sides.unpaired:
+            if calibrate:
+                raise Fault(f"--calibrate: damages real clips in their place, and {self.sides.unpaired}")
+            groups, info = self._of_sets(), self._unpaired_info()
+        else:
+            groups, info = self._of_clips(), self.info
+        first = next(iter(groups.values()))
+        calibrated = self._calibrated() if calibrate else _uncalibrated(first)
+        titles = {key: run.title for key, run in self.params.runs.items()}
+        facts = self.real.facts
+        table, _ = compared_group(
+            self.params,
+            Inputs(scored=groups, metrics=info, calibration=calibrated, protocol=self.params.protocol),
+            titles,
+            facts.groups[GROUP],
+            facts.cluster,
+        )
+        runs = {
+            key: RunScores(
+                run=key,
+                title=title,
+                dataset=DATASET,
+                model="external",
+                n_given=0,
+                skip_frames=self.params.protocol.skip_frames,
+                metrics=info,
+                groups={GROUP: groups[key]},
+            )
+            for key, title in titles.items()
+        }
+        about = ComparedDataset(
+            title=facts.title,
+            about=facts.about,
+            standing=facts.standing,
+            fps=facts.fps,
+            size=facts.size,
+            groups={GROUP: table},
+        )
+        comparison = Comparison(
+            confidence=self.params.protocol.confidence,
+            runs={
+                key: RunInfo(title=run.title, dataset=DATASET, model=run.model, n_given=0) for key, run in runs.items()
+            },
+            datasets={DATASET: about},
+            published=[],
+        )
+        return Scores(
+            comparison=comparison,
+            runs=runs,
+            params=self.params,
+            sides=self.sides,
+            real=self.real,
+            fakes=self.fakes,
+            options=options,
+        )
+
+    def _of_clips(self) -> dict[str, ScoredGroup]:
+        """{run: its scores}, of pairs of clips."""
+        clusters = self.scorer.clusters(GROUP)
+        scored = self.clip_scorer.against_real(self.fakes, "score")
+        failures = {label: reason for some in scored.values() for one in some for label, reason in one.failures.items()}
+        notes = self.notes | {label: reason.partition(": ")[2] for label, reason in failures.items()}
+        groups = {}
+        for run, some in scored.items():
+            clips = [one.scores for one in some]
+
+            def of(metric: Metric, clips: list = clips, run: str = run) -> RunScore:
+                return summary(metric, clips, clusters, f"{self.params.runs[run].title}")
+
+            groups[run] = self._group(list(self.real.clips), clusters, of, notes)
+        return groups
+
+    def _of_sets(self) -> dict[str, ScoredGroup]:
+        """{run: its scores}, of two sets of clips that are not paired: jackknife over blocks of both."""
+        stores = [self.real, *self.fakes.values()]
+        clusters = [list(dict.fromkeys(clip["cluster"] for clip in store.clips.values())) for store in stores]
+        at_most = min(MOST_BLOCKS, *map(len, clusters))
+        rows = self.clip_scorer.rows_alone(self.real, f"rows of {self.real.side.title}")
+        groups = {}
+        for (run, store), names_of_fake in zip(self.fakes.items(), clusters[1:]):
+            made = self.clip_scorer.rows_alone(store, f"rows of {store.side.title}")
+            numbers = blocks(len(names_of_fake), len(clusters[0]), at_most)
+            of_fake, of_real = (
+                [f"block {owner[names.index(clip['cluster'])] + 1}" for clip in side.clips.values()]
+                for side, names, owner in zip((store, self.real), (names_of_fake, clusters[0]), numbers)
+            )
+
+            def of(metric: Metric, made: list = made, a: list = of_fake, b: list = of_real, run: str = run) -> RunScore:
+                kind = metric.settings["features"]
+                parts = [clip[kind] for clip in made], [clip[kind] for clip in rows]
+                return set_summary_of(metric, *parts, a, b, self.params.runs[run].title)
+
+            names = list(dict.fromkeys(of_fake))
+            groups[run] = self._group(names, names, of, self.notes)
+        return groups
+
+    def _group(self, clips: list[str], clusters: list[str], of, notes: dict[str, str]) -> ScoredGroup:
+        """`of` a metric to its score, for all that can be computed; the others say in a note why they have none."""
+        present = {metric.label: metric for metric in self.scorer.present}
+        scores = {}
+        for label in self.info:
+            if label in present and label not in notes:
+                scores[label] = of(present[label])
+            else:
+                scores[label] = RunScore(
+                    fake=None, real=None, floor=None, curve=None, drift=None, size=None, note=notes.get(label)
+                )
+        return ScoredGroup(
+            clips=clips, clusters=clusters, n_frames=self.scorer.n_frames(GROUP), scores=scores, seeds={}
+        )
+
+    def _unpaired_info(self) -> dict[str, MetricInfo]:
+        """Distances between unpaired sets have protocol ids of their own: other pairs of rows count."""
+        return {
+            label: replace(info, protocol=f"{info.protocol}:unpaired") if info.kind == "set" else info
+            for label, info in self.info.items()
+        }
+
+    def _calibrated(self) -> CalibratedGroup:
+        resolved = calibration.resolve(self.params.calibration)
+        return calibration.calibrated_group(self.scorer, resolved, GROUP, "calibrate")
+
+
+def _uncalibrated(group: ScoredGroup) -> CalibratedGroup:
+    """Nothing is known of what the metrics respond to."""
+    return CalibratedGroup(
+        clips=group.clips,
+        clusters=group.clusters,
+        n_frames=group.n_frames,
+        ladders={},
+        mild={},
+        controls={},
+        other_clip=None,
+        preferred={},
+        fooled={},
+        responses={},
+    )
+
+
+def _facts(sides: Sides, size: tuple[int, int] | None, fps: float | None) -> Facts:
+    """The real clips as a data set."""
+    real = sides.real
+    clips = list(real.clips.values())
+    rates = [clip.fps for side in sides.all for clip in side.clips.values() if clip.fps]
+    shown = size or clips[0].size
+    whole = "parts" if sides.cluster == "part" else "clips"
+    resized = f" Cropped and resized to {shown[1]} x {shown[0]} px ({_fit()})." if size else ""
+    return Facts(
+        name=DATASET,
+        title="Your videos",
+        about=f"{len(clips)} {whole} of {real.where}, {sum(clip.n_frames for clip in clips)} frames.{resized}",
+        standing="benchmark",
+        fps=fps or (rates[0] if rates else FPS),
+        source="none",
+        label_names=(),
+        label_colours=(),
+        groups={GROUP: f"{'block' if sides.unpaired else sides.cluster}s of {real.title}"},
+        origin=real.where,
+        licence="of your own",
+        size=shown,
+        cluster="block" if sides.unpaired else sides.cluster,
+        flow="none",
+    )
+
+
+def _fit() -> str:
+    from v2vbench.clips.video_files import FIT
+
+    return FIT
+
+
+def _motion(real: Side, facts: Facts, size: tuple[int, int] | None, flow: Flow) -> tuple[Facts, Estimator | None]:
+    """How the motion of the real videos is known, and what estimates it."""
+    if flow == "given":
+        if not isinstance(real.source, Store) or size is not None:
+            raise Fault(f"--flow given: needs a clip store with flow as --real, and no --size; {real.where} is none")
+        lacking = [key for key in real.clips if "flow" not in real.source.clips[real.clips[key].video or key]["arrays"]]
+        if lacking:
+            raise Fault(f"--flow given: clip {lacking[0]} of {real.where} has no flow")
+        return replace(facts, flow=real.source.facts.flow), None
+    if flow == "raft":
+        from v2vbench.clips import raft
+
+        return replace(facts, flow=raft.ESTIMATED), raft.Raft()
+    return replace(facts, flow=ESTIMATED), estimate_checked
+
+
+def _check_arguments(*, size, fps, skip, max_frames, cut, flow) -> None:
+    """Raises Fault naming the first argument that is out of its range."""
+    if size is not None and (len(size) != 2 or min(size) < 8):
+        raise Fault(f"--size: {brief(size)}; it takes a width and a height of at least 8 px: 256x128")
+    for name, value, least in (
+        ("--fps", fps, 1e-3),
+        ("--skip", skip, 0),
+        ("--max-frames", max_frames, 1),
+        ("--cut", cut, 2),
+    ):
+        if value is not None and value < least:
+            raise Fault(f"{name}: {brief(value)}; it takes {least} or more")
+    if flow not in ("estimated", "raft", "given"):
+        raise Fault(f"--flow: {brief(flow)}; it takes estimated, raft or given")
+
+
+def _check_memory(sides: Sides, size: tuple[int, int]) -> None:
+    """Raises Fault where the longest clip does not fit into memory while it is scored."""
+    longest = max((clip for side in sides.all for clip in side.clips.values()), key=lambda clip: clip.n_frames)
+    needed = MEMORY * 2 * longest.n_frames * size[0] * size[1] * 3
+    available = psutil.virtual_memory().available
+    if needed > available:
+        fitting = max(2, int(longest.n_frames * available / needed / 2))
+        raise Fault(
+            f"clip {brief(longest.name)}: {longest.n_frames} frames of {size[1]} x {size[0]} px take about "
+            f"{needed / 2**30:.0f} GiB to score, and {available / 2**30:.0f} are free: --cut {fitting} scores it in "
+            "parts, --size and --max-frames less of it"
+        )
+
+
+def _target(out: str | Path | None) -> Path | None:
+    """The folder to write to, which is empty, or has results of this command."""
+    if out is None:
+        return None
+    target = Path(out).expanduser()
+    if target.is_dir() and any(target.iterdir()) and not (target / "scores.json").is_file():
+        raise Fault(f"--out {target}: holds other files; name an empty folder or a new one")
+    if target.exists() and not target.is_dir():
+        raise Fault(f"--out {target}: is a file; name a folder")
+    return target
+
+
+def _generated(fake: Fakes) -> dict[str, Given]:
+    """{title: what is given}; folders of one name are told apart by those above them."""
+    if isinstance(fake, str | Path | np.ndarray):
+        return {_title(fake, "fake"): fake}
+    if isinstance(fake, Mapping):
+        if any(isinstance(value, np.ndarray) and value.ndim == 4 for value in fake.values()):
+            return {"fake": fake}  # pyright: ignore[reportReturnType] - clips by name
+        return {str(title): given for title, given in fake.items()}
+    paths = [Path(path) for path in fake]
+    if not paths:
+        raise Fault("--fake: names nothing")
+    for depth in range(1, 5):
+        titles = ["/".join(path.resolve().with_suffix("").parts[-depth:]) for path in paths]
+        if len(set(titles)) == len(titles):
+            return dict(zip(titles, paths))
+    raise Fault(f"--fake: {paths[0]} is given twice")
+
+
+def _title(given: Given, otherwise: str) -> str:
+    return Path(given).expanduser().resolve().stem if isinstance(given, str | Path) else otherwise
+
+
+def _words(options: dict) -> tuple[str, ...]:
+    """Options as words of a command line; those that are None are left out."""
+    words = []
+    for name, value in options.items():
+        if value is not None:
+            words += [name, *(map(str, value) if isinstance(value, list) else [str(value)])]
+    return tuple(words)
+
+
+def _keys(titles: list[str]) -> dict[str, str]:
+    """{key: title}: keys are part of addresses."""
+    keys: dict[str, str] = {}
+    for title in titles:
+        stem = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_") or "method"
+        key = next(key for n in range(1, len(titles) + 1) if (key := stem if n == 1 else f"{stem}_{n}") not in keys)
+        keys[key] = title
+    return keys
