@@ -28,6 +28,7 @@ from v2vbench.models import _styles as styles
 from v2vbench.params import Fault
 from v2vbench.reference import architecture, checkpoints
 from v2vbench.reference import names as reference
+from v2vbench.runner import entries
 from v2vbench.stages import synthesize, train
 from v2vbench.stages._weights import build_model, trained_model
 
@@ -1181,10 +1182,8 @@ other: 1
 
 
 def test_an_entry_goes_to_the_end_of_its_section():
-    assert checkpoints.with_entry(TEXT, "runs", "c:\n  d: 3\n") == TEXT.replace(
-        "# five\n", "# five\n    c:\n      d: 3\n"
-    )
-    assert checkpoints.with_entry("runs:\n  a: 1", "runs", "c: 3\n") == "runs:\n  a: 1\n  c: 3"
+    assert entries.with_entry(TEXT, "runs", "c:\n  d: 3\n") == TEXT.replace("# five\n", "# five\n    c:\n      d: 3\n")
+    assert entries.with_entry("runs:\n  a: 1", "runs", "c: 3\n") == "runs:\n  a: 1\n  c: 3"
     for text in ("runs: {}\nother:\n  a: 1\n", "runs:\nother:\n  a: 1\n", "# runs:\nother:\n  runs:\n    a: 1\n"):
         with pytest.raises(Fault, match="params.yaml: runs is not a block of indented lines"):
-            checkpoints.with_entry(text, "runs", "c: 3\n")
+            entries.with_entry(text, "runs", "c: 3\n")

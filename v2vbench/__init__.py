@@ -18,6 +18,13 @@ from pathlib import Path
 __version__ = "0.1.0"
 
 
+def __getattr__(name: str):
+    """`v2vbench.score`, imported when it is first used: importing it takes seconds."""
+    if name == "score":
+        return importlib.import_module("v2vbench.scoring").score
+    raise AttributeError(f"module 'v2vbench' has no attribute {name!r}")
+
+
 def find(kind: str, name: str):
     """The module v2vbench/<kind>/<name>.py: the folder is the registry, a leading underscore means shared.
 

@@ -23,6 +23,13 @@ def parser() -> argparse.ArgumentParser:
     _add_score(verbs)
     use = verbs.add_parser("use", help="write suites/<suite>.yaml as params.yaml")
     use.add_argument("suite")
+    use.add_argument("--videos", type=Path, metavar="PATH", help="with the suite own: a folder of videos, or one video")
+    use.add_argument(
+        "--source", choices=["edges", "labels", "landmarks", "pose"], help="what they are made from; default: edges"
+    )
+    use.add_argument("--labels", type=Path, metavar="FOLDER", help="of label maps, for --source labels")
+    use.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="px, multiples of 8")
+    use.add_argument("--licence", metavar="TEXT", help="of the videos")
     use.add_argument("--force", action="store_true", help="even if params.yaml holds changes that git does not have")
     bring = verbs.add_parser("import-checkpoint", help="make a run from a checkpoint of the paper's own code")
     bring.add_argument(
@@ -38,6 +45,16 @@ def parser() -> argparse.ArgumentParser:
     bring.add_argument(
         "--foreground", nargs="+", default=[], metavar="LABEL", help="labels that the foreground network paints"
     )
+    out = verbs.add_parser("export", help="write what another method needs to make videos of a data set's test clips")
+    out.add_argument("dataset", help="a line of datasets, whose data are there")
+    out.add_argument("--out", type=Path, metavar="FOLDER", help="default: export/<dataset> in the project")
+    out.add_argument("--train", action="store_true", help="training clips as well, with all their real frames")
+    out.add_argument("--video", action="store_true", help="the source in colours as MP4, to look at")
+    videos = verbs.add_parser("import-videos", help="make a run of videos that another method made")
+    videos.add_argument("folder", type=Path, help="a video or a folder of pictures for every test clip, with its name")
+    videos.add_argument("name", help="of the new run, or of one whose videos are new")
+    videos.add_argument("--dataset", required=True, metavar="KEY", help="a line of datasets, whose test clips they are")
+    videos.add_argument("--title", help="of the run in tables; default: its name")
     fetch = verbs.add_parser("fetch", help="download the pretrained weights that some metrics need")
     fetch.add_argument("what", choices=["weights"])
     fetch.add_argument("names", nargs="*", help="of v2vbench/download/weights.py; all if none is given")
@@ -134,6 +151,22 @@ def _score(args: argparse.Namespace) -> None:
     command.run(args)
 
 
+def _use(args: argparse.Namespace, folder: Path) -> None:
+    """Write a suite to params.yaml; with --videos the suite `own`, filled in for them."""
+    keys = ("source", "labels", "size", "licence")
+    settings = {key: value for key in keys if (value := getattr(args, key)) is not None}
+    if args.videos:
+        from v2vbench.runner.video_suite import use_videos
+
+        use_videos(args.suite, args.videos, args.force, folder, **settings)
+    elif settings:
+        raise Fault(f"use: --{min(settings)} goes with --videos PATH")
+    else:
+        from v2vbench.runner.suites import use
+
+        use(args.suite, args.force, folder)
+
+
 def _fetch(names: list[str]) -> None:
     """Download weights; where there is a project, list in its weights.json what is there, after a failure too."""
     from v2vbench.download import weights
@@ -202,9 +235,7 @@ def main(argv: list[str] | None = None) -> int:
             if warning := slow_precision(params):
                 print(f"params.yaml: {warning}")
         elif args.verb == "use":
-            from v2vbench.runner.suites import use
-
-            use(args.suite, args.force, folder)
+            _use(args, folder)
         elif args.verb == "publish":
             from v2vbench.runner.publish import publish
 
@@ -217,6 +248,15 @@ def main(argv: list[str] | None = None) -> int:
                     args.folder, args.name, folder, dataset=args.dataset, epoch=args.epoch, foreground=args.foreground
                 )
             )
+        elif args.verb == "export":
+            from v2vbench.runner.export import export
+
+            params = load(folder / "params.yaml")
+            print(export(args.dataset, params, folder, args.out, train=args.train, video=args.video))
+        elif args.verb == "import-videos":
+            from v2vbench.runner.import_videos import import_videos
+
+            print(import_videos(args.folder, args.name, folder, dataset=args.dataset, title=args.title))
         elif args.verb == "doctor":
             from v2vbench.runner import doctor
 

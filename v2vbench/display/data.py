@@ -27,10 +27,27 @@ def facts(store: Store) -> HTML:
                     "seconds": round(sum(lengths) / about.fps, 1),
                 }
             )
-    return table(
+    shown = table(
         rows,
         f"{about.title}. {about.about} {about.size[1]}x{about.size[0]} px at {about.fps:g} frames a second; "
         f"source: {about.source} ({', '.join(about.label_names)}). From {about.origin}; licence {about.licence}.",
+    )
+    counts = next((clip["counts"] for clip in store.clips.values() if "counts" in clip), None)
+    return HTML(f"{shown.data}{not_used(store, counts).data}") if counts else shown
+
+
+def not_used(store: Store, counts: dict) -> HTML:
+    """Where the frames of all videos went: into clips, or why into none.
+
+    counts    `videos`, `shots`, `frames`, and `dropped` {reason: frames}, as a loader writes them to its first clip
+    """
+    n_clips = len(store.clips)
+    went = {f"in {n_clips} clips": sum(clip["n_frames"] for clip in store.clips.values())} | counts["dropped"]
+    rows = [{"frames": n, "where": where, "share, %": 100 * n / counts["frames"]} for where, n in went.items()]
+    n_videos, n_shots = counts["videos"], counts["shots"]
+    return table(
+        rows,
+        f"{counts['frames']} frames of {n_videos} video{'s' * (n_videos > 1)} with {n_shots} shot{'s' * (n_shots > 1)}",
     )
 
 

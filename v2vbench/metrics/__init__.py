@@ -13,7 +13,7 @@ import torch
 from v2vbench.params import Fault, Params, TrainedModel, brief, check, choose, coerce, member
 
 CLIP_INPUTS = ("fake", "real", "source", "flow", "occluded", "keypoints", "judge")
-SET_INPUTS = ("fake_features", "real_features", "clusters")
+SET_INPUTS = ("fake_features", "real_features", "clusters", "real_clusters")
 
 
 class Contract(Protocol):
@@ -32,13 +32,15 @@ class Contract(Protocol):
     compute        its inputs, then settings as keyword-only arguments, whose types are the schema of the line. Returns
                    of CLIP_INPUTS, `fake` among them: a value a frame (T,) or a pair of frames (T-1,); with `pool`,
                    counts (T, ...).
-                   of SET_INPUTS, with a setting `features`: one number.
+                   of SET_INPUTS, with a setting `features`: one number. `real_clusters` has the default None: the sets
+                   are then of the same clips, row for row; else of different ones, whose clusters have the same names
+                   in both sets.
                    Raises ValueError saying what is wrong with its inputs
     weights        the settings to names in download.weights.TABLE, without which there is no value
     pool           the sum of the counts of a group's clips to the group's value: the metric has none of a single clip
     floor          as compute, without `fake`: what an answer scores that looks at no frame
-    leave_one_out  as compute of a set metric: its values without each cluster in turn; without it, compute is called
-                   for each
+    leave_one_out  as compute of a set metric: its values without the rows of each cluster, on both sides, in turn;
+                   without it, compute is called for each
     """
 
     __doc__: str | None
@@ -84,6 +86,8 @@ def _problems_of_functions(module) -> list[str]:
         )
     if takes == SET_INPUTS and "features" not in settings_of(module.compute):
         found.append("compute has no setting features")
+    if takes == SET_INPUTS and inspect.signature(module.compute).parameters["real_clusters"].default is not None:
+        found.append("compute has not the default None of real_clusters")
     for name in ("weights", "floor", "leave_one_out"):
         function = getattr(module, name, None)
         if function and settings_of(function) != settings_of(module.compute):

@@ -6,7 +6,8 @@ any rank, with no matrix square root and nothing to regularise. Up to as many ro
 centred rows, and Rx Ry' is their cross-Gram matrix, from which the value without a clip takes a block; beyond, they
 are Cholesky's factors, or, where a covariance is singular to within 1e-8 of its largest pivot, the triangles of a QR
 decomposition of the rows. (Eigenvalues of L' Sy L would be the same numbers squared: 1.6 to 2.5 times as fast, and
-without the small ones' digits.) Below 1e-12 of its terms the value is 0: equal sets are exactly 0 apart.
+without the small ones' digits.) Below 1e-12 of its terms the value is 0: equal sets are exactly 0 apart. Two sets of
+different clips may have different numbers of rows; each covariance is over its own.
 
 *Tolerance*: measured 1e-14 relative to scipy's `sqrtm` and to torch-fidelity at full rank (1e-12 where rows are one
 more than features), 2e-8 and 4e-8 where the covariances are singular, which is their round-off: ours agree among
@@ -35,21 +36,23 @@ def compute(
     fake_features: np.ndarray,
     real_features: np.ndarray,
     clusters: np.ndarray,
+    real_clusters: np.ndarray | None = None,
     *,
     features: str,
     divisor: Literal["n-1", "n"],
 ) -> float:
     """|mx - my|^2 + Tr Sx + Tr Sy - 2 Tr (Sx Sy)^(1/2), exact at any rank.
 
-    fake_features, real_features    (n, D), row for row of the same clips
+    fake_features, real_features    (n, D) and (m, D); without real_clusters n = m, row for row of the same clips
     clusters    (n,), not used: the value does not depend on which cluster a row is of; its interval does
+    real_clusters    (m,) of real rows of other clips, each cluster with rows in both sets
     features    which rows: a line of `features`
     divisor     of the covariances: n-1, or n as StyleGAN-V and cd-fvd have it
     returns     a distance, never negative; 0.0 where it is below round-off, 1e-12 of the total variance
-    raises      ValueError where rows are missing, unequal or not finite
+    raises      ValueError where rows are missing, unequal or not finite, and where a cluster is in one set alone
     source      Dowson & Landau 1982; Heusel et al. 2017, eq. 6
     """
-    return _prepared(fake_features, real_features, clusters, divisor).distance()
+    return _prepared(fake_features, real_features, clusters, real_clusters, divisor).distance()
 
 
 @one_thread
@@ -57,14 +60,15 @@ def leave_one_out(
     fake_features: np.ndarray,
     real_features: np.ndarray,
     clusters: np.ndarray,
+    real_clusters: np.ndarray | None = None,
     *,
     features: str,
     divisor: Literal["n-1", "n"],
 ) -> np.ndarray:
     """What `compute` gives without each cluster in turn, in the order of their numbers, (n_clusters,)."""
-    return _prepared(fake_features, real_features, clusters, divisor).without_each()
+    return _prepared(fake_features, real_features, clusters, real_clusters, divisor).without_each()
 
 
-def _prepared(fake_features, real_features, clusters, divisor: str) -> Frechet:
-    fake, real, _, owner = checked(fake_features, real_features, clusters, MIN_CLUSTERS)
-    return Frechet(fake, real, owner, divisor)  # pyright: ignore[reportArgumentType]
+def _prepared(fake_features, real_features, clusters, real_clusters, divisor: str) -> Frechet:
+    sets = checked(fake_features, real_features, clusters, real_clusters, MIN_CLUSTERS)
+    return Frechet(sets, divisor)  # pyright: ignore[reportArgumentType]

@@ -81,9 +81,14 @@ class VideoModel(Trainable):
         clip       (1, P + 1, ...) each, of the frames in `past` and the next one: `source`, `instance` if the data set
                    has it, and the arrays in NEEDS
         past       (1, P, 3, H, W) in [-1, 1]; P is n_past, or less at a clip's start if from_nothing is set
-        memory     what the model keeps from frame to frame; empty at a clip's start
+        memory     what the model keeps from frame to frame. At a clip's start it holds "clip", the store's entry of the
+                   test clip (id, n_frames, ...), and "style_seed" where styles are drawn with another seed; it is empty
+                   where the source is of no test clip, such as a predicted one
         returns    (1, 3, H, W) in [-1, 1]
         """
+
+    def check_store(self, store: Store) -> None:
+        """Refuse a data set whose test clips the model cannot make; runs before the first frame; raises Fault."""
 
 
 class Predictor(Trainable):

@@ -2,46 +2,22 @@
 
 import glob
 import hashlib
-import io
 import os
 import re
 import shutil
-from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import torch
-from ruamel.yaml import YAML
 from safetensors.torch import save
 
 from v2vbench.clips.store import Store
 from v2vbench.files import write_json, write_whole
-from v2vbench.params import NO_RUN, SLUG, Fault, Params, Run, bind, choose, load, member
+from v2vbench.params import Fault, bind, choose, load, member
 from v2vbench.reference.architecture import State, settings
 from v2vbench.reference.names import renamed
-from v2vbench.runner.check import check_references
-
-SCHEDULE = """\
-imported:
-  seed: 0
-  steps: 0
-  batch_size: 1
-  n_frames: 3
-  n_warmup: 0
-  double_every: 0
-  single_frames: none
-  drop_parts: 0
-  lr: 2e-4
-  lr_d: 2e-4
-  betas: [0.5, 0.999]
-  constant_share: 0.5
-  ema: 0
-  precision: 32-true
-  compile: false
-  log_every: 10
-  checkpoint_every: 100
-"""
+from v2vbench.runner.entries import IMPORTED, check_name, edited, with_run
 
 
 def net_files(path: Path, epoch: str) -> dict[str, Path]:
@@ -104,28 +80,6 @@ def weights(model: torch.nn.Module, nets: dict[str, State], files: dict[str, Pat
     return result
 
 
-def with_entry(text: str, section: str, entry: str) -> str:
-    """params.yaml with one more entry at the end of a section; everything else stays as it was, comments too."""
-    rows = text.split("\n")
-    start = next((i for i, row in enumerate(rows) if re.match(rf"{section}:\s*(#.*)?$", row)), len(rows))
-    stop = next((i for i in range(start + 1, len(rows)) if re.match(r"[^\s#]", rows[i])), len(rows))
-    lines = [i for i in range(start + 1, stop) if re.match(r"\s+\S", rows[i])]
-    indents = [match[1] for i in lines if (match := re.match(r"( +)[^\s#]", rows[i]))]
-    if not indents:
-        raise Fault(f"params.yaml: {section} is not a block of indented lines, so nothing can be added to it")
-    new = [indents[0] + row for row in entry.splitlines()]
-    return "\n".join(rows[: lines[-1] + 1] + new + rows[lines[-1] + 1 :])
-
-
-def with_run(text: str, name: str, line: dict[str, Any], params: Params) -> str:
-    """The text of params.yaml with one more run, and the schedule `imported` where it is missing."""
-    entry, yaml = io.StringIO(), YAML()
-    yaml.indent(sequence=4, offset=2)
-    yaml.dump({name: line}, entry)
-    text = with_entry(text, "runs", entry.getvalue())
-    return text if line["schedule"] in params.schedules else with_entry(text, "schedules", SCHEDULE)
-
-
 def bring(path: Path, name: str, root: Path, *, dataset: str, epoch: str, foreground: list[str]) -> str:
     """Write runs/<name>_reference/{model.safetensors, imported.json} and the line `name` of `runs`, or nothing at all.
 
@@ -137,9 +91,7 @@ def bring(path: Path, name: str, root: Path, *, dataset: str, epoch: str, foregr
     """
     file, folder = root / "params.yaml", root / "runs" / f"{name}_reference"
     params = load(file)
-    if not re.fullmatch(SLUG, name) or name in NO_RUN:
-        rule = f"take a-z, 0-9, _ and - (not as the first), and none of {', '.join(NO_RUN)}"
-        raise Fault(f"import-checkpoint: a run cannot be called {name!r}; {rule}")
+    check_name(name, "import-checkpoint")
     for key in (name, folder.name):
         if key in params.runs | params.predictors | params.styles or (root / "runs" / key).exists():
             where = "in params.yaml or runs/; take another name or remove it"
@@ -158,34 +110,28 @@ def bring(path: Path, name: str, root: Path, *, dataset: str, epoch: str, foregr
         title=name,
         dataset=dataset,
         model=kind,
-        schedule="imported",
+        schedule=IMPORTED,
         base=folder.name,
         first_frames="real" if kind == "vid2vid" else "none",
         seeds=[0],
         kwargs=kwargs,
     )
 
-    partial, new_file = folder.with_name(f"{folder.name}.partial"), file.with_name("params.yaml.partial")
+    partial, text = folder.with_name(f"{folder.name}.partial"), file.read_bytes().decode()
     shutil.rmtree(partial, ignore_errors=True)  # what a killed import left
     try:
-        new_file.write_bytes(with_run(file.read_bytes().decode(), name, line, params).encode())
-        new = load(new_file)
-        imported = {folder.name, *(other.parent.name for other in root.glob("runs/*/imported.json"))}
-        check_references(new, file.name, imported)
-        if replace(new, schedules={}) != replace(params, schedules={}, runs=params.runs | {name: Run(**line)}):
-            raise Fault(
-                "params.yaml: its runs are not plain lines, so none can be added without a change to something else"
+        with edited(file, with_run(text, name, line, params), name, line, {folder.name}) as new_file:
+            write_whole(partial / "model.safetensors", content)
+            write_json(
+                partial / "imported.json", {"files": sha256, "dataset": dataset, "model": kind, "kwargs": kwargs}
             )
-        write_whole(partial / "model.safetensors", content)
-        write_json(partial / "imported.json", {"files": sha256, "dataset": dataset, "model": kind, "kwargs": kwargs})
-        os.replace(partial, folder)
-        try:
-            os.replace(new_file, file)
-        except BaseException:
-            shutil.rmtree(folder)
-            raise
+            os.replace(partial, folder)
+            try:
+                os.replace(new_file, file)
+            except BaseException:
+                shutil.rmtree(folder)
+                raise
     finally:
-        new_file.unlink(missing_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
     contents = f"runs/{folder.name} holds {', '.join(nets)}, params.yaml the run"
     return f"{name}: {contents}; `dvc repro synthesize@{name}` makes its videos"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class SetSize:
     """How many rows of features a distance between sets was made of."""
 
-    n_rows: Annotated[int, "of generated, and of as many real, features"]
+    n_rows: Annotated[int, "of generated features, and of as many real ones where clips are paired"]
     n_clips: Annotated[int, "clips they come from"]
     n_clusters: Annotated[int, "clusters of clips that are alike (a map, a source video, a person)"]
     rank: Annotated[int, "the highest rank that the covariance of so many rows can have"]

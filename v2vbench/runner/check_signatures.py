@@ -6,6 +6,8 @@ from v2vbench.params import NO_RUN, Fault, Params, Run, bind, brief, check, choo
 from v2vbench.runner.check_references import TRAINED
 from v2vbench.stages._published import check_line, check_run, needs_base, read_about
 
+EXTERNAL = "external"  # the model of runs whose videos were made elsewhere
+
 
 def check_signatures(params: Params, file: str) -> None:
     """Check every line against the signature of its code, and lines that refer to each other; imports that code.
@@ -104,6 +106,12 @@ def _check_run(params: Params, run: Run, where: str) -> None:
     if first not in NO_RUN and (given := _model(params.runs[first]).NEEDS):
         cause = f"is shown {' and '.join(given)} of the real video; name a run that needs the source alone"
         raise Fault(f"{where}.first_frames: {first} {cause}")
+    if first not in NO_RUN and params.runs[first].model == EXTERNAL:
+        raise Fault(
+            f"{where}.first_frames: {first} shows videos that were made elsewhere; name a run that is made here"
+        )
+    if run.model == EXTERNAL and len(run.seeds) > 1:
+        raise Fault(f"{where}.seeds: {brief(run.seeds)}; its videos are of one training, so write one seed")
     if first == "real" and n_past > params.protocol.skip_frames:
         cause = f"metrics see all but {params.protocol.skip_frames} (protocol.skip_frames)"
         raise Fault(f"{where}.first_frames: {n_past} real frames are given, and {cause}")
@@ -130,6 +138,10 @@ def _check_future(params: Params, dataset: str, lines: list, kinds: dict, where:
         raise Fault(f"{where}.video: {by_labels[0]} predicts labels; name the run that makes frames from them")
     if line.video != "none":
         run = params.runs[line.video]
+        if run.model == EXTERNAL:
+            raise Fault(
+                f"{where}.video: {line.video} shows videos that were made elsewhere, and makes none from labels"
+            )
         if (n_past := setting(run, "n_past")) > line.n_past:
             raise Fault(f"{where}.n_past: {line.video} needs {n_past} frames, not {line.n_past}")
         if needs := _model(run).NEEDS:

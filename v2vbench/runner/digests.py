@@ -64,6 +64,8 @@ def write_published_weights(params: Params, root: Path) -> None:
 
 def write_inputs(params: Params, name: str, root: Path) -> None:
     """Write what `inputs` says below build/inputs; raises Fault where a file that it lists is missing."""
+    if name in ("scoring", "future"):  # folders, also where a suite has no line for them
+        (root / "build/inputs" / name).mkdir(parents=True, exist_ok=True)
     for path, files in choose(inputs(params), name, "inputs").items():
         if missing := [file for file in files if not (root / file).is_file()]:
             raise Fault(f"{missing[0]}: missing; `dvc repro` makes it")

@@ -14,6 +14,7 @@ import psutil
 
 from v2vbench.download import weights
 from v2vbench.params import Fault, load
+from v2vbench.runner.duration import duration
 from v2vbench.runner.suites import load_suite
 from v2vbench.stages._precision import bfloat16_gain
 
@@ -153,6 +154,8 @@ def experiments(root: Path) -> list[Row]:
         try:
             params = load_suite(path) if is_suite else load(path)
             on = f"{len(params.runs)} runs on {', '.join(params.datasets)}; {downloads(params.datasets)}"
+            if not is_suite and [line.get("loader") for line in params.datasets.values()] == ["own"]:
+                on += f"; {duration(params)}"
             rows.append(Row(what=what, state=f"{on}. {params.about}", good=True))
         except Fault as fault:
             rows.append(Row(what=what, state="not sound", good=False, cost=str(fault), needed=not is_suite))

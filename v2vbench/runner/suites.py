@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from v2vbench.files import write_whole
@@ -22,17 +23,30 @@ def use(suite: str, force: bool, root: Path) -> None:
 
     force    overwrite params.yaml even if it has changes that are not in git
     """
-    path, target = root / "suites" / f"{suite}.yaml", root / "params.yaml"
+    path = root / "suites" / f"{suite}.yaml"
     if not path.is_file():
         raise Fault(f"use: no suite {suite!r} in suites; there are {_names(path.parent)}")
     text = whole_text(path)
     typed(parse(text, path.name), path.name, root)
-    if not force and _differs_from_git(target) and not _is_suite(target.read_text(), path.parent):
+    refuse_loss(force, root)
+    write_whole(root / "params.yaml", text.encode())
+    print(f"params.yaml is now the suite {suite}; `make repro` runs it")
+
+
+def refuse_loss(force: bool, root: Path, same: Callable[[str], bool] = lambda text: False) -> None:
+    """Raise Fault if params.yaml has changes that git does not have and that writing a suite would lose.
+
+    force    never
+    same     whether a text has nothing to lose
+    """
+    target = root / "params.yaml"
+    if force or not _differs_from_git(target):
+        return
+    text = read(target)
+    if not (same(text) or _is_suite(text, root / "suites")):
         raise Fault(
             "use: params.yaml holds changes that git does not have; commit it first, or add --force to lose them"
         )
-    write_whole(target, text.encode())
-    print(f"params.yaml is now the suite {suite}; `make repro` runs it")
 
 
 def whole_text(path: Path) -> str:

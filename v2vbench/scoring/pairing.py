@@ -144,7 +144,7 @@ def _check_pairs(real: Side, fake: Side, resized: bool) -> None:
         if clip.size != other.size and not resized:
             raise Fault(
                 f"{fake.where}: {brief(name)} is {_px(clip.size)}, and {_px(other.size)} in {real.where}; "
-                "--size W H resizes both"
+                "--size WxH resizes both"
             )
 
 
@@ -154,7 +154,7 @@ def _check_one_size(side: Side) -> None:
         if clip.size != first.size:
             raise Fault(
                 f"{side.where}: {brief(clip.name)} is {_px(clip.size)}, and {brief(first.name)} {_px(first.size)}; "
-                "--size W H resizes all"
+                "--size WxH resizes all"
             )
 
 

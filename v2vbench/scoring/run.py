@@ -1,29 +1,28 @@
 """From videos to scores: what `v2vbench score` does."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
 import pooch
 import psutil
 
-from v2vbench.clips.motion import ESTIMATED, estimate_checked
-from v2vbench.clips.store import EXACT, Facts, Store
+from v2vbench.clips.store import EXACT
 from v2vbench.metrics import Metric
 from v2vbench.params import Fault, Params, brief
 from v2vbench.results.calibration import CalibratedGroup
 from v2vbench.results.comparison import ComparedDataset, Comparison
 from v2vbench.results.metric import MetricInfo
 from v2vbench.results.runs import RunInfo, RunScore, RunScores, ScoredGroup
+from v2vbench.scoring import arguments
+from v2vbench.scoring.arguments import Fakes
 from v2vbench.scoring.clip_scores import ClipScorer
+from v2vbench.scoring.data import Flow, facts_of, with_motion
 from v2vbench.scoring.pairing import Pairing, Sides, prepare
 from v2vbench.scoring.results import Scores
 from v2vbench.scoring.settings import DATASET, GROUP, impossible, settings, with_runs
-from v2vbench.scoring.sides import Given, Side, open_side
-from v2vbench.scoring.videos import Estimator, Videos
+from v2vbench.scoring.sides import Given, open_side
+from v2vbench.scoring.videos import Videos
 from v2vbench.stages import calibrate as calibration
 from v2vbench.stages._scorer import Scorer
 from v2vbench.stages._summaries import set_summary_of, summary
@@ -31,11 +30,8 @@ from v2vbench.stages.compare import compared_group
 from v2vbench.statistics.blocks import blocks
 from v2vbench.statistics.group_table import Inputs
 
-Flow = Literal["estimated", "raft", "given"]
-Fakes = Given | Iterable[str | Path] | Mapping[str, str | Path]
 MOST_BLOCKS = 50  # of unpaired clips: more make the interval no better, and take time
 MEMORY = 17  # times the pixels of a clip and its pair: what metrics need while they score it
-FPS = 25.0  # of players, where neither side says how fast it was taken
 
 
 def default_cache() -> Path:
@@ -80,15 +76,15 @@ def score(
     raises        Fault, in one line, naming the file or the argument that is wrong
     """
     folder = default_cache() if cache == "default" else Path(cache) if cache else None
-    _check_arguments(size=size, fps=fps, skip=skip, max_frames=max_frames, cut=cut, flow=flow)
-    target = _target(out)
-    generated = _generated(fake)
-    first = open_side(real, "real", _title(real, "real"), fps=fps, cache=folder)
+    arguments.check(size=size, fps=fps, skip=skip, max_frames=max_frames, cut=cut, flow=flow)
+    target = arguments.target(out)
+    generated = arguments.generated(fake)
+    first = open_side(real, "real", arguments.title(real, "real"), fps=fps, cache=folder)
     others = [open_side(given, "fake", title, fps=fps, cache=folder) for title, given in generated.items()]
     sides = prepare(first, others, pairing=pair, cut=cut, max_frames=max_frames, resized=size is not None)
     metrics = list(metrics) if metrics is not None else None
     params = settings(metrics, skip=skip, paired=not sides.unpaired)
-    params = with_runs(params, _keys([side.title for side in sides.fakes]))
+    params = with_runs(params, arguments.keys([side.title for side in sides.fakes]))
     options = {
         "--metrics": metrics,
         "--size": f"{size[1]}x{size[0]}" if size else None,
@@ -100,7 +96,7 @@ def score(
         "--flow": flow if flow != "estimated" else None,
         "--calibrate": [] if calibrate else None,
     }
-    scores = _Run(params, sides, size, fps, flow, folder).scores(calibrate, _words(options))
+    scores = _Run(params, sides, size, fps, flow, folder).scores(calibrate, arguments.words(options))
     if target:
         scores.save(target)
     return scores
@@ -119,9 +115,9 @@ class _Run:
         cache: Path | None,
     ):
         self.params, self.sides = params, sides
-        facts, estimator = _facts(sides, size, fps), None
+        facts, estimator = facts_of(sides, size, fps), None
         if not sides.unpaired:
-            facts, estimator = _motion(sides.real, facts, size, flow)
+            facts, estimator = with_motion(sides.real, facts, size, flow)
         self.real = Videos(sides.real, facts, size, estimator)
         plain = replace(facts, flow="none")
         self.fakes = {key: Videos(side, plain, size, None) for key, side in zip(params.runs, sides.fakes)}
@@ -129,6 +125,10 @@ class _Run:
         shortest = min((clip for side in sides.all for clip in side.clips.values()), key=lambda clip: clip.n_frames)
         if shortest.n_frames - skip < 1:
             raise Fault(f"--skip {skip}: clip {brief(shortest.name)} has {shortest.n_frames} frames, so none is left")
+        for side in sides.fakes:
+            if given := [clip for clip in side.clips.values() if clip.n_given > skip]:
+                n = max(clip.n_given for clip in given)
+                raise Fault(f"{side.where}: clips begin with {n} real frames, which are not scored: --skip {n}")
         _check_memory(self.sides, facts.size)
         self.notes = impossible(
             params,
@@ -253,9 +253,8 @@ class _Run:
             if label in present and label not in notes:
                 scores[label] = of(present[label])
             else:
-                scores[label] = RunScore(
-                    fake=None, real=None, floor=None, curve=None, drift=None, size=None, note=notes.get(label)
-                )
+                note = None if self.info[label].absent else notes.get(label)
+                scores[label] = RunScore(fake=None, real=None, floor=None, curve=None, drift=None, size=None, note=note)
         return ScoredGroup(
             clips=clips, clusters=clusters, n_frames=self.scorer.n_frames(GROUP), scores=scores, seeds={}
         )
@@ -288,70 +287,6 @@ def _uncalibrated(group: ScoredGroup) -> CalibratedGroup:
     )
 
 
-def _facts(sides: Sides, size: tuple[int, int] | None, fps: float | None) -> Facts:
-    """The real clips as a data set."""
-    real = sides.real
-    clips = list(real.clips.values())
-    rates = [clip.fps for side in sides.all for clip in side.clips.values() if clip.fps]
-    shown = size or clips[0].size
-    whole = "parts" if sides.cluster == "part" else "clips"
-    resized = f" Cropped and resized to {shown[1]} x {shown[0]} px ({_fit()})." if size else ""
-    return Facts(
-        name=DATASET,
-        title="Your videos",
-        about=f"{len(clips)} {whole} of {real.where}, {sum(clip.n_frames for clip in clips)} frames.{resized}",
-        standing="benchmark",
-        fps=fps or (rates[0] if rates else FPS),
-        source="none",
-        label_names=(),
-        label_colours=(),
-        groups={GROUP: f"{'block' if sides.unpaired else sides.cluster}s of {real.title}"},
-        origin=real.where,
-        licence="of your own",
-        size=shown,
-        cluster="block" if sides.unpaired else sides.cluster,
-        flow="none",
-    )
-
-
-def _fit() -> str:
-    from v2vbench.clips.video_files import FIT
-
-    return FIT
-
-
-def _motion(real: Side, facts: Facts, size: tuple[int, int] | None, flow: Flow) -> tuple[Facts, Estimator | None]:
-    """How the motion of the real videos is known, and what estimates it."""
-    if flow == "given":
-        if not isinstance(real.source, Store) or size is not None:
-            raise Fault(f"--flow given: needs a clip store with flow as --real, and no --size; {real.where} is none")
-        lacking = [key for key in real.clips if "flow" not in real.source.clips[real.clips[key].video or key]["arrays"]]
-        if lacking:
-            raise Fault(f"--flow given: clip {lacking[0]} of {real.where} has no flow")
-        return replace(facts, flow=real.source.facts.flow), None
-    if flow == "raft":
-        from v2vbench.clips import raft
-
-        return replace(facts, flow=raft.ESTIMATED), raft.Raft()
-    return replace(facts, flow=ESTIMATED), estimate_checked
-
-
-def _check_arguments(*, size, fps, skip, max_frames, cut, flow) -> None:
-    """Raises Fault naming the first argument that is out of its range."""
-    if size is not None and (len(size) != 2 or min(size) < 8):
-        raise Fault(f"--size: {brief(size)}; it takes a width and a height of at least 8 px: 256x128")
-    for name, value, least in (
-        ("--fps", fps, 1e-3),
-        ("--skip", skip, 0),
-        ("--max-frames", max_frames, 1),
-        ("--cut", cut, 2),
-    ):
-        if value is not None and value < least:
-            raise Fault(f"{name}: {brief(value)}; it takes {least} or more")
-    if flow not in ("estimated", "raft", "given"):
-        raise Fault(f"--flow: {brief(flow)}; it takes estimated, raft or given")
-
-
 def _check_memory(sides: Sides, size: tuple[int, int]) -> None:
     """Raises Fault where the longest clip does not fit into memory while it is scored."""
     longest = max((clip for side in sides.all for clip in side.clips.values()), key=lambda clip: clip.n_frames)
@@ -364,56 +299,3 @@ def _check_memory(sides: Sides, size: tuple[int, int]) -> None:
             f"{needed / 2**30:.0f} GiB to score, and {available / 2**30:.0f} are free: --cut {fitting} scores it in "
             "parts, --size and --max-frames less of it"
         )
-
-
-def _target(out: str | Path | None) -> Path | None:
-    """The folder to write to, which is empty, or has results of this command."""
-    if out is None:
-        return None
-    target = Path(out).expanduser()
-    if target.is_dir() and any(target.iterdir()) and not (target / "scores.json").is_file():
-        raise Fault(f"--out {target}: holds other files; name an empty folder or a new one")
-    if target.exists() and not target.is_dir():
-        raise Fault(f"--out {target}: is a file; name a folder")
-    return target
-
-
-def _generated(fake: Fakes) -> dict[str, Given]:
-    """{title: what is given}; folders of one name are told apart by those above them."""
-    if isinstance(fake, str | Path | np.ndarray):
-        return {_title(fake, "fake"): fake}
-    if isinstance(fake, Mapping):
-        if any(isinstance(value, np.ndarray) and value.ndim == 4 for value in fake.values()):
-            return {"fake": fake}  # pyright: ignore[reportReturnType] - clips by name
-        return {str(title): given for title, given in fake.items()}
-    paths = [Path(path) for path in fake]
-    if not paths:
-        raise Fault("--fake: names nothing")
-    for depth in range(1, 5):
-        titles = ["/".join(path.resolve().with_suffix("").parts[-depth:]) for path in paths]
-        if len(set(titles)) == len(titles):
-            return dict(zip(titles, paths))
-    raise Fault(f"--fake: {paths[0]} is given twice")
-
-
-def _title(given: Given, otherwise: str) -> str:
-    return Path(given).expanduser().resolve().stem if isinstance(given, str | Path) else otherwise
-
-
-def _words(options: dict) -> tuple[str, ...]:
-    """Options as words of a command line; those that are None are left out."""
-    words = []
-    for name, value in options.items():
-        if value is not None:
-            words += [name, *(map(str, value) if isinstance(value, list) else [str(value)])]
-    return tuple(words)
-
-
-def _keys(titles: list[str]) -> dict[str, str]:
-    """{key: title}: keys are part of addresses."""
-    keys: dict[str, str] = {}
-    for title in titles:
-        stem = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_") or "method"
-        key = next(key for n in range(1, len(titles) + 1) if (key := stem if n == 1 else f"{stem}_{n}") not in keys)
-        keys[key] = title
-    return keys

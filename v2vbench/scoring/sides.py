@@ -4,7 +4,6 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +16,6 @@ from v2vbench.files import write_json
 from v2vbench.params import Fault, brief
 from v2vbench.progress import progress
 
-WORKERS = 2  # videos decoded at a time: FFmpeg frees the interpreter
 Kind = Literal["real", "fake"]
 Given = str | Path | np.ndarray | Mapping[str, np.ndarray]
 
@@ -35,6 +33,7 @@ class Clip:
     lossy: str  # "" where the file keeps every pixel; else why not
     sha256: str  # of what the frames are read from
     notes: tuple[str, ...]
+    n_given: int = 0  # first frames that are real ones, which a method was given
     start: int = 0  # of a part: its first frame in the video
     video: str = ""  # of a part: the name of the video
 
@@ -85,16 +84,8 @@ def open_side(given: Given, kind: Kind, title: str, *, fps: float | None, cache:
         return _of_store(Store(path), kind, title)
     files = video_files.find(path)
 
-    def examined(item: tuple[str, Path]) -> Clip:
-        name, file = item
-        return _clip(name, _examine(file, fps, cache))
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        try:
-            seen = progress(pool.map(examined, files.items()), f"read {path}", unit="video", total=len(files))
-            clips = {clip.name: clip for clip in seen}
-        finally:
-            pool.shutdown(cancel_futures=True)
+    seen = progress(files.items(), f"read {path}", unit="video")  # in turn: FFmpeg counts errors of a whole process
+    clips = {name: _clip(name, _examine(file, fps, cache)) for name, file in seen}
     return Side(title, str(path), clips, files, kind, fps)
 
 
@@ -155,6 +146,7 @@ def _of_store(store: Store, kind: Kind, title: str) -> Side:
             lossy="",
             sha256=entry["sha256"],
             notes=(f"begins with {given} real frames",) if given else (),
+            n_given=given,
         )
     if not clips:
         raise Fault(f"{store.path}: has no test clips")

@@ -83,34 +83,68 @@ def set_summary(metric: Metric, scores: list[ClipScores], clusters: list[str], w
     The metrics leave out pairs of rows from one cluster, not only from one clip, since frames of two clips of one map
     are alike as well.
     """
-    kind, names = metric.settings["features"], list(dict.fromkeys(clusters))
-    min_clusters, min_rows = metric.get("MIN_CLUSTERS"), metric.get("MIN_ROWS")
-    fake = np.concatenate([score.fake_rows[kind] for score in scores]).astype(np.float64)
-    real = np.concatenate([score.real_rows[kind] for score in scores]).astype(np.float64)
-    n_rows = [len(score.fake_rows[kind]) for score in scores]
-    owner = np.repeat([names.index(cluster) for cluster in clusters], n_rows)
-    rank = min(len(fake) - 1, fake.shape[1])
-    size = SetSize(n_rows=len(fake), n_clips=len(scores), n_clusters=len(names), rank=rank)
+    kind = metric.settings["features"]
+    fake, real = [score.fake_rows[kind] for score in scores], [score.real_rows[kind] for score in scores]
+    return set_summary_of(metric, fake, real, clusters, None, where)
 
-    def distance(keep: np.ndarray) -> float:
+
+def set_summary_of(
+    metric: Metric,
+    fake: list[np.ndarray],
+    real: list[np.ndarray],
+    clusters: list[str],
+    real_clusters: list[str] | None,
+    where: str,
+) -> RunScore:
+    """The distance of two lists of clips, and with each cluster left out on both sides; no value if they are too few.
+
+    fake, real       (n_rows, D) of each clip
+    clusters         of each generated clip
+    real_clusters    of each real clip, where these are other clips: the same clusters, as statistics.blocks makes them.
+                     None: the same clips in the same order
+    returns          its size is that of the generated side
+    raises           Fault naming the metric and the group
+    """
+    names, paired = list(dict.fromkeys(clusters)), real_clusters is None
+    if real_clusters is not None and (alone := sorted(set(clusters) ^ set(real_clusters))):
+        raise Fault(
+            f"metrics.{metric.label}: {where}: cluster {alone[0]} has clips on one side alone; name clusters that have "
+            "generated and real clips"
+        )
+    min_clusters, min_rows = metric.get("MIN_CLUSTERS"), metric.get("MIN_ROWS")
+    rows = [np.concatenate(clips).astype(np.float64) for clips in (fake, real)]
+    owners = [
+        np.repeat([names.index(cluster) for cluster in of], [len(clip) for clip in clips])
+        for clips, of in zip((fake, real), (clusters, real_clusters))
+        if of is not None
+    ]  # of paired sets once, for both sides
+    n_rows = len(rows[0])
+    rank = min(n_rows - 1, rows[0].shape[1])
+    size = SetSize(n_rows=n_rows, n_clips=len(fake), n_clusters=len(names), rank=rank)
+
+    def distance(left_out: int | None = None) -> float:
+        keep = [np.ones(len(owner), bool) if left_out is None else owner != left_out for owner in owners]
+        chosen = [rows[0][keep[0]], rows[1][keep[-1]], *(owner[kept] for owner, kept in zip(owners, keep))]
         try:
-            value = metric.module.compute(fake[keep], real[keep], owner[keep], **metric.settings)
+            value = metric.module.compute(*chosen, **metric.settings)
         except ValueError as error:
             raise Fault(f"metrics.{metric.label}: {where}: {error}") from None
         if not np.isfinite(value):
-            raise Fault(f"metrics.{metric.label}: {where}: {value} from {int(keep.sum())} rows of {kind}")
+            counts = " and ".join(str(int(kept.sum())) for kept in keep)
+            raise Fault(f"metrics.{metric.label}: {where}: {value} from {counts} rows of {metric.settings['features']}")
         return value
 
-    if len(names) < min_clusters or len(owner) < min_rows:
-        needed = f"{min_rows} rows of {min_clusters} clusters"
-        return _score(None, size=size, note=f"{len(owner)} rows of {len(names)} clusters; it takes {needed}")
-    without = [owner != cluster for cluster in range(len(names))]
-    value, replicates = distance(owner >= 0), []
-    if len(names) > min_clusters and min(keep.sum() for keep in without) >= min_rows:
+    if len(names) < min_clusters or min(map(len, owners)) < min_rows:
+        has = f"{n_rows} rows" if paired else f"{n_rows} generated and {len(rows[1])} real rows"
+        needed = f"{min_rows} rows of {min_clusters} clusters{'' if paired else ' on both sides'}"
+        return _score(None, size=size, note=f"{has} of {len(names)} clusters; it takes {needed}")
+    value, replicates = distance(), []
+    fewest = min(len(owner) - np.bincount(owner).max() for owner in owners)
+    if len(names) > min_clusters and fewest >= min_rows:
         if leave_one_out := metric.get("leave_one_out"):
-            replicates = leave_one_out(fake, real, owner, **metric.settings).tolist()
+            replicates = leave_one_out(*rows, *owners, **metric.settings).tolist()
             if bad := [cluster for cluster, replicate in enumerate(replicates) if not np.isfinite(replicate)]:
                 raise Fault(f"metrics.{metric.label}: {where}: {replicates[bad[0]]} without cluster {names[bad[0]]}")
         else:
-            replicates = [distance(keep) for keep in without]
+            replicates = [distance(cluster) for cluster in range(len(names))]
     return _score(Score(value=value, per_clip=None, leave_one_out=replicates), size=size)

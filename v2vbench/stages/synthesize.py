@@ -1,6 +1,6 @@
 """Roll a trained model out over whole clips, frame by frame each from the frames before it."""
 
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +20,12 @@ STEERS = ("source", "instance")  # arrays that every model gets, in addition to 
 
 @torch.inference_mode()
 def stream(
-    model, read: Callable[[int, int], dict], n_frames: int, first: torch.Tensor, style_seed: int | None = None
+    model,
+    read: Callable[[int, int], dict],
+    n_frames: int,
+    first: torch.Tensor,
+    style_seed: int | None = None,
+    entry: dict | None = None,
 ) -> Iterator:
     """Frames 0 .. n_frames-1, one by one: those in `first`, then generated ones, from the source and earlier frames.
 
@@ -28,10 +33,12 @@ def stream(
                   flow and occluded have one frame fewer. Only n_past + 1 frames are in memory at a time
     first         (n, 3, H, W) in [-1, 1]: first frames of the roll-out; may be empty for a model that needs none
     style_seed    seed of the drawn styles, in place of the seed of the run
+    entry         of the clip in its store, which the model gets as memory["clip"]; None: these are frames of no clip
     yields        (3, H, W) in [-1, 1]; each frame is rounded to 8 bits before the model gets it as a past frame, so
                   that the scored frames are those that the model continued from
     """
-    memory, needs = {} if style_seed is None else {"style_seed": style_seed}, model.NEEDS
+    memory, needs = {"clip": entry} if entry else {}, model.NEEDS
+    memory |= {} if style_seed is None else {"style_seed": style_seed}
     past = first[max(0, len(first) - model.n_past) :]
     yield from first[:n_frames]
     for t in range(len(first), n_frames):
@@ -96,14 +103,14 @@ def starter(params: Params, key: str, root: Path, store: Store, model) -> tuple[
         wants = "none" if not n else "self" if alone else "real, or a run whose model needs no past"
         raise Fault(f"{where}: {run.model} starts from {n} frames, so it must be {wants}")
     other = trained_model(params, run.first_frames, root, store.facts)
+    other.check_store(store)
     if other.n_past or other.NEEDS:
         raise Fault(f"{where}: {run.first_frames} needs a past itself; name a run that makes each frame alone")
 
     def painted(clip: str, read: Callable, seed: int | None = None) -> torch.Tensor:
         device = read(0, 1)["source"].device
-        return torch.stack(
-            list(stream(other.to(device), read, n, torch.empty(0, 3, *store.facts.size, device=device), seed))
-        )
+        none = torch.empty(0, 3, *store.facts.size, device=device)
+        return torch.stack(list(stream(other.to(device), read, n, none, seed, store.clips[clip])))
 
     return painted, 0
 
@@ -115,7 +122,7 @@ def synthesize(params: Params, key: str, root: Path) -> Path:
     A run with several seeds also has clips "<clip>@<seed>", with the field `seed`, for each seed after the first.
 
     returns    path of the file
-    raises     Fault if first_frames does not fit the model
+    raises     Fault if first_frames does not fit the model, or the model cannot make these clips
     """
     run = params.run(key)
     store = Store(root / "data" / f"{run.dataset}.zip")
@@ -124,13 +131,14 @@ def synthesize(params: Params, key: str, root: Path) -> Path:
 
     def frames(clip: str, model, first):
         read, n = reader(store, clip, model, device), store.clips[clip]["n_frames"]
-        made = stream(model, read, n, first(clip, read).to(device))
+        made = stream(model, read, n, first(clip, read).to(device), entry=store.clips[clip])
         for frame in progress(made, f"synthesize {key}, {clip}", unit="frame", total=n):
             yield np.ascontiguousarray(to_pixels(frame[None]))
 
     def fakes():
         for seed in (None, *run.seeds[1:]):
             model = trained_model(params, key, root, store.facts, seed).to(device)
+            model.check_store(store)
             first, given = starter(params, key, root, store, model)
             for clip in ids:
                 about = {name: store.clips[clip][name] for name in ("id", "split", "cluster", "licence", "origin")}
