@@ -30,7 +30,7 @@ class Raft:
         self.network = network.eval().requires_grad_(False).to(self.device)
 
     def __call__(self, previous: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(H, W, 3) uint8 twice to flow from `current` back to `previous`, (H, W, 2) float32 px, and occluded (H, W)."""
+        """(H, W, 3) uint8 twice to flow from `current` to `previous`, (H, W, 2) float32 px, and occluded (H, W)."""
         return estimate_checked(previous, current, self.flow)
 
     def flow(self, previous: np.ndarray, current: np.ndarray) -> np.ndarray:
