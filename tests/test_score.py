@@ -152,8 +152,6 @@ def test_fid_and_kid_of_folders_are_torch_fidelitys(real, fakes, tmp_path, monke
         for module in (clip_scores.weights, sys.modules["v2vbench.stages._scorer"].weights):
             monkeypatch.setattr(module, "why_absent", lambda names: None)
             monkeypatch.setattr(module, "sha256", lambda name: "made up")
-        defaults = Scorer.__init__.__kwdefaults__ | {"why_unusable": lambda names: None}
-        monkeypatch.setattr(Scorer.__init__, "__kwdefaults__", defaults)
         result = score(*folders, metrics=["fid", "kid_all_pairs"], cache=None)
         theirs = torch_fidelity.calculate_metrics(
             input1=str(folders[1]),
@@ -311,7 +309,7 @@ def test_a_single_video_is_cut_into_parts(tmp_path):
     two = {"a": frames, "b": frames}
     whole = score(two, two | {"a": noisy(frames, 5)}, metrics=["psnr"], cut=50, cache=None)
     assert whole.group.clips == ["a 0-49", "a 50-99", "b 0-49", "b 50-99"] and whole.group.n_clusters == 2
-    assert "40 frames at the end of 2 videos" in whole.warnings()[0]
+    assert "40 of 240 frames, at the end of 2 videos, are fewer than a part of 50" in whole.warnings()[0]
 
 
 def test_parts_are_the_frames_of_their_video(tmp_path):

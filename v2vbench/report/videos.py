@@ -81,7 +81,7 @@ def layout(
         begin = columns if has_maps else 2 + skipped
         cells, n_plain = [0, 1, *range(begin, begin + n_methods)], 1  # rows without maps
     else:
-        columns = 2 if n_methods == 1 else 4 if n_methods in (3, 6, 7) else 3
+        columns = 2 if n_methods in (1, 3) else 3
         cells, n_plain = list(range(1 + n_methods)), 0
     tall, across = BAND + GAP + height, width + GAP
     tops = [0]  # of the rows

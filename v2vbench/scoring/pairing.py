@@ -174,10 +174,12 @@ def _cut(side: Side, n: int, alone: bool, notes: list[str]) -> Side:
     if not parts:
         raise Fault(f"{side.where}: no video has {n} frames (--cut)")
     if left:
-        notes.append(
-            f"{side.title}: {sum(left.values())} frames at the end of {len(left)} videos are fewer than a part of {n}, "
-            "and not used"
-        )
+        total = sum(clip.n_frames for clip in side.clips.values())
+        videos = f"{len(left)} videos" if len(left) > 1 else "a video"
+        few = f"are fewer than a part of {n} and not used"
+        note = f"{sum(left.values())} of {total} frames, at the end of {videos}, {few}"
+        if note not in notes:  # paired sides leave out the same ones
+            notes.append(note)
     return replace(side, clips=parts)
 
 

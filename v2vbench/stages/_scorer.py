@@ -65,7 +65,7 @@ class Scorer:
         *,
         root: Path = Path(),
         cache: Path | None = None,
-        why_unusable: Callable[[Iterable[str]], str | None] = weights.why_absent,
+        why_unusable: Callable[[Iterable[str]], str | None] | None = None,
     ):
         """Load the judges of the metrics that are defined on a data set.
 
@@ -73,7 +73,8 @@ class Scorer:
         store           its clips
         root            the project's folder, which has the judges
         cache           folder of feature rows; None: none are kept on disk
-        why_unusable    names of pretrained weights to why they may not be used, or None
+        why_unusable    names of pretrained weights to why they may not be used, or None; without it, all that are there
+                        may be used
         raises          Fault with the path to the line
         """
         self.params, self.store = params, store
@@ -93,7 +94,7 @@ class Scorer:
             self.info[metric.label] = MetricInfo(
                 **_about(metric, names, store.facts),
                 no_verdict=None if metric.get("VERDICTS") else BIASED,
-                absent=why_unusable(needs),
+                absent=(why_unusable or weights.why_absent)(needs),
             )
         self.present = [metric for metric in self.metrics if not self.info[metric.label].absent]
         used = {metric.settings["features"] for metric in self.present if metric.kind == "set"}
