@@ -13,6 +13,7 @@ Names: source real fake raw flow mask past G D_image D_video clip run; counts n_
 """
 
 import importlib
+import warnings
 from pathlib import Path
 
 __version__ = "0.1.0"
@@ -21,7 +22,9 @@ __version__ = "0.1.0"
 def __getattr__(name: str):
     """`v2vbench.score`, imported when it is first used: importing it takes seconds."""
     if name == "score":
-        return importlib.import_module("v2vbench.scoring").score
+        with warnings.catch_warnings():  # in notebooks pooch's progress bar asks for ipywidgets, which ours does not use
+            warnings.filterwarnings("ignore", "IProgress not found")
+            return importlib.import_module("v2vbench.scoring").score
     raise AttributeError(f"module 'v2vbench' has no attribute {name!r}")
 
 

@@ -9,7 +9,7 @@ from IPython.display import HTML
 from v2vbench.clips.store import Store
 from v2vbench.display.table import DIRECTIONS, table
 from v2vbench.display.video import clip_player
-from v2vbench.results.comparison import Comparison, Row
+from v2vbench.results.comparison import ComparedGroup, Comparison, Row
 from v2vbench.results.runs import RunScores
 from v2vbench.statistics.cost import cost
 from v2vbench.statistics.sentences import likeness_in_words
@@ -66,10 +66,8 @@ def headline(result: Comparison, dataset: str, group: str) -> HTML:
         }
         row |= {result.runs[run].title: _cell(metric.rows.get(run), span=False) for run in _runs(result, dataset)}
         rows.append(row | {"real video": metric.real.value if metric.real else None})
-    about = f"{compared.n_clips} clips of {compared.n_clusters} {compared.cluster}s; * the best; "
-    return table(
-        rows, f"{about}against {result.runs[compared.reference].title}: ▲ better, ▼ worse, ≈ not distinguishable"
-    )
+    about = f"{_clips(compared)}; * the best; against {result.runs[compared.reference].title}"
+    return table(rows, f"{about}: ▲ better, ▼ worse, ≈ not distinguishable")
 
 
 def scores(result: Comparison, dataset: str, group: str) -> HTML:
@@ -88,14 +86,27 @@ def scores(result: Comparison, dataset: str, group: str) -> HTML:
         row |= {control.title: _cell(metric.controls.get(key)) for key, control in compared.controls.items()}
         row["fooled by"] = ", ".join(compared.controls[key].title for key in metric.fooled_by) or None
         rows.append(row)
+    rows = [
+        {name: value for name, value in row.items() if any(other[name] is not None for other in rows)} for row in rows
+    ]
+    about = f"{result.datasets[dataset].title}, {compared.title}, {_clips(compared)}"
     n_tests = {name: family.n_tests for name, family in compared.families.items()}
-    return table(
-        rows,
-        f"{result.datasets[dataset].title}, {compared.title}, {compared.n_clips} clips of {compared.n_clusters} "
-        f"{compared.cluster}s; against {result.runs[compared.reference].title}: ▲ better, ▼ worse, ≈ not "
-        f"distinguishable, at {100 * compared.alpha:.2g} % over the {n_tests['primary']} tests of the primary metrics, "
-        f"and over the {n_tests['exploratory']} of the others, which are exploratory",
-    )
+    if n_tests["primary"] + n_tests["exploratory"]:
+        about += (
+            f"; against {result.runs[compared.reference].title}: ▲ better, ▼ worse, ≈ not distinguishable, at "
+            f"{100 * compared.alpha:.2g} % over the {n_tests['primary']} tests of the primary metrics"
+        )
+    if n_tests["exploratory"]:
+        about += f", and over the {n_tests['exploratory']} of the others, which are exploratory"
+    return table(rows, about)
+
+
+def _clips(compared: ComparedGroup) -> str:
+    """ "12 clips", "24 clips of 12 maps"."""
+    clips = f"{compared.n_clips} clips" if compared.n_clips > 1 else "1 clip"
+    if compared.cluster == "clip":
+        return clips
+    return f"{clips} of {compared.n_clusters} {compared.cluster}{'s' * (compared.n_clusters > 1)}"
 
 
 def _runs(result: Comparison, dataset: str) -> list[str]:
