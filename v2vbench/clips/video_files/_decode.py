@@ -147,7 +147,7 @@ def _compare(name: str, file: InputContainer, stream: av.VideoStream, facts: Fac
     elif not promised and seconds and facts.n_frames > 1 and lasts < WHOLE * seconds:
         cause = f"header says {float(seconds):.2f} s, {float(lasts):.2f} s decoded"
     if cause:
-        raise Fault(f"{name}: cut off: {cause}; {AGAIN}")
+        raise Fault(f"{name}: cut off, or with a wrong header: {cause}; {AGAIN}")
     if n_hidden:
         facts.note(f"{n_hidden} frames before its start left out")
     if promised and n != promised:
