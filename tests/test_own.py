@@ -255,7 +255,7 @@ def test_faults(folder, tmp_path, monkeypatch):
     assert "multiples of 8" in fault(prepare, folder, tmp_path, size=[30, 48])
     assert "stride: 5 is less than n_frames, 6" in fault(prepare, folder, tmp_path, stride=5)
     assert "no clip of 60 moving frames for training" in fault(prepare, folder, tmp_path, n_frames=60, stride=60)
-    assert "is not one of 'edges', 'labels', 'landmarks'" in fault(prepare, folder, tmp_path, source="dreams")
+    assert "is not one of 'edges', 'labels', 'landmarks', 'pose'" in fault(prepare, folder, tmp_path, source="dreams")
     assert "none: no such" in fault(own.look, folder, tmp_path / "none")
     assert "nowhere" in fault(own.look, tmp_path / "nowhere", None)
     monkeypatch.setattr(_sources, "find_spec", lambda name: None)

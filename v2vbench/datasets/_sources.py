@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from v2vbench.clips.store import IGNORE
-from v2vbench.datasets import _faces, _labels, carphone
+from v2vbench.datasets import _blazepose, _faces, _labels, carphone
 from v2vbench.params import Fault, Size
 from v2vbench.progress import progress
 
@@ -26,6 +26,7 @@ class Source(ABC):
     missing: ClassVar[str] = ""  # why a clip is dropped, where it can be
     names: tuple[str, ...]
     colours: tuple[tuple[int, int, int], ...]
+    droppable: tuple[str, ...] = ()  # see Facts
     enlarge: int = 1  # frames are needed this many times as large as in the store
 
     @abstractmethod
@@ -91,7 +92,7 @@ class Landmarks(Source):
 
     def __init__(self, size: Size, **drawing):
         self.drawing, self.enlarge = drawing, max(1, round(DETAIL_PX / size[0]))
-        check_packages()
+        check_packages("landmarks")
 
     def __call__(self, video, first, real, large):
         try:
@@ -105,9 +106,35 @@ class Landmarks(Source):
         return {"maps": maps, "keypoints": points.astype(np.float32)}
 
 
-def check_packages() -> None:
-    """Raises Fault if landmarks cannot be found for want of a package."""
-    if not find_spec("dlib") or not find_spec("face_recognition_models"):
+class Pose(Source):
+    """The pose of the largest person, its limbs drawn as in dance, one channel for each part of the body.
+
+    size          of the store
+    line_width    px
+    raises        Fault without the networks
+    """
+
+    about, missing = "Made from the pose of the largest person.", "no person found"
+    names, colours, droppable = _blazepose.PARTS, _blazepose.COLOURS, _blazepose.PARTS
+
+    def __init__(self, size: Size, line_width: float):
+        self.size, self.line_width, self.enlarge = size, line_width, max(1, round(DETAIL_PX / size[0]))
+        check_packages("pose")
+
+    def __call__(self, video, first, real, large):
+        poses = _blazepose.poses(large)
+        if poses[..., 2].any(1).mean() < FOUND:
+            return None
+        poses[..., :2] = (poses[..., :2] + 0.5) / self.enlarge - 0.5
+        maps = [_blazepose.draw(pose, size=self.size, line_width=self.line_width) for pose in poses]
+        return {"maps": np.stack(maps), "keypoints": poses.astype(np.float32)}
+
+
+def check_packages(source: str) -> None:
+    """Raises Fault if what `source` looks for cannot be found for want of a package."""
+    if source == "pose":
+        _blazepose.files()
+    if source == "landmarks" and not (find_spec("dlib") and find_spec("face_recognition_models")):
         raise Fault("landmarks need dlib and its models, 100 MB: pip install 'v2vbench[faces]'")
 
 

@@ -73,7 +73,7 @@ def prepare(
     cut: Annotated[float, Range(0, 255)],
     still: Weight,
     seed: Natural,
-    source: Literal["edges", "labels", "landmarks"],
+    source: Literal["edges", "labels", "landmarks", "pose"],
     labels: str,
     canny: tuple[Level, Level],
     line_width: Annotated[float, Range(0.25, 8)],
@@ -99,7 +99,8 @@ def prepare(
     source           what videos are made from, see _sources
     labels           folder of label maps for `source: labels`, with a folder of PNGs for each video; else none
     canny            thresholds, of edges
-    line_width, distance_clip, upper    of landmarks: see _faces.draw
+    line_width       px, of landmarks and poses
+    distance_clip, upper    of landmarks: see _faces.draw
     raises           Fault
     """
     where = f"datasets.{name}"
@@ -211,6 +212,7 @@ def prepare(
         origin="your own videos",
         licence=licence,
         flow=ESTIMATED,
+        droppable=extract.droppable,
     )
     write_store(out, facts, clips())
 
@@ -231,6 +233,8 @@ def _source(
         return _sources.Labels(labels, videos, size)
     if source == "landmarks":
         return _sources.Landmarks(size, canny=canny, line_width=line_width, distance_clip=distance_clip, upper=upper)
+    if source == "pose":
+        return _sources.Pose(size, line_width)
     return _sources.Edges(canny)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from v2vbench.datasets import _blazepose
 from v2vbench.download import weights
 from v2vbench.params import Fault, load
 from v2vbench.runner.duration import duration
@@ -112,7 +113,17 @@ def packages() -> list[Row]:
             good=bool(find_spec("dlib")),
             cost="landmarks of carphone are shipped; other videos need it: pip install 'v2vbench[faces]'",
         ),
+        poses(),
     ]
+
+
+def poses() -> Row:
+    """The networks that find the pose of a person in a video."""
+    try:
+        _blazepose.files()
+    except Fault as fault:
+        return Row(what="BlazePose (mediapipe)", state=version("mediapipe"), good=False, cost=str(fault))
+    return Row(what="BlazePose (mediapipe)", state=version("mediapipe"), good=True)
 
 
 def pretrained() -> Row:

@@ -33,7 +33,7 @@ def use_videos(
     suite      own: no other takes videos
     videos     a folder of videos, or one video
     force      overwrite params.yaml even if it has changes that are not in git
-    source     edges, labels, landmarks
+    source     edges, labels, landmarks, pose
     labels     folder of label maps, of the source labels
     size       H, W in px, multiples of 8; None: the aspect ratio of the first video, at about PX pixels
     raises     Fault: no videos, a damaged one, too few frames, or a value that `datasets.own` does not take
@@ -60,8 +60,7 @@ def use_videos(
     if size and (size[0] % 8 or size[1] % 8):
         raise Fault(f"use: --size {size[0]} {size[1]}: must be multiples of 8")
     refuse_loss(force, root, same=lambda other: _without_values(other) == _without_values(text))
-    if source == "landmarks":
-        _sources.check_packages()
+    _sources.check_packages(source)
     seen, sha256 = own.look(root / values["videos"], root / values["labels"] if labels else None)
     rates = [video.fps for video in seen.values() if video.fps]
     fps = round(min(max(rates[0], 1), 240), 3) if rates else line["fps"]
