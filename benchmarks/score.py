@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import cv2
@@ -69,8 +70,8 @@ def fvd(folders: dict[str, Path], network: i3d.Network) -> float:
         stacked = np.stack(rows)
         statistics.append((stacked.mean(0), np.cov(stacked, rowvar=False)))
     (a, sa), (b, sb) = statistics
-    root = scipy.linalg.sqrtm(sa @ sb)
-    return float(((a - b) ** 2).sum() + np.trace(sa + sb - 2 * root.real))
+    root: Any = scipy.linalg.sqrtm(sa @ sb)
+    return float(((a - b) ** 2).sum() + np.trace(sa + sb - 2 * np.real(root)))
 
 
 def main(argv: list[str] | None = None) -> None:
