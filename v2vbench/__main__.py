@@ -228,10 +228,13 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{words}\n\n{page}")
         elif args.verb == "check":
             from v2vbench.runner.check import load_checked, slow_precision
+            from v2vbench.runner.duration import duration
 
             params = load_checked(folder)
             n = len(params.datasets)
             print(f"params.yaml is sound: suite {params.suite}, {n} data set{'s' * (n > 1)}, {len(params.runs)} runs")
+            if takes := duration(params):
+                print(f"A whole run takes {takes}")
             if warning := slow_precision(params):
                 print(f"params.yaml: {warning}")
         elif args.verb == "use":

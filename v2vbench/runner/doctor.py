@@ -165,8 +165,8 @@ def experiments(root: Path) -> list[Row]:
         try:
             params = load_suite(path) if is_suite else load(path)
             on = f"{len(params.runs)} runs on {', '.join(params.datasets)}; {downloads(params.datasets)}"
-            if not is_suite and [line.get("loader") for line in params.datasets.values()] == ["own"]:
-                on += f"; {duration(params)}"
+            if not is_suite and (takes := duration(params)):
+                on += f"; {takes}"
             rows.append(Row(what=what, state=f"{on}. {params.about}", good=True))
         except Fault as fault:
             rows.append(Row(what=what, state="not sound", good=False, cost=str(fault), needed=not is_suite))

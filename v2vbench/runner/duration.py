@@ -14,10 +14,12 @@ N_AT_A_TIME = 1.35  # stages on average, on two cores: some wait for others
 
 
 def duration(params: Params) -> str:
-    """The time of a whole run, "up to about 20 minutes on two CPU cores": with all the clips that its line allows.
+    """The time of a whole run, "up to about 20 minutes on two CPU cores", with all the clips that its line allows.
 
-    params    their only data set has the loader `own`
+    returns    "" where another loader than `own` is in it: for these nothing was measured
     """
+    if [line.get("loader") for line in params.datasets.values()] != ["own"]:
+        return ""
     (line,) = params.datasets.values()
     px = line["size"][0] * line["size"][1] / 1e6
     n_train, n_test = (line[key] * line["n_frames"] for key in ("n_train", "n_test"))
