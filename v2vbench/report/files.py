@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from v2vbench.report.videos import Video
+
 
 @dataclass(frozen=True)
 class FileRow:
@@ -26,3 +28,4 @@ class Files:
     flow: str  # how the motion of the real videos is known
     sha256: dict[str, str]  # by side: of the checksums of all of its clips
     tables: dict[str, str]  # {name of a file with numbers: its address}
+    unpaired: list[tuple[Video, list[str]]] | None  # clips of all sides side by side, and their names; None: paired

@@ -4,8 +4,11 @@ import hashlib
 import os
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from v2vbench.files import write_whole
 from v2vbench.params import Fault, bind
@@ -14,7 +17,7 @@ from v2vbench.report.inputs import Inputs
 from v2vbench.report.page import fill, style_sheet
 from v2vbench.report.players import Player, all_players
 from v2vbench.report.settings import Settings
-from v2vbench.report.videos import keep
+from v2vbench.report.videos import Tile, Video, keep, make_video
 from v2vbench.scoring.settings import DATASET, GROUP
 from v2vbench.scoring.sides import Side
 
@@ -62,7 +65,7 @@ def write_page(scores: "Scores", folder: Path) -> Path:
             style_sheet(),
             numbers=keep(partial / "media", "scores.json", (folder / "scores.json").read_bytes()),
             players=players,
-            files=_files(scores),
+            files=_files(scores, settings, partial / "media"),
         )
         made = {path.name for path in (partial / "media").iterdir()}
         for name in made:
@@ -77,8 +80,9 @@ def write_page(scores: "Scores", folder: Path) -> Path:
     return folder / "index.html"
 
 
-def _files(scores: "Scores") -> Files:
+def _files(scores: "Scores", settings: Settings, media: Path) -> Files:
     flow = scores.real.facts.flow
+    several = list(_side_by_side(scores, settings, media)) if scores.sides.unpaired else None
     return Files(
         rows=[row for side in scores.sides.all for row in _rows(side)],
         warnings=scores.warnings(),
@@ -86,7 +90,25 @@ def _files(scores: "Scores") -> Files:
         flow=NAMES.get(flow, f"estimated by {flow}"),
         sha256={side.title: _checksum(side) for side in scores.sides.all},
         tables={name: name for name in ("clips.csv", "scores.csv")},
+        unpaired=several,
     )
+
+
+def _side_by_side(scores: "Scores", settings: Settings, media: Path) -> Iterator[tuple[Video, list[str]]]:
+    """A clip of each side that is not paired, evenly spread over their names, and what they are called."""
+    stores = [scores.real, *scores.fakes.values()]
+    titles = ["real", *(run.title for run in scores.runs.values())]
+    n = min(settings.players, *(len(store.clips) for store in stores))
+    for number, places in enumerate(zip(*(np.linspace(0, len(store.clips) - 1, n).round() for store in stores))):
+        names = [list(store.clips)[int(place)] for store, place in zip(stores, places)]
+        n_frames = min(store.clips[name]["n_frames"] for store, name in zip(stores, names))
+        tiles = []
+        for i, (store, name) in enumerate(zip(stores, names)):
+            kind = store.side.kind
+            frames = scores.real.as_wide(store.read(name, 0, n_frames, [kind])[kind])
+            tiles.append(Tile(titles[i], i - 1 if i else None, frames, 0))
+        video = make_video(tiles, f"{number + 1} of {n}", scores.real.facts, settings, media, f"unpaired-{number}")
+        yield video, [f"{title}: {name}" for title, name in zip(titles, names)]
 
 
 def _rows(side: Side) -> list[FileRow]:

@@ -91,7 +91,7 @@ def _renamed(fake: Side, real: Side) -> Side:
 def _paired(real: Side, fakes: list[Side], pairing: Pairing, notes: list[str]) -> tuple[Side, list[Side], str]:
     """The sides with the clips that are scored, and why they are not paired; "" where they are."""
     if pairing == "none":
-        return real, fakes, "clips are not paired: this was asked for (--pair none)"
+        return real, fakes, "clips are not paired (--pair none)"
     common = set.intersection(*(set(side.clips) for side in (real, *fakes)))
     if pairing == "common":
         if not common:
