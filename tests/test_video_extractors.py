@@ -485,4 +485,4 @@ def test_the_two_ports_of_tf_hubs_network_agree():
 
 def test_published_sha256_is_whole_where_it_is_known():
     partly = {name for name, entry in weights.TABLE.items() if len(getattr(entry, "sha256", None) or "") != 64}
-    assert partly == {"i3d_videogpt", "resnext101", "s3d", "dlib_faces", "vmaf"}
+    assert partly == {"i3d_videogpt", "resnext101", "raft_large", "s3d", "dlib_faces", "vmaf"}
