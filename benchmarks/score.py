@@ -25,7 +25,7 @@ from benchmarks import fid as bench_fid
 from v2vbench.download import weights
 from v2vbench.extractors import i3d
 from v2vbench.progress import progress
-from v2vbench.scoring import score
+from v2vbench.scoring.run import score
 
 SIZE, N_FRAMES = (256, 256), 32
 SNIPPET, STRIDE, PX = 16, 16, 224  # of the FVD loop
@@ -103,8 +103,7 @@ def main(argv: list[str] | None = None) -> None:
             "torch-fidelity, FID": fidelity,
             "plain loop, FVD": lambda: fvd(folders, network),
         }
-        print(
-        )
+        print()
         for name, run in rows.items():
             if args.only and name not in args.only:
                 continue

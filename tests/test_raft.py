@@ -10,7 +10,7 @@ from torchvision.models.optical_flow import raft_large
 from v2vbench.clips import raft
 from v2vbench.download import weights
 from v2vbench.params import Fault
-from v2vbench.scoring import score
+from v2vbench.scoring.run import score
 
 
 @pytest.fixture(scope="module")

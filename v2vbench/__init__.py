@@ -24,7 +24,7 @@ def __getattr__(name: str):
     if name == "score":
         with warnings.catch_warnings():  # in a notebook pooch asks for ipywidgets, which nothing here uses
             warnings.filterwarnings("ignore", "IProgress not found")
-            return importlib.import_module("v2vbench.scoring").score
+            return importlib.import_module("v2vbench.scoring.run").score
     raise AttributeError(f"module 'v2vbench' has no attribute {name!r}")
 
 

@@ -185,6 +185,9 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = parser().parse_args(argv)
     try:
+        if args.verb in ("score", "run", "sources", "report"):
+            # jsonschema, which nbformat imports, would spend more than a second per stage on the grammar of addresses.
+            sys.modules.setdefault("rfc3987_syntax", None)  # pyright: ignore[reportArgumentType] - None: not importable
         if args.verb == "score":
             _score(args)
             return 0
@@ -192,9 +195,6 @@ def main(argv: list[str] | None = None) -> int:
             _fetch(args.names)
             return 0
         folder = root()
-        if args.verb in ("run", "sources", "report"):
-            # jsonschema, which nbformat imports, would spend more than a second per stage on the grammar of addresses.
-            sys.modules.setdefault("rfc3987_syntax", None)  # pyright: ignore[reportArgumentType] - None: not importable
         if args.verb == "run":
             from v2vbench.runner import notebook
 

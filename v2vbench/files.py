@@ -2,18 +2,28 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
+
+_mask = os.umask(0)
+os.umask(_mask)
+MODE = 0o666 & ~_mask  # of files, as `open` makes them; those of tempfile are for their owner alone
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write `content` to `path` atomically; missing folders are created."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name[:40]}.", suffix=".partial")
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, MODE)
+        os.replace(partial, path)  # whole, whoever else writes the same
+    except BaseException:
+        os.unlink(partial)
+        raise
 
 
 def write_json(path: Path, content: dict) -> None:

@@ -1,5 +1,7 @@
 """Optical flow estimated by RAFT (Teed & Deng 2020), torchvision's large network, where its weights are here."""
 
+import threading
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -17,13 +19,15 @@ class Raft:
     """Estimates flow and occlusion between two frames, as `motion.estimate_checked` does.
 
     Frames are padded at the right and at the bottom by repeating their edges, to multiples of 8 px and to 128 px at
-    least, and the flow is cut to their size again. Safe to use from several threads at once.
+    least, and the flow is cut to their size again. Threads take turns: torchvision's network keeps the correlations of
+    a pair in itself.
     raises    Fault where the weights are not here
     """
 
     def __init__(self):
         from torchvision.models.optical_flow import raft_large
 
+        self.lock = threading.Lock()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = raft_large(weights=None)
         network.load_state_dict(weights.load(WEIGHTS))
@@ -37,7 +41,7 @@ class Raft:
         """Flow from `current` back to `previous`, (H, W, 2) float32 px."""
         H, W, _ = current.shape
         images = [self._image(frame) for frame in (current, previous)]
-        with torch.inference_mode():
+        with self.lock, torch.inference_mode():
             flow = self.network(*images, num_flow_updates=UPDATES)[-1]
         return flow[0, :, :H, :W].permute(1, 2, 0).float().cpu().numpy()
 

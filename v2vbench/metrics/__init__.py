@@ -162,6 +162,8 @@ class Metric:
             values = function(**{name: clip[name] for name in takes}, **self.settings)
         except ValueError as error:
             raise Fault(f"metrics.{self.label}: {where}: {error}") from None
+        if not len(values):
+            raise Fault(f"metrics.{self.label}: {where}: 1 frame, and it takes 2")
         if bad := (~values.isfinite().reshape(len(values), -1).all(1)).nonzero().flatten().tolist():
             raise Fault(
                 f"metrics.{self.label}: {where}: {values[bad[0]].tolist()} as value {bad[0]} of {len(values)}; "

@@ -142,6 +142,8 @@ def _flows(tiles: list[Tile], exact: np.ndarray | None) -> list[Tile]:
 
     exact    the real video's flow where the data set has it, (T-1, H, W, 2); it is shown in place of the estimate
     """
+    if len(tiles[0].frames) < 2:
+        return []
     flows = [np.stack([estimate(*pair) for pair in itertools.pairwise(tile.frames)]) for tile in tiles]
     if exact is not None:
         flows[0] = exact

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -263,7 +264,8 @@ def make_video(
 
 def make_mosaic(tiles: list[Tile], clip: str, facts: Facts, settings: Settings, media: Path, name: str) -> Video:
     """Write a video of bare pictures, two a row, and its poster to `media`; the page cuts it into its tiles."""
-    pictures = [tile.frames for tile in tiles]
+    even = tiles[0].frames.shape[1] // 2 * 2  # H.264 has no odd heights
+    pictures = [tile.frames[:, :even] for tile in tiles]
     factor = max(1, round(settings.tile_px / pictures[0].shape[2]))
     if len(pictures) % 2:
         pictures.append(np.zeros_like(pictures[0]))
@@ -283,6 +285,7 @@ def _write(
     """Write a video and its poster, named by their hash."""
     raw = media / "raw.mp4"
     height, width = encode(raw, frames, facts.fps, settings.crf, n_frames // 2)
+    name = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII)[:80]  # part of an address; the hash keeps clips apart
     address = keep(media, f"{name}.mp4", raw.read_bytes())
     poster = f"{address.removesuffix('.mp4')}.jpg"
     raw.with_suffix(".jpg").rename(media.parent / poster)

@@ -6,9 +6,6 @@
 
 shows the table and the players in a notebook. `scores.comparison` is what a project's metrics/compare.json is,
 `scores.frame()` a table with a row a metric and method, `scores.runs` the values of single clips.
+
+`run` has the function, `command` what the command line does around it.
 """
-
-from v2vbench.scoring.results import Scores
-from v2vbench.scoring.run import score
-
-__all__ = ["Scores", "score"]

@@ -14,6 +14,7 @@ from v2vbench.closure import digests
 from v2vbench.download import weights
 from v2vbench.files import write_whole
 from v2vbench.parallel import side_by_side
+from v2vbench.params import Fault
 from v2vbench.progress import progress
 from v2vbench.runner.digests import scoring
 from v2vbench.scoring.videos import Videos
@@ -67,7 +68,7 @@ class ClipScorer:
         """{line of features: rows} of every clip of one side."""
 
         def rows(clip: str) -> Arrays:
-            known = self._read(self._key("rows", store, clip))
+            known = self._known_rows(store, clip)
             return known if known is not None else self._rows(store, clip, self._frames(store, clip))
 
         made = side_by_side(rows, store.clips, self._at_once(1))
@@ -98,7 +99,7 @@ class ClipScorer:
                 scores = scorer.score(shown, name, real=first is None, keep=False, side=side, failures=failures)
                 first = first or scores
                 scores = replace(scores, real=first.real, floor=first.floor)
-                known[run] = Scored(scores, failures)
+                known[run] = Scored(scores, {label: _cause(label, name, said) for label, said in failures.items()})
                 self._write(self._key("rows", store, clip), scores.fake_rows)
                 self._write(self._key("scores", store, clip), _packed(known[run]))
         return {run: known[run] for run in fakes}
@@ -108,20 +109,38 @@ class ClipScorer:
         real = self.scorer.store
         assert isinstance(real, Videos)
         packed = self._read(self._key("scores", store, clip))
-        rows = [self._read(self._key("rows", side, clip)) for side in (store, real)]
+        rows = [self._known_rows(side, clip) for side in (store, real)]
         if packed is None or rows[0] is None or rows[1] is None:
             return None
         parts = {field: {} for field in ("fake", "real", "floor")}
-        for name, array in packed.items():
-            field, _, label = name.partition("/")
-            if label:
-                parts[field][label] = array
-        return Scored(ClipScores(**parts, fake_rows=rows[0], real_rows=rows[1]), json.loads(str(packed["failures"])))
+        try:
+            failures = json.loads(str(packed["failures"]))
+            for name, array in packed.items():
+                field, _, label = name.partition("/")
+                if label:
+                    parts[field][label] = array
+        except (KeyError, ValueError):  # not what was written: made anew
+            return None
+        return Scored(ClipScores(**parts, fake_rows=rows[0], real_rows=rows[1]), failures)
+
+    def _known_rows(self, store: Videos, clip: str) -> Arrays | None:
+        rows = self._read(self._key("rows", store, clip))
+        return rows if rows is not None and set(rows) == {kind.label for kind in self.scorer.rows.kinds} else None
 
     def _rows(self, store: Videos, clip: str, frames: np.ndarray) -> Arrays:
         rows = self.scorer.rows_of(frames, False, f"clip {clip} of {store.side.title}")
         self._write(self._key("rows", store, clip), rows)
         return rows
+
+    def kept(self, kind: str, content: list) -> Path | None:
+        """Where a result of all real clips is kept, named by a hash of them and of `content`."""
+        if self.cache is None:
+            return None
+        real = [str(self._key("rows", self.scorer.store, clip)) for clip in self.scorer.store.clips]  # pyright: ignore[reportArgumentType]
+        clusters = [clip["cluster"] for clip in self.scorer.store.clips.values()]
+        code = digests(["stages/calibrate.py"])
+        what = json.dumps([self.origin, real, clusters, list(self.scorer.store.clips), code, content], sort_keys=True)
+        return self.cache / kind / f"{hashlib.sha256(what.encode()).hexdigest()}.json"
 
     def _key(self, kind: str, store: Videos, clip: str) -> Path | None:
         """Named by a hash of all that determines the content: the file and how it is read, metrics, weights, code.
@@ -148,14 +167,25 @@ class ClipScorer:
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
             return None
 
     def _write(self, path: Path | None, arrays: Arrays) -> None:
         if path is not None:
             buffer = io.BytesIO()
             np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-            write_whole(path, buffer.getvalue())
+            try:
+                write_whole(path, buffer.getvalue())
+            except OSError as error:
+                cure = "--cache FOLDER names another place, --cache none keeps nothing"
+                raise Fault(f"{self.cache}: {error.strerror or error}; {cure}") from error
+
+
+def _cause(label: str, name: str, said: str) -> str:
+    """Why a metric has no value on a clip, without the clip's name: it is kept for equal clips of other names."""
+    for start in (f"metrics.{label}: ", f"the real {name}: ", f"{name}: "):
+        said = said.removeprefix(start)
+    return said
 
 
 def _packed(scored: Scored) -> Arrays:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from v2vbench.scoring.sides import Side
 if TYPE_CHECKING:
     from v2vbench.scoring.results import Scores
 
+OURS = re.compile(rf"({DATASET}-.*|unpaired-\d+|scores)-[0-9a-f]{{8}}\.(mp4|jpg|json)")  # media that this page writes
 NAMES = {
     "dis-medium-at-2x": "estimated by OpenCV's DIS",
     "exact": "exact, as the clip store has it",
@@ -72,7 +74,7 @@ def write_page(scores: "Scores", folder: Path) -> Path:
             os.replace(partial / "media" / name, media / name)
         write_whole(folder / "index.html", page.encode())
         for path in media.iterdir():
-            if path.name not in made:
+            if path.name not in made and OURS.fullmatch(path.name):
                 path.unlink()
         shutil.rmtree(partial)
     except OSError as error:

@@ -18,8 +18,9 @@ class Sides:
     """The real side and the generated ones, with what is to be known of them.
 
     unpaired    why clips are not paired; "" where they are: clip by clip, of equal names, lengths and sizes
-    cluster     what a cluster of clips is: clip, folder, video or part
+    cluster     what a cluster of clips is: clip, folder, video, part, or cluster where some are alone
     notes       what was left out, and what was cut
+    skip        first frames of each clip that are not scored; of videos that are cut, they are in no part
     """
 
     real: Side
@@ -27,6 +28,7 @@ class Sides:
     unpaired: str
     cluster: str
     notes: list[str]
+    skip: int
 
     @property
     def all(self) -> list[Side]:
@@ -34,7 +36,14 @@ class Sides:
 
 
 def prepare(
-    real: Side, fakes: list[Side], *, pairing: Pairing, cut: int | None, max_frames: int | None, resized: bool
+    real: Side,
+    fakes: list[Side],
+    *,
+    pairing: Pairing,
+    cut: int | None,
+    max_frames: int | None,
+    skip: int,
+    resized: bool,
 ) -> Sides:
     """Pair, shorten and cut the clips.
 
@@ -42,11 +51,13 @@ def prepare(
                   none: two sets of clips that have nothing to do with each other
     cut           frames of the parts that every video is cut into; None: whole videos, but see `parts_of_one`
     max_frames    first frames of each clip that are used
+    skip          first frames of each clip that are not scored
     resized       all frames get one size, so that of the files does not matter
     raises        Fault naming the first clip that has no partner, or one of another length or size
     """
     notes: list[str] = []
-    fakes = [_renamed(fake, real) for fake in fakes]
+    if pairing != "none":
+        fakes = [_renamed(fake, real, notes) for fake in fakes]
     real, fakes, unpaired = _paired(real, fakes, pairing, notes)
     if max_frames:
         real, *fakes = (_shortened(side, max_frames) for side in (real, *fakes))
@@ -56,7 +67,12 @@ def prepare(
     if not resized:
         for side in (real, *fakes):
             _check_one_size(side)
-    cluster = "folder" if any(clip.cluster != clip.name for clip in real.clips.values()) else "clip"
+    rates = {round(clip.fps, 2) for side in (real, *fakes) for clip in side.clips.values() if clip.fps}
+    if len(rates) > 1 and not unpaired:
+        shown = ", ".join(f"{rate:g}" for rate in sorted(rates))
+        notes.append(f"frame rates differ ({shown} frames a second), and clips are compared frame by frame")
+    alone = [clip.cluster == clip.name for clip in real.clips.values()]
+    cluster = "clip" if all(alone) else "cluster" if any(alone) else "folder"
     if cut is None and not unpaired and (cut := parts_of_one(real)):
         notes.append(
             f"{real.where} is one video, cut into parts of {cut} frames: intervals and verdicts are over its parts, "
@@ -65,8 +81,9 @@ def prepare(
     if cut:
         alone = len(real.clips) == 1
         cluster = "part" if alone else "video" if cluster == "clip" else cluster
-        real, *fakes = (_cut(side, cut, alone, notes) for side in (real, *fakes))
-    return Sides(real, fakes, unpaired, cluster, notes)
+        real, *fakes = (_cut(side, cut, skip, alone, notes) for side in (real, *fakes))
+        skip = 0
+    return Sides(real, fakes, unpaired, cluster, notes, skip)
 
 
 def parts_of_one(real: Side) -> int | None:
@@ -78,13 +95,14 @@ def parts_of_one(real: Side) -> int | None:
     return n if clip.n_frames >= LEAST_PARTS * n else None
 
 
-def _renamed(fake: Side, real: Side) -> Side:
+def _renamed(fake: Side, real: Side, notes: list[str]) -> Side:
     """Of one generated and one real video: a pair, whatever their names."""
     if len(fake.clips) != 1 or len(real.clips) != 1 or fake.clips.keys() == real.clips.keys():
         return fake
     (name,), ((old, clip),) = real.clips, fake.clips.items()
     if not isinstance(fake.source, dict):
         return fake
+    notes.append(f"{old} of {fake.title} is held against {name} of {real.title}: there is one video on each side")
     return replace(fake, clips={name: replace(clip, name=name, cluster=name)}, source={name: fake.source[old]})  # pyright: ignore[reportArgumentType]
 
 
@@ -162,19 +180,23 @@ def _px(size: tuple[int, int]) -> str:
     return f"{size[1]} x {size[0]} px"
 
 
-def _cut(side: Side, n: int, alone: bool, notes: list[str]) -> Side:
-    """Every video in parts of n frames, one after the other; what is left at its end is not used, and counted."""
+def _cut(side: Side, n: int, skip: int, alone: bool, notes: list[str]) -> Side:
+    """Every video in parts of n frames, one after the other from frame `skip` on; what is left over is counted."""
     parts: dict[str, Clip] = {}
-    left = {name: clip.n_frames % n for name, clip in side.clips.items() if clip.n_frames % n}
+    scored = {name: max(0, clip.n_frames - skip) for name, clip in side.clips.items()}
+    left = {name: n_frames % n for name, n_frames in scored.items() if n_frames % n}
     for name, clip in side.clips.items():
-        for start in range(0, clip.n_frames - n + 1, n):
+        if clip.n_given > skip:
+            given = f"clips begin with {clip.n_given} real frames, which are not scored"
+            raise Fault(f"{side.where}: {given}: --skip {clip.n_given}")
+        for start in range(skip, clip.n_frames - n + 1, n):
             part = f"{name} {start}-{start + n - 1}"
             cluster = part if alone else clip.cluster
-            parts[part] = replace(clip, name=part, cluster=cluster, n_frames=n, start=start, video=name)
+            parts[part] = replace(clip, name=part, cluster=cluster, n_frames=n, n_given=0, start=start, video=name)
     if not parts:
         raise Fault(f"{side.where}: no video has {n} frames (--cut)")
     if left:
-        total = sum(clip.n_frames for clip in side.clips.values())
+        total = sum(scored.values())
         videos = f"{len(left)} videos" if len(left) > 1 else "a video"
         few = f"are fewer than a part of {n} and not used"
         note = f"{sum(left.values())} of {total} frames, at the end of {videos}, {few}"

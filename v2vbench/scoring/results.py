@@ -124,10 +124,16 @@ class Scores:
             lines.append(f"{', '.join(titles)}: {words}, and what compression did to them is scored with them.")
         return [*lines, *(f"{note}." for note in self.sides.notes)]
 
-    def save(self, folder: Path) -> Path:
-        """Write scores.json, scores.csv, clips.csv and the page; returns the path of index.html."""
+    def save(self, folder: str | Path) -> Path:
+        """Write scores.json, scores.csv, clips.csv and the page; returns the path of index.html.
+
+        folder    an empty or a new one, or one with earlier results
+        raises    Fault
+        """
+        from v2vbench.scoring.arguments import target
         from v2vbench.scoring.page import write_page
 
+        folder = target(folder) or Path()
         self.comparison.save(folder / "scores.json")
         write_csv(folder / "scores.csv", self.frame())
         write_csv(folder / "clips.csv", self.clips())

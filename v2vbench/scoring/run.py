@@ -1,5 +1,6 @@
 """From videos to scores: what `v2vbench score` does."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +11,16 @@ import psutil
 from v2vbench.clips.store import EXACT
 from v2vbench.metrics import Metric
 from v2vbench.params import Fault, Params, brief
+from v2vbench.progress import say
 from v2vbench.results.calibration import CalibratedGroup
 from v2vbench.results.comparison import ComparedDataset, Comparison
 from v2vbench.results.metric import MetricInfo
 from v2vbench.results.runs import RunInfo, RunScore, RunScores, ScoredGroup
-from v2vbench.scoring import arguments
+from v2vbench.scoring import arguments, calibrations
 from v2vbench.scoring.arguments import Fakes
 from v2vbench.scoring.clip_scores import ClipScorer
 from v2vbench.scoring.data import Flow, facts_of, with_motion
-from v2vbench.scoring.pairing import Pairing, Sides, prepare
+from v2vbench.scoring.pairing import PART, Pairing, Sides, prepare
 from v2vbench.scoring.results import Scores
 from v2vbench.scoring.settings import DATASET, GROUP, impossible, settings, with_runs
 from v2vbench.scoring.sides import Given, open_side
@@ -75,18 +77,17 @@ def score(
     cache         folder of what was scored before; None: nothing is kept
     raises        Fault, in one line, naming the file or the argument that is wrong
     """
-    folder = default_cache() if cache == "default" else Path(cache) if cache else None
-    arguments.check(size=size, fps=fps, skip=skip, max_frames=max_frames, cut=cut, flow=flow)
-    target = arguments.target(out)
-    generated = arguments.generated(fake)
+    arguments.check(size=size, fps=fps, skip=skip, max_frames=max_frames, cut=cut, flow=flow, pair=pair, cache=cache)
+    folder = default_cache() if cache == "default" else Path(cache) if cache not in (None, "none") else None
+    generated, labels = arguments.generated(fake), arguments.labels(metrics)
+    target = arguments.target(out, [real, *generated.values()])
     first = open_side(real, "real", arguments.title(real, "real"), fps=fps, cache=folder)
     others = [open_side(given, "fake", title, fps=fps, cache=folder) for title, given in generated.items()]
-    sides = prepare(first, others, pairing=pair, cut=cut, max_frames=max_frames, resized=size is not None)
-    metrics = list(metrics) if metrics is not None else None
-    params = settings(metrics, skip=skip, paired=not sides.unpaired)
+    sides = prepare(first, others, pairing=pair, cut=cut, max_frames=max_frames, skip=skip, resized=size is not None)
+    params = settings(labels, skip=sides.skip, paired=not sides.unpaired)
     params = with_runs(params, arguments.keys([side.title for side in sides.fakes]))
     options = {
-        "--metrics": metrics,
+        "--metrics": labels,
         "--size": f"{size[1]}x{size[0]}" if size else None,
         "--fps": fps,
         "--skip": skip or None,
@@ -96,7 +97,7 @@ def score(
         "--flow": flow if flow != "estimated" else None,
         "--calibrate": [] if calibrate else None,
     }
-    scores = _Run(params, sides, size, fps, flow, folder).scores(calibrate, arguments.words(options))
+    scores = _Run(params, sides, size, fps, flow, folder, labels).scores(calibrate, arguments.words(options))
     if target:
         scores.save(target)
     return scores
@@ -113,8 +114,9 @@ class _Run:
         fps: float | None,
         flow: Flow,
         cache: Path | None,
+        wanted: list[str] | None,
     ):
-        self.params, self.sides = params, sides
+        self.params, self.sides, self._wanted = params, sides, wanted or []
         facts, estimator = facts_of(sides, size, fps), None
         if not sides.unpaired:
             facts, estimator = with_motion(sides.real, facts, size, flow)
@@ -142,10 +144,10 @@ class _Run:
         features = {(line or {}).get("features") for line in usable.values()}
         kept = {label: line for label, line in params.features.items() if label in features}
         self.scorer = Scorer(replace(params, metrics=usable, features=kept), DATASET, self.real)
-        if not self.scorer.present:
-            reasons = {label: self.notes.get(label) or self.info[label].absent for label in params.metrics}
-            label, reason = next((label, reason) for label, reason in reasons.items() if reason)
-            raise Fault(f"nothing can be measured: {label} {reason}")
+        wanted = self._wanted or list(params.metrics)
+        if not {metric.label for metric in self.scorer.present} & set(wanted):
+            reasons = {label: self.info[label].absent or self.notes.get(label) for label in wanted}
+            raise Fault(f"nothing that was asked for can be measured: {wanted[0]}: {reasons[wanted[0]]}")
         self.clip_scorer = ClipScorer(self.scorer, cache)
 
     def scores(self, calibrate: bool, options: tuple[str, ...]) -> Scores:
@@ -209,9 +211,15 @@ class _Run:
         """{run: its scores}, of pairs of clips."""
         clusters = self.scorer.clusters(GROUP)
         scored = self.clip_scorer.against_real(self.fakes, "score")
-        failures = {label: reason for some in scored.values() for one in some for label, reason in one.failures.items()}
-        notes = self.notes | {label: reason.partition(": ")[2] for label, reason in failures.items()}
-        groups = {}
+        failures: dict[str, list[str]] = {}
+        for run, some in scored.items():
+            for clip, one in zip(self.real.clips, some):
+                for label, reason in one.failures.items():
+                    where = f"clip {brief(clip)} of {self.params.runs[run].title}"
+                    failures.setdefault(label, []).append(f"{where}: {reason}")
+        for label, (first, *more) in failures.items():
+            self.notes[label] = first + (f" (and {len(more)} more)" if more else "")
+        groups, notes = {}, self.notes
         for run, some in scored.items():
             clips = [one.scores for one in some]
 
@@ -267,8 +275,25 @@ class _Run:
         }
 
     def _calibrated(self) -> CalibratedGroup:
-        resolved = calibration.resolve(self.params.calibration)
-        return calibration.calibrated_group(self.scorer, resolved, GROUP, "calibrate")
+        """Real clips with damage, and controls; without the metrics that have no value on these or on some control."""
+        settings, left = calibration.resolve(self.params.calibration), dict(self.scorer.params.metrics)
+        left = {label: line for label, line in left.items() if label not in self.notes}
+        while True:
+            scorer = Scorer(replace(self.scorer.params, metrics=left), DATASET, self.real)
+            kept = self.clip_scorer.kept("calibration", [left, self.params.calibration])
+            if known := calibrations.read(kept):
+                return known
+            try:
+                result = calibration.calibrated_group(scorer, settings, GROUP, "calibrate")
+            except Fault as fault:
+                named = re.match(r"metrics\.([\w-]+): ", str(fault))
+                if not named or named[1] not in left:
+                    raise
+                say(f"calibrate: without {named[1]}, which has no value on every control: {fault}")
+                del left[named[1]]
+                continue
+            calibrations.write(kept, result)
+            return result
 
 
 def _uncalibrated(group: ScoredGroup) -> CalibratedGroup:
@@ -293,9 +318,10 @@ def _check_memory(sides: Sides, size: tuple[int, int]) -> None:
     needed = MEMORY * 2 * longest.n_frames * size[0] * size[1] * 3
     available = psutil.virtual_memory().available
     if needed > available:
-        fitting = max(2, int(longest.n_frames * available / needed / 2))
+        fitting = int(longest.n_frames * available / needed / 2)
+        cut = f"--cut {fitting} scores it in parts, " if fitting >= PART[0] else ""
         raise Fault(
             f"clip {brief(longest.name)}: {longest.n_frames} frames of {size[1]} x {size[0]} px take about "
-            f"{needed / 2**30:.0f} GiB to score, and {available / 2**30:.0f} are free: --cut {fitting} scores it in "
-            "parts, --size and --max-frames less of it"
+            f"{needed / 2**30:.1f} GiB to score, and {available / 2**30:.1f} are free: {cut}--size and --max-frames "
+            "take less of it"
         )

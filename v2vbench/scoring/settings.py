@@ -6,9 +6,9 @@ from pathlib import Path
 
 from v2vbench.extractors import resolve_all
 from v2vbench.metrics import resolve
-from v2vbench.params import Fault, Params, Run, parse, read, shorten, typed
+from v2vbench.params import Fault, Params, Run, brief, parse, read, shorten, typed
 
-DATASET, GROUP = "videos", "clips"  # keys of the one data set and of its one group
+DATASET, GROUP = "yours", "clips"  # keys of the one data set and of its one group
 PLAYERS_BY = "psnr"  # orders the players, so it is always computed where clips are paired
 MOST_PRIMARY = 5
 FILE = Path(__file__).with_name("score.yaml")
@@ -26,7 +26,7 @@ def settings(labels: Iterable[str] | None, *, skip: int, paired: bool) -> Params
     params = typed(parse(read(FILE), FILE.name), FILE.name)
     wanted = list(dict.fromkeys(labels)) if labels is not None else None
     if wanted is not None and (unknown := [label for label in wanted if label not in params.metrics]):
-        raise Fault(f"--metrics: no {unknown[0]}; there are all, {shorten(', '.join(params.metrics), 400)}")
+        raise Fault(f"--metrics: no {brief(unknown[0])}; there are all, {shorten(', '.join(params.metrics), 400)}")
     if wanted == []:
         raise Fault("--metrics: names none")
     primary = params.protocol.primary if paired else list(UNPAIRED_PRIMARY)

@@ -33,6 +33,7 @@ class Clip:
     lossy: str  # "" where the file keeps every pixel; else why not
     sha256: str  # of what the frames are read from
     notes: tuple[str, ...]
+    stamp: str = ""  # of the file as it was looked at, see `stamp`
     n_given: int = 0  # first frames that are real ones, which a method was given
     start: int = 0  # of a part: its first frame in the video
     video: str = ""  # of a part: the name of the video
@@ -79,8 +80,14 @@ def open_side(given: Given, kind: Kind, title: str, *, fps: float | None, cache:
     """
     if isinstance(given, np.ndarray | Mapping):
         return _of_arrays(given, kind, title)
+    if not isinstance(given, str | Path) or not str(given):
+        raise Fault(f"{title}: {brief(given)} is {type(given).__name__}; it takes a path, or arrays (T, H, W, 3) uint8")
     path = Path(given).expanduser()
-    if path.suffix == ".zip" and zipfile.is_zipfile(path):
+    if not str(path).isprintable() or not title.isprintable():
+        raise Fault(f"{brief(str(path))}: characters that cannot be printed; rename it, or give a title: TITLE=PATH")
+    if path.suffix == ".zip" and path.is_file():
+        if not _is_store(path):
+            raise Fault(f"{path}: a zip that is no clip store; unpack it and give the folder")
         return _of_store(Store(path), kind, title)
     files = video_files.find(path)
 
@@ -91,16 +98,15 @@ def open_side(given: Given, kind: Kind, title: str, *, fps: float | None, cache:
 
 def _examine(file: Path, fps: float | None, cache: Path | None) -> video_files.Video:
     """A file as `video_files.examine` sees it; what is kept of an unchanged file is not decoded again."""
-    fps, parts = _rate(file, fps), sorted(file.iterdir()) if file.is_dir() else [file]
-    stats = [(part.name, part.stat().st_size, part.stat().st_mtime_ns) for part in parts]
-    key = hashlib.sha256(json.dumps([str(file.resolve()), stats, fps]).encode()).hexdigest()
+    fps = _rate(file, fps)
+    key = hashlib.sha256(json.dumps([str(file.resolve()), stamp(file), fps]).encode()).hexdigest()
     kept = cache / "examined" / f"{key}.json" if cache else None
     if kept and kept.is_file():
         try:
             about = json.loads(kept.read_text())
             about = about | {"path": file, "size": tuple(about["size"]), "notes": tuple(about["notes"])}
             return video_files.Video(**about)
-        except (ValueError, TypeError, KeyError):  # cut short, or of another version: looked at again
+        except (ValueError, TypeError, KeyError, AttributeError):  # cut short, or of another version: looked at again
             kept.unlink(missing_ok=True)
     video = video_files.examine(file, fps=fps)
     if kept:
@@ -111,6 +117,13 @@ def _examine(file: Path, fps: float | None, cache: Path | None) -> video_files.V
 def _rate(file: Path, fps: float | None) -> float | None:
     """The rate to which a file is resampled; pictures and arrays have no times, so all of their frames are taken."""
     return fps if file.suffix.lower() in video_files.FILES and not file.is_dir() else None
+
+
+def stamp(file: Path) -> list:
+    """What tells that a file, or one of a folder's, was changed: names, sizes, times and places on the disk."""
+    parts = sorted(file.iterdir()) if file.is_dir() else [file]
+    stats = [(part.name, part.stat()) for part in parts]
+    return [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] for name, s in stats]
 
 
 def _clip(name: str, video: video_files.Video) -> Clip:
@@ -124,7 +137,12 @@ def _clip(name: str, video: video_files.Video) -> Clip:
         lossy=video.lossy,
         sha256=video.sha256,
         notes=video.notes,
+        stamp=json.dumps(stamp(video.path)),
     )
+
+
+def _is_store(path: Path) -> bool:
+    return zipfile.is_zipfile(path) and "index.json" in zipfile.ZipFile(path).namelist()
 
 
 def _of_store(store: Store, kind: Kind, title: str) -> Side:
@@ -161,8 +179,8 @@ def _of_arrays(given: np.ndarray | Mapping[str, np.ndarray], kind: Kind, title: 
         if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != 3:
             what = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             raise Fault(f"{title}: clip {brief(name)} is {what}; it takes uint8 (T, H, W, 3), time first")
-        if not len(array):
-            raise Fault(f"{title}: clip {brief(name)} has no frame")
+        if not array.size:
+            raise Fault(f"{title}: clip {brief(name)} has no frame, or frames without pixels")
         clips[name] = Clip(
             name=name,
             cluster=name,

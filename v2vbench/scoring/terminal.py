@@ -1,7 +1,9 @@
 """What `v2vbench score` prints: a table, the conclusions, and what to know when reading them."""
 
-import sys
+import io
+import math
 from collections.abc import Iterator
+from typing import TextIO
 
 from rich import box
 from rich.console import Console
@@ -10,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from v2vbench.display.compare import SIGNS
+from v2vbench.params import shorten
 from v2vbench.report.format import decimals, number
 from v2vbench.report.missing import by_reason
 from v2vbench.results.comparison import ComparedMetric, Row
@@ -17,36 +20,49 @@ from v2vbench.scoring.results import Scores
 from v2vbench.scoring.settings import GROUP
 
 NOT_A_TERMINAL = 120  # characters a line in a file
+NAMES, CELL, TITLE = 40, 24, 20  # characters: of the metrics' column, about; of a method's; of its title, at most
 AIMS = {"higher": "↑", "lower": "↓", "one": "→ 1"}
 STYLES = {"better": "green", "worse": "red", "not distinguishable": "dim"}
 
 
-def show(scores: Scores, stream=None) -> None:
-    """Print the results of a run, to standard output unless `stream` is given."""
-    stream = stream or sys.stdout
+def show(scores: Scores, stream: TextIO | None) -> None:
+    """Print the results of a run; nothing where the stream is closed."""
+    if stream is None:
+        return
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")  # an old terminal may not have the signs of verdicts
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else NOT_A_TERMINAL)
-    console.print(_table(scores))
+    runs = list(scores.runs)
+    at_once = max(1, (console.width - NAMES) // CELL)
+    for start in range(0, len(runs), at_once):
+        console.print(_table(scores, runs[start : start + at_once], is_last=start + at_once >= len(runs)))
     for line in _below(scores):
         console.print(Text(line))
 
 
-def _table(scores: Scores) -> Table:
+def _table(scores: Scores, runs: list[str], is_last: bool) -> Table:
+    """The table of some of the methods; that of the last ones has the real video's column."""
     group = scores.group
-    titles = [run.title for run in scores.runs.values()]
     n = f"{group.n_clusters} {group.cluster}{'s' * (group.n_clusters > 1)}"
     table = Table(box=box.SIMPLE_HEAD, title=f"{escape(scores.sides.real.title)}, {n}", title_justify="left")
-    table.add_column("metric", overflow="fold")
-    for title in titles:
-        table.add_column(Text(title), justify="right", no_wrap=True)
-    if has_real := any(metric.real for metric in group.metrics.values()):
+    table.add_column("metric", overflow="fold", min_width=min(NAMES, 24))
+    for run in runs:
+        table.add_column(Text(shorten(scores.runs[run].title, TITLE)), justify="right", no_wrap=True)
+    if has_real := is_last and any(metric.real for metric in group.metrics.values()):
         table.add_column("real video", justify="right", style="dim")
     shown = [metric for metric in group.metrics.values() if metric.rows and not metric.hidden]
     for metric in sorted(shown, key=lambda metric: not metric.primary):
-        digits = decimals(list(metric.rows.values()))
-        cells = [_cell(metric.rows.get(run), digits, len(titles) > 1) for run in scores.runs]
+        digits = _digits(list(metric.rows.values()))
+        cells = [_cell(metric.rows.get(run), digits, len(scores.runs) > 1) for run in runs]
         real = [number(metric.real.value, digits) if metric.real else ""] if has_real else []
         table.add_row(_name(metric), *cells, *real, style="bold" if metric.primary else None)
     return table
+
+
+def _digits(rows: list[Row]) -> int:
+    """Decimals of a row of the table: no number has more than six digits that count."""
+    largest = max(abs(row.value) for row in rows)
+    return min(decimals(rows), max(0, 5 - math.floor(math.log10(largest)))) if largest else 0
 
 
 def _name(metric: ComparedMetric) -> Text:

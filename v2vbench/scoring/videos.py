@@ -1,14 +1,16 @@
 """Videos as they are in files, read as a clip store is: decoded and resized, and their flow estimated, when read."""
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
 from v2vbench.clips import video_files
 from v2vbench.clips.store import EXACT, Facts, Store
 from v2vbench.params import Fault
-from v2vbench.scoring.sides import Clip, Side
+from v2vbench.scoring.sides import Clip, Side, stamp
 
 Estimator = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 OPEN = 4  # videos that a thread goes on reading where it stopped, at most
@@ -103,11 +105,10 @@ class Videos(Store):
             kept[clip.video] = at, reading
             while len(kept) > OPEN:
                 kept.pop(next(iter(kept)))[1].close()
-        if len(frames) != stop - start:
-            raise Fault(
-                f"{self.side.where}: {clip.name} has {len(frames)} frames now, and had {stop - start}: it changed "
-                "while it was read; run the command again"
-            )
+        source = None if isinstance(self.side.source, Store) else self.side.source[clip.video or clip.name]
+        is_file = isinstance(source, Path)
+        if len(frames) != stop - start or (is_file and json.dumps(stamp(source)) != clip.stamp):
+            raise Fault(f"{self.side.where}: {clip.name} changed while it was scored; run the command again")
         yield from frames
 
     def _length(self, video: str) -> int:

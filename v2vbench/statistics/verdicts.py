@@ -13,6 +13,7 @@ from v2vbench.statistics.cost import cost, log_ratio
 from v2vbench.statistics.intervals import Estimate, pseudo_values
 
 Correction = Literal["holm", "max-t"]
+FAR = 100  # of Student's t: from here on its noncentral form is a normal one around a chi, to 4e-4 of the shift
 TIE = 1e-12  # of the sum of |deltas|: sums that are nearer to one another are equal but for round-off
 
 
@@ -176,8 +177,11 @@ def smallest_effect(deltas: np.ndarray, level: float | None, power: float) -> fl
     n = len(deltas)
     if n < 2 or level is None:
         return None
-    bound = stats.t.ppf(1 - level / 2, n - 1)
-    shift: Any = optimize.brentq(lambda x: special.nctdtr(n - 1, x, bound) - (1 - power), 0, 50 + 10 * bound)
+    bound = stats.t.isf(level / 2, n - 1)
+    if bound > FAR:  # the noncentral t has no digits there, and only the estimated spread decides
+        shift: Any = bound * np.sqrt(stats.chi2.ppf(power, n - 1) / (n - 1))
+    else:
+        shift = optimize.brentq(lambda x: special.nctdtr(n - 1, x, bound) - (1 - power), 0, 50 + 10 * bound)
     return float(shift * np.std(deltas, ddof=1) / np.sqrt(n))
 
 
