@@ -11,6 +11,7 @@ import torch
 
 from benchmarks import fid as bench_fid
 from benchmarks import models
+from benchmarks import score as bench_score
 from benchmarks import threads as bench_threads
 from benchmarks._clips import N_CLIPS, N_FRAMES, stored
 
@@ -73,7 +74,7 @@ def bench_models(only: str | None, seconds: float, with_compile: bool) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Print tables of rates with their spread."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parts = ("clips", "train", "synthesize", "options", "fid", "threads")
+    parts = ("clips", "train", "synthesize", "options", "fid", "threads", "score")
     parser.add_argument("--only", choices=parts, help="one part; all of them otherwise")
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, help="a measurement, of which each row has one a round (%(default)s)"
@@ -87,7 +88,9 @@ def main(argv: list[str] | None = None) -> None:
         bench_fid.main([])
     if args.only in (None, "threads"):
         bench_threads.main(ROUNDS, bench_threads.SECONDS)
-    if args.only not in ("clips", "fid", "threads"):
+    if args.only in (None, "score"):
+        bench_score.main([])
+    if args.only not in ("clips", "fid", "threads", "score"):
         bench_models(args.only, args.seconds, args.compile)
 
 

@@ -76,7 +76,7 @@ def fvd(folders: dict[str, Path], network: i3d.Network) -> float:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.score", description=__doc__)
-    parser.add_argument("--clips", type=int, default=8, help="a side, of 32 frames of 256 x 256 (%(default)s)")
+    parser.add_argument("--clips", type=int, default=4, help="a side, of 32 frames of 256 x 256 (%(default)s)")
     parser.add_argument("--only", nargs="+", help="rows of the table")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as place:

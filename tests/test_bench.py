@@ -188,9 +188,10 @@ def test_tables_print(capsys, monkeypatch):
         bench.bench_fid, "main", lambda argv: print("FID in its turn")
     )  # minutes; its parts are in test_inception
     monkeypatch.setattr(bench.bench_threads, "main", lambda rounds, seconds: print("threads in their turn"))
+    monkeypatch.setattr(bench.bench_score, "main", lambda argv: print("score in its turn"))
     bench.main(["--seconds", "0.001"])
     out = capsys.readouterr().out
-    assert out.count("FID in its turn") == out.count("threads in their turn") == 1
+    assert all(out.count(f"{part} turn") == 1 for part in ("FID in its", "threads in their", "score in its"))
     assert "clip store 64x32" in out
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines() if line.startswith("|")]
     rows, options = (list(group) for _, group in groupby(lines, len))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from conftest import facts, sliding_clip
 from PIL import Image
+from scipy import stats
 
 import v2vbench
 from benchmarks import fid as bench_fid
@@ -264,6 +265,25 @@ def test_clusters_are_the_folders_that_clips_lie_in(real, fakes, tmp_path):
     ]
     group = score(*folders, metrics=["psnr"], cache=None).group
     assert group.clusters == ["drive1", "drive1", "drive2", "drive3"] and group.cluster == "folder"
+
+
+def test_of_many_clips_blocks_are_left_out(real):
+    """A mean over clips keeps its value, and its interval is that of 50 means of blocks."""
+    rng = np.random.default_rng(0)
+    many = {f"{i:03d}": rng.integers(0, 256, (2, 16, 16, 3), np.uint8) for i in range(110)}
+    fake = {name: noisy(frames, 5 + i % 7) for i, (name, frames) in enumerate(many.items())}
+    result = score(many, fake, metrics=["psnr"], cache=None)
+    row, values = (
+        result.group.metrics["psnr"].rows["fake"],
+        np.array(result.runs["fake"].groups["clips"].scores["psnr"].fake.per_clip),
+    )
+    assert result.group.n_clusters == 50 and result.group.cluster == "block" and "110 clips" in result.warnings()[0]
+    assert row.value == pytest.approx(values.mean())
+    block = np.arange(110) % 50
+    means, sizes = np.bincount(block, values) / np.bincount(block), np.bincount(block)
+    h = 110 / sizes  # Busing et al. 1999, eq. 6: of a mean, the pseudo-values are the means of blocks
+    error = np.sqrt(((means - values.mean()) ** 2 / (h - 1)).mean())
+    assert row.high - row.value == pytest.approx(stats.t.ppf(0.975, 49) * error)
 
 
 def test_unpaired_clips_have_distances_between_sets_alone(real, fakes, tmp_path):

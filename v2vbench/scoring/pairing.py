@@ -6,10 +6,12 @@ from typing import Literal
 
 from v2vbench.params import Fault, brief, shorten
 from v2vbench.scoring.sides import Clip, Side
+from v2vbench.statistics.blocks import blocks
 
 Pairing = Literal["names", "common", "none"]
 PARTS = 12  # of a single video, where it is long enough: fewer clips cannot give a verdict
 PART = (8, 64)  # frames of such a part, from and to
+MOST_BLOCKS = 50  # that the jackknife leaves out: more make no interval better, and each costs a whole distance of sets
 LEAST_PARTS = 6  # with fewer a video stays whole
 
 
@@ -18,7 +20,7 @@ class Sides:
     """The real side and the generated ones, with what is to be known of them.
 
     unpaired    why clips are not paired; "" where they are: clip by clip, of equal names, lengths and sizes
-    cluster     what a cluster of clips is: clip, folder, video, part, or cluster where some are alone
+    cluster     what a cluster of clips is: clip, folder, video, part, cluster where some are alone, or a block of these
     notes       what was left out, and what was cut
     skip        first frames of each clip that are not scored; of videos that are cut, they are in no part
     """
@@ -83,6 +85,14 @@ def prepare(
         cluster = "part" if alone else "video" if cluster == "clip" else cluster
         real, *fakes = (_cut(side, cut, skip, alone, notes) for side in (real, *fakes))
         skip = 0
+    n_clusters = len(set(cluster_names(real)))
+    if not unpaired and n_clusters > MOST_BLOCKS:
+        notes.append(
+            f"intervals and verdicts count {MOST_BLOCKS} blocks, each of {n_clusters // MOST_BLOCKS} or more of the "
+            f"{n_clusters} {cluster}s: leaving out each alone would take long and show no more"
+        )
+        real, *fakes = (_in_blocks(side) for side in (real, *fakes))
+        cluster = "block"
     return Sides(real, fakes, unpaired, cluster, notes, skip)
 
 
@@ -203,6 +213,14 @@ def _cut(side: Side, n: int, skip: int, alone: bool, notes: list[str]) -> Side:
         if note not in notes:  # paired sides leave out the same ones
             notes.append(note)
     return replace(side, clips=parts)
+
+
+def _in_blocks(side: Side) -> Side:
+    """With clusters joined to blocks, in order."""
+    names = list(dict.fromkeys(cluster_names(side)))
+    owner, _ = blocks(len(names), len(names), MOST_BLOCKS)
+    block = {name: f"block {number + 1}" for name, number in zip(names, owner)}
+    return replace(side, clips={name: replace(clip, cluster=block[clip.cluster]) for name, clip in side.clips.items()})
 
 
 def cluster_names(side: Side) -> Iterable[str]:

@@ -20,7 +20,7 @@ from v2vbench.scoring import arguments, calibrations
 from v2vbench.scoring.arguments import Fakes
 from v2vbench.scoring.clip_scores import ClipScorer
 from v2vbench.scoring.data import Flow, facts_of, with_motion
-from v2vbench.scoring.pairing import PART, Pairing, Sides, prepare
+from v2vbench.scoring.pairing import MOST_BLOCKS, PART, Pairing, Sides, prepare
 from v2vbench.scoring.results import Scores
 from v2vbench.scoring.settings import DATASET, GROUP, impossible, settings, with_runs
 from v2vbench.scoring.sides import Given, open_side
@@ -32,7 +32,6 @@ from v2vbench.stages.compare import compared_group
 from v2vbench.statistics.blocks import blocks
 from v2vbench.statistics.group_table import Inputs
 
-MOST_BLOCKS = 50  # of unpaired clips: more make the interval no better, and take time
 MEMORY = 17  # times the pixels of a clip and its pair: what metrics need while they score it
 
 

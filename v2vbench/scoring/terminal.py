@@ -35,17 +35,21 @@ def show(scores: Scores, stream: TextIO | None) -> None:
     runs = list(scores.runs)
     at_once = max(1, (console.width - NAMES) // CELL)
     for start in range(0, len(runs), at_once):
-        console.print(_table(scores, runs[start : start + at_once], is_last=start + at_once >= len(runs)))
+        shown = runs[start : start + at_once]
+        console.print(_table(scores, shown, min(24, console.width - CELL), is_last=shown[-1] == runs[-1]))
     for line in _below(scores):
         console.print(Text(line))
 
 
-def _table(scores: Scores, runs: list[str], is_last: bool) -> Table:
-    """The table of some of the methods; that of the last ones has the real video's column."""
+def _table(scores: Scores, runs: list[str], names: int, is_last: bool) -> Table:
+    """The table of some of the methods; that of the last ones has the real video's column.
+
+    names    characters, at least, of the metrics' column
+    """
     group = scores.group
     n = f"{group.n_clusters} {group.cluster}{'s' * (group.n_clusters > 1)}"
     table = Table(box=box.SIMPLE_HEAD, title=f"{escape(scores.sides.real.title)}, {n}", title_justify="left")
-    table.add_column("metric", overflow="fold", min_width=min(NAMES, 24))
+    table.add_column("metric", overflow="fold", min_width=names)
     for run in runs:
         table.add_column(Text(shorten(scores.runs[run].title, TITLE)), justify="right", no_wrap=True)
     if has_real := is_last and any(metric.real for metric in group.metrics.values()):
