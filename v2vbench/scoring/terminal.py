@@ -20,7 +20,8 @@ from v2vbench.scoring.results import Scores
 from v2vbench.scoring.settings import GROUP
 
 NOT_A_TERMINAL = 120  # characters a line in a file
-NAMES, CELL, TITLE = 40, 24, 20  # characters: of the metrics' column, about; of a method's; of its title, at most
+NAMES, CELL, REAL = 40, 24, 14  # characters, about, of the columns of metrics, of a method, and of the real video
+TITLE = 20  # characters of a title, at most
 AIMS = {"higher": "↑", "lower": "↓", "one": "→ 1"}
 STYLES = {"better": "green", "worse": "red", "not distinguishable": "dim"}
 
@@ -32,33 +33,35 @@ def show(scores: Scores, stream: TextIO | None) -> None:
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")  # an old terminal may not have the signs of verdicts
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else NOT_A_TERMINAL)
-    runs = list(scores.runs)
-    at_once = max(1, (console.width - NAMES) // CELL)
-    for start in range(0, len(runs), at_once):
-        shown = runs[start : start + at_once]
-        console.print(_table(scores, shown, min(24, console.width - CELL), is_last=shown[-1] == runs[-1]))
+    runs, width = list(scores.runs), console.width
+    at_once = max(1, (width - NAMES) // CELL)
+    several = [runs[start : start + at_once] for start in range(0, len(runs), at_once)]
+    has_real = any(metric.real for metric in scores.group.metrics.values())
+    if has_real and width < NAMES + CELL * len(several[-1]) + REAL:
+        several.append([])  # the real video's values alone
+    for shown in several:
+        console.print(_table(scores, shown, width, with_real=has_real and shown is several[-1]))
     for line in _below(scores):
         console.print(Text(line))
 
 
-def _table(scores: Scores, runs: list[str], names: int, is_last: bool) -> Table:
-    """The table of some of the methods; that of the last ones has the real video's column.
-
-    names    characters, at least, of the metrics' column
-    """
+def _table(scores: Scores, runs: list[str], width: int, with_real: bool) -> Table:
+    """The table of some of the methods, and of the real video; `width` of the terminal in characters."""
+    names = min(24, width - CELL)
     group = scores.group
     n = f"{group.n_clusters} {group.cluster}{'s' * (group.n_clusters > 1)}"
     table = Table(box=box.SIMPLE_HEAD, title=f"{escape(scores.sides.real.title)}, {n}", title_justify="left")
     table.add_column("metric", overflow="fold", min_width=names)
     for run in runs:
-        table.add_column(Text(shorten(scores.runs[run].title, TITLE)), justify="right", no_wrap=True)
-    if has_real := is_last and any(metric.real for metric in group.metrics.values()):
+        title = shorten(scores.runs[run].title, min(TITLE, width - names - 8))
+        table.add_column(Text(title), justify="right", no_wrap=True)
+    if with_real:
         table.add_column("real video", justify="right", style="dim")
     shown = [metric for metric in group.metrics.values() if metric.rows and not metric.hidden]
     for metric in sorted(shown, key=lambda metric: not metric.primary):
         digits = _digits(list(metric.rows.values()))
         cells = [_cell(metric.rows.get(run), digits, len(scores.runs) > 1) for run in runs]
-        real = [number(metric.real.value, digits) if metric.real else ""] if has_real else []
+        real = [number(metric.real.value, digits) if metric.real else ""] if with_real else []
         table.add_row(_name(metric), *cells, *real, style="bold" if metric.primary else None)
     return table
 
