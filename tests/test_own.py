@@ -296,7 +296,7 @@ def test_use_writes_params_for_the_videos(project, folder, tmp_path, capsys):
     place = folder.rename(folder.with_name('my "videos" # ü'))
     video_suite.use_videos("own", place, False, project, licence="mine: all of it")
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("a: 40 frames of 64x40 px") and "4 videos; `make repro` runs it, up to about" in said[-1]
+    assert said[0].startswith("a: 40 frames of 64x40 px") and "4 videos; `make repro` runs it, about" in said[-1]
     written = params.load(project / "params.yaml")
     line = written.datasets["own"]
     assert (line["videos"], line["licence"], line["source"]) == (str(place), "mine: all of it", "edges")

@@ -140,8 +140,20 @@ def place(group: ComparedGroup) -> str:
 
 
 def _decimals(difference: Interval) -> int:
-    """Decimals for a difference and what it is between: the first digit of half its interval."""
-    step = abs(difference.value) / 10
+    """Decimals for a difference and what it is between: the first digit of half its interval.
+
+    One more where the difference itself would not be seen: few clusters have wide intervals.
+    """
+    step, wide = abs(difference.value), 0.0
     if difference.low is not None and difference.high is not None:
-        step = (difference.high - difference.low) / 2
-    return min(8, max(0, -math.floor(math.log10(step)))) if step else 2
+        wide = (difference.high - difference.low) / 2
+    if not step and not wide:
+        return 2
+    if not wide:
+        return _places(step / 10)
+    return _places(wide) + (0 < step < 10.0 ** -_places(wide))
+
+
+def _places(step: float) -> int:
+    """Decimals that show the first digit of `step`."""
+    return min(8, max(0, -math.floor(math.log10(step))))
