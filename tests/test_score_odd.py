@@ -547,3 +547,24 @@ def test_wrong_arguments_from_python_are_one_line(real, fake, more, frames):
     with pytest.raises(Fault) as caught:
         score(*given, **more)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 400
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_clips(tmp_path):
+    """What the heap holds after four times as many clips, in a process of its own."""
+    code = """
+import sys
+import numpy as np
+from v2vbench.scoring.run import score
+
+n = int(sys.argv[1])
+real = {f"{i:03d}": np.broadcast_to(np.uint8(i % 250), (32, 128, 128, 3)) for i in range(n)}
+score(real, real, metrics=["psnr", "ssim"], cache=None)
+status = dict(line.split(":") for line in open("/proc/self/status"))
+print(int(status["RssAnon"].split()[0]) // 1024)
+"""
+    held = [
+        int(subprocess.run([sys.executable, "-c", code, str(n)], capture_output=True, check=True, text=True).stdout)
+        for n in (100, 400)
+    ]
+    assert held[1] - held[0] < 100, held  # MB; the pixels of 300 clips are 470

@@ -6,6 +6,7 @@ import json
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ class ClipScorer:
 
         clips = list(self.scorer.store.clips)
         scored = side_by_side(score, clips, self._at_once(1 + len(fakes)))
-        by_clip = list(progress(scored, what, unit="clip", total=len(clips)))
+        by_clip = [copied(of_runs) for of_runs in progress(scored, what, unit="clip", total=len(clips))]
         return {run: [of_runs[run] for of_runs in by_clip] for run in fakes}
 
     def rows_alone(self, store: Videos, what: str) -> list[Arrays]:
@@ -72,7 +73,7 @@ class ClipScorer:
             return known if known is not None else self._rows(store, clip, self._frames(store, clip))
 
         made = side_by_side(rows, store.clips, self._at_once(1))
-        return list(progress(made, what, unit="clip", total=len(store.clips)))
+        return [copied(rows) for rows in progress(made, what, unit="clip", total=len(store.clips))]
 
     def _at_once(self, n_sides: int) -> int:
         store = self.scorer.store
@@ -179,6 +180,21 @@ class ClipScorer:
             except OSError as error:
                 cure = "--cache FOLDER names another place, --cache none keeps nothing"
                 raise Fault(f"{self.cache}: {error.strerror or error}; {cure}") from error
+
+
+def copied(value: Any) -> Any:
+    """Results of a thread, copied by the one that keeps them.
+
+    Between the large arrays that a thread makes and frees for each clip, small ones that stay would hold the heap of
+    that thread apart: its memory would grow by the pixels of every clip.
+    """
+    if isinstance(value, np.ndarray):
+        return np.array(value)
+    if isinstance(value, dict):
+        return {key: copied(one) for key, one in value.items()}
+    if isinstance(value, Scored | ClipScores):
+        return type(value)(**{key: copied(one) for key, one in vars(value).items()})
+    return value
 
 
 def _cause(label: str, name: str, said: str) -> str:
