@@ -1,6 +1,5 @@
 """Which generated clip is held against which real one, and how a single video becomes several clips."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -85,7 +84,7 @@ def prepare(
         cluster = "part" if alone else "video" if cluster == "clip" else cluster
         real, *fakes = (_cut(side, cut, skip, alone, notes) for side in (real, *fakes))
         skip = 0
-    n_clusters = len(set(cluster_names(real)))
+    n_clusters = len({clip.cluster for clip in real.clips.values()})
     if not unpaired and n_clusters > MOST_BLOCKS:
         notes.append(
             f"intervals and verdicts count {MOST_BLOCKS} blocks, each of {n_clusters // MOST_BLOCKS} or more of the "
@@ -217,12 +216,7 @@ def _cut(side: Side, n: int, skip: int, alone: bool, notes: list[str]) -> Side:
 
 def _in_blocks(side: Side) -> Side:
     """With clusters joined to blocks, in order."""
-    names = list(dict.fromkeys(cluster_names(side)))
+    names = list(dict.fromkeys(clip.cluster for clip in side.clips.values()))
     owner, _ = blocks(len(names), len(names), MOST_BLOCKS)
     block = {name: f"block {number + 1}" for name, number in zip(names, owner)}
     return replace(side, clips={name: replace(clip, cluster=block[clip.cluster]) for name, clip in side.clips.items()})
-
-
-def cluster_names(side: Side) -> Iterable[str]:
-    """The cluster of each clip, in order."""
-    return (clip.cluster for clip in side.clips.values())

@@ -72,7 +72,7 @@ def score(
     pair          names: each clip with the real one of its name, or, where no name is shared, two sets of clips alone;
                   common: those clips that all sides have; none: sets alone
     flow          motion of the real videos: estimated (OpenCV's DIS), raft, or given, by a clip store
-    calibrate     also score real clips with known damage, and cheats, which takes about 15 times as long
+    calibrate     also score real clips with known damage, and cheats: 16 videos in place of each clip
     cache         folder of what was scored before; None: nothing is kept
     raises        Fault, in one line, naming the file or the argument that is wrong
     """
