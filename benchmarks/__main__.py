@@ -11,6 +11,7 @@ import torch
 
 from benchmarks import fid as bench_fid
 from benchmarks import models
+from benchmarks import scaling as bench_scaling
 from benchmarks import score as bench_score
 from benchmarks import threads as bench_threads
 from benchmarks._clips import N_CLIPS, N_FRAMES, stored
@@ -74,8 +75,8 @@ def bench_models(only: str | None, seconds: float, with_compile: bool) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Print tables of rates with their spread."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parts = ("clips", "train", "synthesize", "options", "fid", "threads", "score")
-    parser.add_argument("--only", choices=parts, help="one part; all of them otherwise")
+    parts = ("clips", "train", "synthesize", "options", "fid", "threads", "score", "scaling")
+    parser.add_argument("--only", choices=parts, help="one part; all otherwise, but for scaling, which takes minutes")
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, help="a measurement, of which each row has one a round (%(default)s)"
     )
@@ -90,7 +91,9 @@ def main(argv: list[str] | None = None) -> None:
         bench_threads.main(ROUNDS, bench_threads.SECONDS)
     if args.only in (None, "score"):
         bench_score.main([])
-    if args.only not in ("clips", "fid", "threads", "score"):
+    if args.only == "scaling":
+        bench_scaling.main([])
+    if args.only not in ("clips", "fid", "threads", "score", "scaling"):
         bench_models(args.only, args.seconds, args.compile)
 
 

@@ -16,7 +16,7 @@ def disturb(frames: torch.Tensor, step: int, *, blur: float, noise: float, brigh
     rng, (n, n_channels) = torch.Generator().manual_seed(step), frames.shape[:2]
 
     def draw(low: float, high: float) -> torch.Tensor:
-        return (low + (high - low) * torch.rand(n, 1, 1, 1, generator=rng)).to(frames.device)
+        return (low + (high - low) * torch.rand(n, 1, 1, 1, generator=rng)).to(frames.device, non_blocking=True)
 
     reach, groups = torch.arange(-int(3 * blur), int(3 * blur) + 1, device=frames.device), n_channels * n
     kernel = (-(reach**2) / (2 * draw(0, blur).clamp_min(1e-3) ** 2)).exp()  # (B, 1, 1, taps)
@@ -25,4 +25,4 @@ def disturb(frames: torch.Tensor, step: int, *, blur: float, noise: float, brigh
     x = F.conv2d(F.conv2d(x, kernel, groups=groups), kernel.transpose(2, 3), groups=groups)[0]
     x = x.unflatten(0, (n, n_channels))
     x = x * (1 + draw(-brightness, brightness)) + draw(-brightness, brightness)
-    return (x + draw(0, noise / 127.5) * torch.randn(x.shape, generator=rng).to(x)).clamp(-1, 1)
+    return (x + draw(0, noise / 127.5) * torch.randn(x.shape, generator=rng).to(x, non_blocking=True)).clamp(-1, 1)

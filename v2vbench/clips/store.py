@@ -5,33 +5,28 @@ import json
 import os
 import threading
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
-import zarr
-from zarr.codecs import BloscCodec
-from zarr.storage import MemoryStore, ZipStore
 
+from v2vbench.clips._archive import Archive, ClipArrays, Place, places
+from v2vbench.clips._arrays import BATCH, CHUNK, KINDS, Frames, check, digest, put
+from v2vbench.clips._shards import Clips, Columns, append
 from v2vbench.params import Fault
 
-CHUNK = 8  # frames per chunk, the unit of decoding; see docs/clip_store.md
+__all__ = ["BATCH", "CHUNK", "EXACT", "IGNORE", "KINDS", "Facts", "Frames", "Store", "digest", "write_store"]
 IGNORE = 255  # the label of a pixel that has none
 EXACT = "exact"  # flow that is known from how the frames were made
-BATCH = 2 * CHUNK  # frames in memory when writing: zarr encodes chunks in parallel
-KINDS = {  # array: dtype on disk, axes; T is one less for arrays between two frames
-    "real": ("uint8", "THW3"),
-    "fake": ("uint8", "THW3"),
-    "label": ("uint8", "THW"),
-    "maps": ("uint8", "THWC"),
-    "instance": ("uint16", "THW"),
-    "depth": ("float16", "THW"),
-    "flow": ("float16", "tHW2"),
-    "occluded": ("uint8", "tHW"),
-    "keypoints": ("float32", "TPD"),
-}
+SHARD = 1000  # clips in one zip file; more are written as shards, see docs/clip_store.md
+ENTRIES = 2**17  # of clips that are read, whose places a store remembers: about 35 MB
+Pair = tuple[dict, dict[str, np.ndarray | Frames]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,102 +55,7 @@ def facts_of_run(facts: Facts, key: str, title: str) -> Facts:
     return replace(facts, name=key, title=f"{title} on {facts.title}")
 
 
-@dataclass(frozen=True)
-class Frames:
-    """An array that does not fit in memory, to be written piece by piece.
-
-    n        frames in total
-    parts    arrays (t, ...) in order of time, of any lengths t ≥ 1, n frames together. Read once; each is copied before
-             the next is requested, so a generator may reuse one buffer
-    """
-
-    n: int
-    parts: Iterable[np.ndarray]
-
-    def __len__(self) -> int:
-        return self.n
-
-
-def _check(clip: dict, arrays: dict[str, np.ndarray | Frames], facts: Facts) -> dict[str, np.ndarray | Frames]:
-    """The arrays after a check; Frames are wrapped so that each piece is checked as it is read.
-
-    raises    Fault for whole arrays at once, for pieces when they are read
-    """
-    where, n, checked = f"clip {clip['id']}", clip["n_frames"], {}
-    if clip["split"] not in ("train", *facts.groups):
-        raise Fault(f"{where}: split {clip['split']!r} is not train or one of {', '.join(facts.groups)}")
-    for name, array in arrays.items():
-        if name not in KINDS:
-            raise Fault(f"{where}: unknown array {name!r}; there are {', '.join(KINDS)}")
-        dtype, axes = KINDS[name]
-        want = [n if a == "T" else n - 1 if a == "t" else int(a) if a.isdigit() else None for a in axes]
-        if "H" in axes:
-            want[1:3] = facts.size
-        checked[name] = array
-        if not isinstance(array, Frames):
-            _fit(f"{where}: {name}", array, dtype, want)
-        elif len(array) != want[0]:
-            raise Fault(f"{where}: {name} has {len(array)} frames, expected {want[0]}")
-        else:
-            checked[name] = replace(array, parts=_fitting(f"{where}: {name}", array, dtype, want))
-    return checked
-
-
-def _fit(what: str, array: np.ndarray, dtype: str, want: list[int | None]) -> None:
-    if array.dtype != dtype or array.ndim != len(want) or any(w not in (None, s) for w, s in zip(want, array.shape)):
-        raise Fault(f"{what} is {array.dtype} {tuple(array.shape)}, expected {dtype} {tuple(want)}")
-
-
-def _fitting(what: str, array: Frames, dtype: str, want: list[int | None]) -> Iterator[np.ndarray]:
-    """The pieces of an array, after a check of their dtype, shape and total number of frames.
-
-    want    expected shape; None: any, but the same in all pieces
-    """
-    n_checked, want = 0, [None, *want[1:]]
-    for part in array.parts:
-        _fit(f"{what}, from frame {n_checked},", part, dtype, want)
-        n_checked, want = n_checked + len(part), [None, *part.shape[1:]]
-        if n_checked > len(array):
-            raise Fault(f"{what} has more frames than the {len(array)} promised")
-        yield part
-    if n_checked < len(array):
-        raise Fault(f"{what} has {n_checked} frames, not the {len(array)} promised")
-    if not n_checked:  # flow of a clip with one frame
-        yield np.empty([size or 0 for size in want], dtype)
-
-
-def _batches(name: str, array: np.ndarray | Frames, sha) -> Iterator[np.ndarray]:
-    """The array in batches of BATCH frames, the last shorter, all in the same buffer; `sha` is updated with each."""
-    batch, filled = None, 0
-    for part in array.parts if isinstance(array, Frames) else (array,):
-        if batch is None:
-            batch = np.empty((BATCH, *part.shape[1:]), part.dtype)
-            sha.update(f"{name} {part.dtype} {(len(array), *part.shape[1:])}".encode())
-        while len(part):
-            piece, part = part[: BATCH - filled], part[BATCH - filled :]
-            batch[filled : filled + len(piece)] = piece
-            filled += len(piece)
-            if filled == BATCH:
-                sha.update(batch)
-                yield batch
-                filled = 0
-    if batch is None:
-        raise Fault(f"{name} has no piece to tell its shape by")
-    if filled or not len(array):
-        sha.update(batch[:filled])
-        yield batch[:filled]
-
-
-def digest(arrays: dict[str, np.ndarray | Frames]) -> str:
-    """sha256 of a clip's arrays: names, dtypes, shapes and bytes."""
-    sha = hashlib.sha256()
-    for name in sorted(arrays):
-        for _ in _batches(name, arrays[name], sha):
-            pass
-    return sha.hexdigest()
-
-
-def write_store(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, np.ndarray | Frames]]]) -> None:
+def write_store(path: Path, facts: Facts, clips: Iterable[Pair]) -> None:
     """Write a store; it appears at `path` whole or not at all. Arrays and Frames of equal content give equal bytes.
 
     facts     of the data set
@@ -167,77 +67,109 @@ def write_store(path: Path, facts: Facts, clips: Iterable[tuple[dict, dict[str, 
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    partial, shard = (path.with_name(path.name + suffix) for suffix in (".partial", ".shard.partial"))
     partial.unlink(missing_ok=True)
-    index = []
-    with zipfile.ZipFile(partial, "w") as file:
-        _put(file, "", {}, zarr_attributes={"v2vbench": "clip store"})
-        for number, (clip, arrays) in enumerate(clips):
-            clip = {"cluster": clip["id"]} | dict(clip, n_frames=len(arrays.get("real", arrays.get("fake", ()))))
-            sha256 = _put(file, f"{number:05d}/", _check(clip, arrays, facts))
-            index.append(clip | {"arrays": sorted(arrays), "sha256": sha256})
-        if not index:
-            raise Fault(f"{path}: no clips to write")
-        file.writestr(
-            zipfile.ZipInfo("index.json"), json.dumps({"facts": asdict(facts), "clips": index}, sort_keys=True)
-        )
+    shard.unlink(missing_ok=True)
+    following = iter(clips)
+    part = _write_small(partial, facts, following)
+    if not part.entries:
+        raise Fault(f"{path}: no clips to write")
+    if part.next:
+        os.replace(partial, shard)
+        with open(partial, "wb") as file:
+            _write_shards(file, shard, facts, part, following)
+        shard.unlink()
     with open(partial, "rb") as written:
         os.fsync(written.fileno())
     os.replace(partial, path)
 
 
-def _put(
-    file: zipfile.ZipFile, prefix: str, arrays: dict[str, np.ndarray | Frames], zarr_attributes: dict | None = None
-) -> str:
-    """Add one zarr group, a batch at a time, and return its digest: arrays by name, chunks by time, then the metadata.
+@dataclass(frozen=True)
+class _Written:
+    """A small store that was written."""
 
-    Goes through memory, since zarr's ZipStore writes the time of day into its entries and equal content must give equal
-    bytes.
-    """
-    entries, sha = {}, hashlib.sha256()
-    group = zarr.open_group(MemoryStore(entries), mode="w", attributes=zarr_attributes or {})
+    entries: list[dict]  # of index.json
+    places: list[Place]
+    page: int  # position of the header of index.json
+    next: Pair | None  # the clip that was one too many
 
-    def move(start: str) -> None:
-        for key in sorted(
-            (key for key in entries if key.startswith(start)), key=lambda key: (len(key), key)
-        ):  # c/2 before c/10
-            file.writestr(zipfile.ZipInfo(prefix + key), entries.pop(key).to_bytes())
 
-    for name in sorted(arrays):
-        for number, batch in enumerate(_batches(name, arrays[name], sha)):
-            if not number:
-                size, shuffle = batch.shape[1:], "bitshuffle" if batch.dtype.itemsize > 1 else "noshuffle"
-                array = group.create_array(
-                    name,
-                    shape=(len(arrays[name]), *size),
-                    dtype=batch.dtype,
-                    chunks=(CHUNK, *size),
-                    compressors=BloscCodec(cname="zstd", clevel=3, shuffle=shuffle),
-                )
-            array[number * BATCH : number * BATCH + len(batch)] = batch
-            move(f"{name}/c/")
-        move(f"{name}/zarr.json")
-    move("zarr.json")
-    return sha.hexdigest()
+def _write_small(path: Path, facts: Facts, clips: Iterator[Pair], first: Pair | None = None) -> _Written:
+    """Write `first` and at most SHARD clips in all to one zip file; it has no index.json if the next one is wrong."""
+    entries, further = [], None
+    with zipfile.ZipFile(path, "w") as file:
+        put(file, "", {}, (("v2vbench", "clip store"),))
+        for number in count():
+            pair = first if first and not number else next(clips, None)
+            if pair is None:
+                break
+            if number == SHARD:
+                further = pair
+                break
+            clip, arrays = pair
+            clip = {"cluster": clip["id"]} | dict(clip, n_frames=len(arrays.get("real", arrays.get("fake", ()))))
+            sha256 = put(file, f"{number:05d}/", check(clip, arrays, facts.groups, facts.size))
+            entries.append(clip | {"arrays": sorted(arrays), "sha256": sha256})
+        if not entries:
+            return _Written([], [], 0, None)
+        index = zipfile.ZipInfo("index.json")
+        file.writestr(index, json.dumps({"facts": asdict(facts), "clips": entries}, sort_keys=True))
+        return _Written(entries, _places(file), index.header_offset, further)
+
+
+def _write_shards(file: BinaryIO, shard: Path, facts: Facts, part: _Written, clips: Iterator[Pair]) -> None:
+    """Write a zip file of small stores, the first of which is in `shard`; each of the others is there in turn."""
+    columns, sha = Columns(), hashlib.sha256()
+    with zipfile.ZipFile(file, "w") as outer:
+        for number in count():
+            append(outer, number, shard)
+            columns.add(part.entries, part.places, part.page)
+            _identify(sha, part.entries)
+            if part.next is None:
+                break
+            part = _write_small(shard, facts, clips, part.next)
+        about = {"facts": asdict(facts), "sha256": sha.hexdigest()} | columns.content()
+        outer.writestr(zipfile.ZipInfo("index.json"), json.dumps(about, sort_keys=True))
+
+
+def _places(file: zipfile.ZipFile) -> list[Place]:
+    return places((entry.filename, entry.header_offset, entry.file_size, entry.CRC) for entry in file.infolist())
+
+
+def _identify(sha, entries: Iterable[Mapping[str, Any]]) -> None:
+    for entry in entries:
+        sha.update(json.dumps([entry["id"], entry["split"], entry["sha256"]]).encode() + b"\n")
 
 
 class Store:
-    """A store opened for reading.
+    """A store opened for reading, by any number of threads.
 
     facts     Facts
-    clips     {id: clip}: split, n_frames, arrays, sha256, origin, ...
+    clips     {id: clip}: split, n_frames, arrays, sha256, origin, ...; of a store of shards they are read when they are
+              asked for, and `brief` and `split` read none
     raises    Fault if the file is missing, truncated or no store
     """
+
+    clips: Mapping[str, dict[str, Any]]
 
     def __init__(self, path: Path):
         self.path = Path(path)
         if not self.path.is_file():
             raise Fault(f"{self.path}: no such clip store; `dvc repro` makes it")
         try:
-            with zipfile.ZipFile(self.path) as file:
+            with open(self.path, "rb") as content, zipfile.ZipFile(content) as file:
+                if first := file.infolist() and file.infolist()[0].header_offset:  # of a shard: the rest was cut off
+                    raise zipfile.BadZipFile(f"the store that ends it begins at byte {first}")
                 about = json.loads(file.read("index.json"))
-            self._group = zarr.open_group(ZipStore(self.path, mode="r"), mode="r")
-        except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
+                self._archive = Archive(content.fileno())
+                if "columns" in about:
+                    starts = {entry.filename: entry.header_offset for entry in file.infolist()}
+                    self.clips = Clips(self.path, self._archive, about, starts)
+                    self.sha256 = about["sha256"]
+                else:
+                    self._small = _places(file)
+                    self.clips = {clip["id"]: clip | {"number": i} for i, clip in enumerate(about["clips"])}
+        except (zipfile.BadZipFile, KeyError, OSError, ValueError, RuntimeError, EOFError, zlib.error) as error:
             raise Fault(f"{self.path}: not a whole clip store ({error}); delete it and run `dvc repro`") from None
         facts = about["facts"]
         self.facts = Facts(
@@ -248,28 +180,55 @@ class Store:
                 if k in facts
             }
         )
-        self.clips = {clip["id"]: clip | {"number": i} for i, clip in enumerate(about["clips"])}
-        self._open, self._lock = {}, threading.Lock()
+        self._open: OrderedDict[int, ClipArrays] = OrderedDict()
+        self._n_entries, self._lock = 0, threading.Lock()
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the ids, splits and arrays of all clips in order: what a training depends on; not of facts and origins."""
+        sha = hashlib.sha256()
+        _identify(sha, self.clips.values())
+        return sha.hexdigest()
 
     def split(self, name: str) -> list[str]:
         """Ids of the clips of a split, in the order they were written."""
+        if isinstance(self.clips, Clips):
+            return self.clips.of_split(name)
         return [key for key, clip in self.clips.items() if clip["split"] == name]
+
+    def brief(self, clip: str) -> dict[str, Any]:
+        """Number, split, n_frames, cluster and names of arrays of a clip, among others; never read from the file."""
+        return self.clips.brief(clip) if isinstance(self.clips, Clips) else self.clips[clip]
 
     def read(self, clip: str, start: int = 0, stop: int | None = None, arrays: Iterable[str] | None = None) -> dict:
         """Frames start..stop of a clip as numpy arrays, {name: (T, ...)}; flow and occluded have T-1."""
-        end: int = self.clips[clip]["n_frames"] if stop is None else stop
-        with self._lock:  # one file, read by several threads
-            names = arrays or self.clips[clip]["arrays"]
-            return {name: self._array(clip, name, start, end) for name in names}
+        about = self.brief(clip)
+        end: int = about["n_frames"] if stop is None else stop
+        return {name: self._array(about, name, start, end) for name in arrays or about["arrays"]}
 
-    def _array(self, clip: str, name: str, start: int, stop: int) -> np.ndarray:
-        key = f"{self.clips[clip]['number']:05d}/{name}"
+    def _array(self, about: dict, name: str, start: int, stop: int) -> np.ndarray:
         try:
-            if key not in self._open:
-                self._open[key] = self._group[key]
-            return self._open[key][start : stop - 1 if KINDS[name][1][0] == "t" else stop]
-        except (KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
-            raise Fault(f"{self.path}: clip {clip}, {name}: {error}; delete the file and run `dvc repro`") from None
+            return self._arrays(about["number"]).read(name, start, stop - 1 if KINDS[name][1][0] == "t" else stop)
+        except (KeyError, ValueError, RuntimeError, IndexError, OSError, zipfile.BadZipFile) as error:
+            raise Fault(
+                f"{self.path}: clip {about['id']}, {name}: {error}; delete the file and run `dvc repro`"
+            ) from None
+
+    def _arrays(self, number: int) -> ClipArrays:
+        """The arrays of a clip; those read last are remembered."""
+        with self._lock:
+            if found := self._open.get(number):
+                self._open.move_to_end(number)
+                return found
+        place = self.clips.place(number) if isinstance(self.clips, Clips) else self._small[number]
+        arrays = self._archive.clip(place)
+        with self._lock:
+            if number not in self._open:
+                self._n_entries += len(arrays.entries)
+            self._open[number] = arrays
+            while self._n_entries > ENTRIES and len(self._open) > 1:
+                self._n_entries -= len(self._open.popitem(last=False)[1].entries)
+        return arrays
 
     def stream(self, clip: str, arrays: Iterable[str] | None = None, n: int = CHUNK) -> Iterator[tuple[int, dict]]:
         """A clip in pieces (start, {name: (n, ...)}), which together are the result of `read`; the last may be shorter.
@@ -278,7 +237,7 @@ class Store:
                   occluded have one frame fewer
         raises    Fault if an array cannot be read
         """
-        arrays, end = list(arrays or self.clips[clip]["arrays"]), self.clips[clip]["n_frames"]
+        arrays, end = list(arrays or self.brief(clip)["arrays"]), self.brief(clip)["n_frames"]
         for start in range(0, max(end, 1), n):
             yield (
                 start,
@@ -300,3 +259,8 @@ class Store:
                 != clip["sha256"]
             ):
                 raise Fault(f"{self.path}: clip {key} is not what was written; delete the file and run `dvc repro`")
+        if isinstance(self.clips, Clips):
+            sha = hashlib.sha256()
+            _identify(sha, self.clips.values())
+            if sha.hexdigest() != self.sha256:
+                raise Fault(f"{self.path}: its clips are not those written; delete the file and run `dvc repro`")

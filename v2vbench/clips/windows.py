@@ -1,5 +1,6 @@
 """Random windows of training clips."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,31 @@ from v2vbench.clips.augment import disturb
 from v2vbench.clips.store import Store
 from v2vbench.clips.tensors import to_tensors
 from v2vbench.params import Fault, SingleFrames
+
+
+class Ends(Sequence[tuple[str, int]]):
+    """Every (clip, end of a window in it), clip by clip, of windows that end at frame `first` or later; never listed.
+
+    clips      ids
+    n_frames   (n_clips,), frames of each
+    """
+
+    def __init__(self, clips: list[str], n_frames: np.ndarray, first: int):
+        self.clips, self.n_frames, self.first = clips, n_frames, first
+        self._until = np.cumsum(np.maximum(n_frames - first + 1, 0))  # windows of a clip and of those before it
+
+    def __len__(self) -> int:
+        return int(self._until[-1])
+
+    def __getitem__(self, number) -> tuple[str, int]:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        clip = int(np.searchsorted(self._until, number, "right"))
+        return self.clips[clip], int(self.n_frames[clip] - (self._until[clip] - 1 - number))
+
+    def at_least(self, n: int) -> "Ends":
+        """Those of windows of `n` frames."""
+        return self if n <= self.first else Ends(self.clips, self.n_frames, n)
 
 
 class Windows:
@@ -45,12 +71,14 @@ class Windows:
         self.double_every, self.drop_parts = double_every, drop_parts
         self.single_frames, self.n_past = None if single_frames == "none" else single_frames, n_past
         self.droppable = [store.facts.label_names.index(name) for name in store.facts.droppable]
-        lengths = {key: store.clips[key]["n_frames"] for key in store.split("train")}
-        if n_frames > max(lengths.values(), default=0):
+        clips = store.split("train")
+        lengths = np.array([store.brief(key)["n_frames"] for key in clips], np.int64)
+        longest = int(lengths.max(initial=0))
+        if n_frames > longest:
             raise Fault(f"{store.path}: no training clip has {n_frames} frames, the schedule's n_frames")
-        self.ends = [(key, end) for key, length in lengths.items() for end in range(n_frames, length + 1)]
-        self.n_warmup = min(n_warmup, max(lengths.values()) - n_frames)
-        available = store.clips[self.ends[0][0]]["arrays"]
+        self.ends = Ends(clips, lengths, n_frames)
+        self.n_warmup = min(n_warmup, longest - n_frames)
+        available = store.brief(self.ends[0][0])["arrays"]
         if missing := set(arrays or ()) - set(available):
             raise Fault(
                 f"{store.path}: its clips have no {' and no '.join(sorted(missing))}, which the model is trained on"
@@ -74,7 +102,7 @@ class Windows:
             if self.double_every:
                 longest = min(longest, n_frames * 2 ** min(step // self.double_every, 32))
             n = n_frames + int(rng.integers(longest - n_frames + 1))
-        ends = [(key, end) for key, end in self.ends if end >= n]
+        ends = self.ends.at_least(n)
         windows = [
             to_tensors(self.store.read(key, end - n, end, self.arrays))
             for key, end in (ends[i] for i in rng.integers(len(ends), size=n_windows))

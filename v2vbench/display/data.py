@@ -15,7 +15,7 @@ def facts(store: Store) -> HTML:
     """What the data set is, and what each split has."""
     about, rows = store.facts, []
     for split in ("train", *about.groups):
-        lengths = [store.clips[key]["n_frames"] for key in store.split(split)]
+        lengths = [store.brief(key)["n_frames"] for key in store.split(split)]
         if lengths:
             rows.append(
                 {
@@ -42,7 +42,7 @@ def not_used(store: Store, counts: dict) -> HTML:
     counts    `videos`, `shots`, `frames`, and `dropped` {reason: frames}, as a loader writes them to its first clip
     """
     n_clips = len(store.clips)
-    went = {f"in {n_clips} clips": sum(clip["n_frames"] for clip in store.clips.values())} | counts["dropped"]
+    went = {f"in {n_clips} clips": sum(store.brief(clip)["n_frames"] for clip in store.clips)} | counts["dropped"]
     rows = [{"frames": n, "where": where, "share, %": 100 * n / counts["frames"]} for where, n in went.items()]
     n_videos, n_shots = counts["videos"], counts["shots"]
     return table(

@@ -18,8 +18,9 @@ def same_clips(store: Store, fakes: Store, protocol: Protocol) -> tuple[int, lis
             f"{fakes.path}: frames of {fakes.facts.size} px, where {store.path.name} has {store.facts.size}; {again}"
         )
     tests = [clip for group in store.facts.groups for clip in _tests(store, group)]
-    further = {clip: clip.rpartition("@") for clip in fakes.clips if clip not in tests}
-    if extra := sorted(clip for clip, (of, _, seed) in further.items() if of not in tests or not seed.isdecimal()):
+    known = set(tests)
+    further = {clip: clip.rpartition("@") for clip in fakes.clips if clip not in known}
+    if extra := sorted(clip for clip, (of, _, seed) in further.items() if of not in known or not seed.isdecimal()):
         raise Fault(f"{fakes.path}: clip {extra[0]} is no test clip of {store.path.name}; {again}")
     seeds = sorted({int(seed) for _, _, seed in further.values()})
     n_given = set()
@@ -28,7 +29,7 @@ def same_clips(store: Store, fakes: Store, protocol: Protocol) -> tuple[int, lis
             name = clip if seed is None else f"{clip}@{seed}"
             if wrong := _differs(store, fakes, clip, name):
                 raise Fault(f"{fakes.path}: clip {name} {wrong}; {again}")
-            n_frames, needed = store.clips[clip]["n_frames"], protocol.skip_frames + 2
+            n_frames, needed = store.brief(clip)["n_frames"], protocol.skip_frames + 2
             if n_frames < needed:
                 raise Fault(
                     f"{store.path}: clip {name} has {n_frames} frames; with protocol.skip_frames "

@@ -100,7 +100,7 @@ class Scorer:
         used = {metric.settings["features"] for metric in self.present if metric.kind == "set"}
         self.rows = Rows([kind for label, kind in features.items() if label in used], cache)
         needed = {array for metric in self.present for name in metric.inputs for array in ARRAYS.get(name, ())}
-        available = {name for clip in self.store.clips.values() for name in clip["arrays"]}
+        available = {name for clip in self.store.clips for name in self.store.brief(clip)["arrays"]}
         self.arrays = sorted((needed | {"real"}) & available)
 
     @classmethod
@@ -117,11 +117,11 @@ class Scorer:
 
     def clusters(self, group: str) -> list[str]:
         """The cluster of each clip of a test group; clips of one cluster are alike."""
-        return [self.store.clips[clip].get("cluster", clip) for clip in self.store.split(group)]
+        return [self.store.brief(clip).get("cluster", clip) for clip in self.store.split(group)]
 
     def n_frames(self, group: str) -> int:
         """Scored frames of the longest clip of a test group."""
-        longest = max(self.store.clips[clip]["n_frames"] for clip in self.store.split(group))
+        longest = max(self.store.brief(clip)["n_frames"] for clip in self.store.split(group))
         return longest - self.params.protocol.skip_frames
 
     def read(self, clip: str, fakes: Store | None = None, fake: str | None = None) -> dict[str, np.ndarray]:
@@ -129,7 +129,7 @@ class Scorer:
 
         fake    the clip of `fakes`, where it has another name
         """
-        skip, entry = self.params.protocol.skip_frames, self.store.clips[clip]
+        skip, entry = self.params.protocol.skip_frames, self.store.brief(clip)
         names = [name for name in self.arrays if name in entry["arrays"]]
         arrays = self.store.read(clip, skip, entry["n_frames"], names)
         return arrays | (fakes.read(fake or clip, skip, entry["n_frames"], ["fake"]) if fakes else {})

@@ -105,7 +105,8 @@ def set_summary_of(
     returns          its size is that of the generated side
     raises           Fault naming the metric and the group
     """
-    names, paired = list(dict.fromkeys(clusters)), real_clusters is None
+    number = {name: i for i, name in enumerate(dict.fromkeys(clusters))}
+    names, paired = list(number), real_clusters is None
     if real_clusters is not None and (alone := sorted(set(clusters) ^ set(real_clusters))):
         raise Fault(
             f"metrics.{metric.label}: {where}: cluster {alone[0]} has clips on one side alone; name clusters that have "
@@ -114,7 +115,7 @@ def set_summary_of(
     min_clusters, min_rows = metric.get("MIN_CLUSTERS"), metric.get("MIN_ROWS")
     rows = [np.concatenate(clips).astype(np.float64) for clips in (fake, real)]
     owners = [
-        np.repeat([names.index(cluster) for cluster in of], [len(clip) for clip in clips])
+        np.repeat([number[cluster] for cluster in of], [len(clip) for clip in clips])
         for clips, of in zip((fake, real), (clusters, real_clusters))
         if of is not None
     ]  # of paired sets once, for both sides

@@ -129,7 +129,7 @@ def _score_videos(
 def _videos(store: Store, settings: CalibrationSettings, group: str) -> list[Video]:
     """The videos that replace each clip of a group."""
     clips = store.split(group)
-    arrays = set.intersection(*(set(store.clips[clip]["arrays"]) for clip in clips))
+    arrays = set.intersection(*(set(store.brief(clip)["arrays"]) for clip in clips))
     rungs = [(name, level) for name, levels in settings.ladders.items() for level in levels]
     possible = [(name, None) for name in settings.controls if controls.possible(name, store.facts, sorted(arrays))]
     others = [(OTHER_CLIP, None)] if all(len(_peers(store, clip)) > 1 for clip in clips) else []
@@ -140,9 +140,9 @@ def _peers(store: Store, clip: str) -> list[str]:
     """The clips of the same group and cluster as `clip`, including `clip`."""
 
     def cluster(key: str) -> str:
-        return store.clips[key].get("cluster", key)
+        return store.brief(key).get("cluster", key)
 
-    return [key for key in store.split(store.clips[clip]["split"]) if cluster(key) == cluster(clip)]
+    return [key for key in store.split(store.brief(clip)["split"]) if cluster(key) == cluster(clip)]
 
 
 def _name(video: Video) -> str:
@@ -182,7 +182,7 @@ def _shown(
             yield controls.another(context, _peers(store, clip))[skip:]
         else:
             whole = whole or store.read(
-                clip, arrays=[a for a in ("real", "label", "flow") if a in store.clips[clip]["arrays"]]
+                clip, arrays=[a for a in ("real", "label", "flow") if a in store.brief(clip)["arrays"]]
             )
             yield CONTROLS[name].video(whole, context, **settings.controls[name])[skip:]
 

@@ -13,6 +13,7 @@ from v2vbench.statistics.cost import cost, log_ratio
 from v2vbench.statistics.intervals import Estimate, pseudo_values
 
 Correction = Literal["holm", "max-t"]
+LARGE = 2**27  # signs, 1 GB: more than these are drawn a part at a time
 FAR = 100  # of Student's t: from here on its noncentral form is a normal one around a chi, to 4e-4 of the shift
 TIE = 1e-12  # of the sum of |deltas|: sums that are nearer to one another are equal but for round-off
 
@@ -143,8 +144,9 @@ def holm_level(n_tests: int, n_clusters: int, alpha: float) -> float | None:
 
     returns    a multiple of 2 / 2^n; None where they can have none
     """
-    steps = np.floor(alpha / n_tests * 2.0 ** (n_clusters - 1) * (1 + 1e-9))
-    return float(min(alpha / n_tests, steps / 2.0 ** (n_clusters - 1))) if steps >= 1 else None
+    choices = 2.0 ** min(n_clusters - 1, 1000)  # more are no finer in floating point
+    steps = np.floor(alpha / n_tests * choices * (1 + 1e-9))
+    return float(min(alpha / n_tests, steps / choices)) if steps >= 1 else None
 
 
 def max_t_level(rows: np.ndarray, alpha: float, *, n_flips: int, seed: int) -> float | None:
@@ -255,7 +257,26 @@ def _checked(rows) -> np.ndarray:
 
 def _flipped(row: np.ndarray, n_flips: int, seed: int) -> np.ndarray:
     """|sums| of one row, (1, n), under all sign vectors but mirror images, or `n_flips` of them; first the data."""
-    return np.abs(_signs(row.shape[1], n_flips, seed) @ row[0])
+    n = row.shape[1]
+    if n * n_flips <= LARGE or 2**n <= n_flips:
+        return np.abs(_signs(n, n_flips, seed) @ row[0])
+    return np.abs(np.append(row[0].sum(), _random_sums(row[0], n_flips - 1, seed)))
+
+
+def _random_sums(row: np.ndarray, n_vectors: int, seed: int) -> np.ndarray:
+    """Sums of a row, (n,), under random sign vectors, (n_vectors,), in little memory.
+
+    A byte stands for the signs of eight clusters, and picks one of the 256 sums that these can have.
+    """
+    patterns = 1.0 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)  # (256, 8)
+    eights = np.pad(row, (0, -len(row) % 8)).reshape(-1, 8)
+    rng, sums = np.random.default_rng(seed), np.zeros(n_vectors)
+    per_draw = max(1, LARGE // 4 // n_vectors)  # bytes of each vector
+    for first in range(0, len(eights), per_draw):
+        some = eights[first : first + per_draw]
+        for eight, picks in zip(some, rng.integers(0, 256, (len(some), n_vectors), np.uint8)):
+            sums += (patterns @ eight)[picks]
+    return sums
 
 
 @lru_cache(maxsize=1)  # every test of a table has the same
