@@ -240,8 +240,8 @@ def step(
     """
     trainer = Trainer(model, replace(SCHEDULE, **changes))
     if memory_format:
-        trainer.model.to(memory_format=memory_format)
-    batch = trainer.fabric.to_device(batch)
+        trainer.module.to(memory_format=memory_format)
+    batch = trainer.to_device(batch)
     for _ in range(2):  # after them the optimisers' moments and the plans of oneDNN or cuDNN exist
         trainer.update(batch)
     return lambda: trainer.update(batch)

@@ -163,7 +163,11 @@ def test_modules_are_imported_by_name_where_lines_of_params_name_them_alone():
     """What is imported by another way than a statement would be missing in a closure."""
     texts = {path.relative_to(closure.PACKAGE).as_posix(): path.read_text() for path in closure.PACKAGE.rglob("*.py")}
     by_name = re.compile(r"import_module|__import__|\bexec\(|runpy")
-    assert sorted(path for path, text in texts.items() if by_name.search(text)) == ["__init__.py", "params.py"]
+    assert sorted(path for path, text in texts.items() if by_name.search(text)) == [
+        "__init__.py",
+        "params.py",
+        "runner/packed.py",
+    ]
 
 
 def test_files_that_are_not_counted_are_there():

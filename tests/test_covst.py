@@ -113,7 +113,7 @@ def test_the_mask_net_alone_moves(store):
     _, model = pair()
     before = copy.deepcopy(model.state_dict())
     trainer = train.Trainer(model, few())
-    trainer.update(trainer.fabric.to_device(window(store, 4)))
+    trainer.update(trainer.to_device(window(store, 4)))
     assert {name for name, value in model.state_dict().items() if not torch.equal(value.cpu(), before[name])} == {
         name for name in before if name.startswith("mask.")
     }
@@ -148,7 +148,7 @@ def test_a_short_training_makes_it_steadier_than_pix2pixhd(store, n_down, share,
     )
     trainer = train.Trainer(model, few(steps=30, lr=1e-2, constant_share=1.0))
     for step in range(30):
-        trainer.update(trainer.fabric.to_device(noisy(windows.batch(step), share, step)))
+        trainer.update(trainer.to_device(noisy(windows.batch(step), share, step)))
     model.to("cpu")
     trained = warp_error(partial(made, model))
     assert model.losses(held)["G"].item() < falls_to * loss and trained < falls_to * min(alone, untrained)

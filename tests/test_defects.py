@@ -27,7 +27,7 @@ def steps(model, store, n_frames=5):
     """A Trainer, and after each of six steps the learning rates that its optimisers have used and the weights."""
     trainer, seen = train.Trainer(model, few(**SCHEDULE)), []
     for step in range(6):
-        trainer.update(trainer.fabric.to_device(window(store, n_frames) | {"step": step}))
+        trainer.update(trainer.to_device(window(store, n_frames) | {"step": step}))
         rates = {
             name: [group["lr"] for group in optimiser.param_groups] for name, optimiser in trainer.optimisers.items()
         }
@@ -75,8 +75,8 @@ def test_3_what_resumes_has_the_optimisers_own_state(store, tmp_path):
             )
     for each in (trainer, other):
         each.step = 2
-        each.update(each.fabric.to_device(window(store, 5)))
-    assert all(torch.equal(value, other.model.state_dict()[name]) for name, value in trainer.model.state_dict().items())
+        each.update(each.to_device(window(store, 5)))
+    assert all(torch.equal(value, other.module.state_dict()[name]) for name, value in trainer.module.state_dict().items())
 
 
 @pytest.mark.parametrize(

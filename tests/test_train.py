@@ -23,7 +23,7 @@ from v2vbench.clips.tensors import to_pixels, to_tensors
 from v2vbench.clips.windows import Windows
 from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault, Params, Run, Schedule, TrainedModel
-from v2vbench.stages import synthesize, train
+from v2vbench.stages import _trainer, synthesize, train
 from v2vbench.stages._weights import build_model, of_seed, trained_model
 
 LINES = dict(title="x", dataset="sliding", schedule="few", base="none")
@@ -220,7 +220,7 @@ def test_loss_that_is_not_finite_is_named(store_path, tmp_path):
 
 @pytest.mark.parametrize("step, share", [(0, 1), (5, 1), (75, 0.5), (99, 0.02)])
 def test_learning_rate_is_constant_then_linear(step, share):
-    assert train.lr_share(step, 100, 0.5) == pytest.approx(share) and train.lr_share(step, 100, 1.0) == 1
+    assert _trainer.lr_share(step, 100, 0.5) == pytest.approx(share) and _trainer.lr_share(step, 100, 1.0) == 1
 
 
 def test_every_optimiser_decays(store_path, tmp_path):
@@ -317,7 +317,7 @@ def test_copy_last_has_nothing_to_train(store_path, tmp_path):
 def moved(model, store, *, step=0, **schedule) -> set[str]:
     """Names of the weights that one step of the training moves."""
     trainer, before = train.Trainer(model, few(**schedule)), copy.deepcopy(model.state_dict())
-    trainer.update(trainer.fabric.to_device(window(store, 5) | {"step": step}))
+    trainer.update(trainer.to_device(window(store, 5) | {"step": step}))
     return {name for name, value in model.state_dict().items() if not torch.equal(value.cpu(), before[name].cpu())}
 
 
@@ -378,7 +378,7 @@ def test_convolutions_have_the_schedules_precision(store, name, changes, precisi
     update = trainer.module.losses
     seen = []
     trainer.module.losses = lambda clip: seen.append(update(clip)) or seen[0]
-    rows = trainer.update(trainer.fabric.to_device(window(store, 5)))
+    rows = trainer.update(trainer.to_device(window(store, 5)))
     assert {out.dtype for own in calls for _, out in own} == {dtype} and {
         value.dtype for value in seen[0].values()
     } == {torch.float32}

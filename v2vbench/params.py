@@ -71,8 +71,8 @@ class Schedule:
     betas: tuple[Share, Share]
     constant_share: Share  # share of the steps at constant lr; then linear decay to 0
     ema: Share  # decay per step of the moving average of the generator's weights that is kept; 0: the last weights
-    precision: typing.Literal["32-true", "bf16-mixed"]
-    compile: bool  # torch.compile of each network: other last digits, and minutes to start
+    precision: typing.Literal["32-true", "tf32", "bf16-mixed"]  # 32-true is IEEE; tf32 differs on GPUs alone
+    compile: typing.Literal[False, True, "cuda_graphs"]  # torch.compile of each network: other last digits; slow start
     log_every: Count  # steps between rows of the learning curve
     checkpoint_every: Count  # steps between resumable checkpoints
 

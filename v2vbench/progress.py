@@ -1,5 +1,6 @@
 """Progress of long tasks: step, rate and time left, in a terminal, a notebook, papermill or DVC."""
 
+import math
 import os
 import sys
 import time
@@ -7,7 +8,17 @@ import time
 from tqdm import tqdm
 
 EVERY_S = 5.0
+STOP_AT = "V2VBENCH_STOP_AT"  # seconds since 1970 at which long work writes a checkpoint and stops
 earlier_s = 0.0  # seconds of work by earlier processes that this one went on from
+
+
+class OutOfTime(Exception):
+    """Long work has stopped at the time that V2VBENCH_STOP_AT says; the same call goes on from its checkpoint."""
+
+
+def stop_at() -> float:
+    """When long work has to stop, in seconds since 1970."""
+    return float(os.environ.get(STOP_AT, math.inf))
 
 
 def goes_on_from(seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,9 +11,13 @@ import torch
 
 from v2vbench.clips.store import CHUNK, Frames, Store, facts_of_run, write_store
 from v2vbench.clips.tensors import to_image, to_pixels, to_tensors
+from v2vbench.machine import load_machine
 from v2vbench.parallel import fixed_threads
 from v2vbench.params import NO_RUN, Fault, Params
-from v2vbench.progress import progress
+from v2vbench.progress import OutOfTime, progress, stop_at
+from v2vbench.stages import _kept_clips as kept
+from v2vbench.stages._launch import launch
+from v2vbench.stages._ranks import ALONE, Ranks
 from v2vbench.stages._weights import trained_model
 
 STEERS = ("source", "instance")  # arrays that every model gets, in addition to its NEEDS
@@ -116,24 +121,44 @@ def starter(params: Params, key: str, root: Path, store: Store, model) -> tuple[
 
 
 @fixed_threads()
-def synthesize(params: Params, key: str, root: Path) -> Path:
+def synthesize(params: Params, key: str, root: Path, ranks: Ranks = ALONE) -> Path:
     """Write runs/<key>/clips.zip: `fake` for every test clip of the run's data set, written frame by frame.
 
     A run with several seeds also has clips "<clip>@<seed>", with the field `seed`, for each seed after the first.
+    Clips that `v2vbench unpack` brought are taken as they are. What is stopped goes on after its last whole clip.
+    Where machine.yaml or the GPUs here ask for several processes, these share the clips, and this one joins them.
 
+    ranks      the processes that share the clips, of which this is one; all call this function, and rank 0 writes
     returns    path of the file
-    raises     Fault if first_frames does not fit the model, or the model cannot make these clips
+    raises     Fault if first_frames does not fit the model, or the model cannot make these clips; OutOfTime, between
+               clips, at the time that V2VBENCH_STOP_AT says
     """
     run = params.run(key)
     store = Store(root / "data" / f"{run.dataset}.zip")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    out, folder = root / "runs" / key / "clips.zip", kept.folder_of_clips(params, key, root, store)
+    if kept.take(folder, out, key):
+        return out
     ids = [clip for group in store.facts.groups for clip in store.split(group)]
+    machine, device, made_now = load_machine(root), ranks.device, []
+    n = max(1, torch.cuda.device_count()) if machine.devices == "auto" else machine.devices
+    if ranks is ALONE and (n := min(n, len(ids) * len(run.seeds))) * machine.nodes > 1:
+        launch("synthesize", key, root, n, machine)
 
     def frames(clip: str, model, first):
         read, n = reader(store, clip, model, device), store.clips[clip]["n_frames"]
         made = stream(model, read, n, first(clip, read).to(device), entry=store.clips[clip])
-        for frame in progress(made, f"synthesize {key}, {clip}", unit="frame", total=n):
+        shown = progress(made, f"synthesize {key}, {clip}", unit="frame", total=n) if ranks.rank == 0 else made
+        for frame in shown:
+            ranks.beat(f"makes clip {clip}")
             yield np.ascontiguousarray(to_pixels(frame[None]))
+
+    def in_time(clip: str, seed: int | None, model, first) -> Iterator[np.ndarray]:
+        part, n = kept.part(folder, store.clips[clip]["number"], seed), store.clips[clip]["n_frames"]
+        if not part.is_file():
+            if made_now and time.time() >= stop_at():
+                raise OutOfTime(f"synthesize {key}: out of time before {clip}")
+            made_now.append(clip)
+        yield from kept.resumed(part, (n, *store.facts.size, 3), frames(clip, model, first))
 
     def fakes():
         for seed in (None, *run.seeds[1:]):
@@ -144,8 +169,14 @@ def synthesize(params: Params, key: str, root: Path) -> Path:
                 about = {name: store.clips[clip][name] for name in ("id", "split", "cluster", "licence", "origin")}
                 about |= {"given": given, "real_sha256": store.clips[clip]["sha256"]}
                 about |= {} if seed is None else {"id": f"{clip}@{seed}", "seed": seed}
-                yield about, {"fake": Frames(store.clips[clip]["n_frames"], frames(clip, model, first))}
+                yield about, {"fake": Frames(store.clips[clip]["n_frames"], in_time(clip, seed, model, first))}
 
-    out = root / "runs" / key / "clips.zip"
+    if ranks.n > 1:  # each makes its share of the clips, and the process that started them all puts them together
+        for number, (_, arrays) in enumerate(fakes()):
+            if number % ranks.n == ranks.rank:
+                for _ in arrays["fake"].parts:
+                    pass
+        return out
     write_store(out, facts_of_run(store.facts, key, run.title), fakes())
+    kept.forget_parts(folder)
     return out

@@ -6,7 +6,7 @@ import io
 import json
 import math
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,14 +20,19 @@ from v2vbench.clips.store import Store
 from v2vbench.clips.windows import Windows
 from v2vbench.closure import digests
 from v2vbench.files import write_whole
+from v2vbench.machine import Machine, load_machine
 from v2vbench.models import Trainable
 from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault, Params
-from v2vbench.progress import goes_on_from, progress, say
+from v2vbench.progress import OutOfTime, goes_on_from, progress, say, stop_at
+from v2vbench.stages._launch import launch
 from v2vbench.stages._precision import slow_precision
 from v2vbench.stages._published import check_data, check_run, is_published, needs_base, read_about
+from v2vbench.stages._ranks import ALONE, Ranks
+from v2vbench.stages._trainer import Trainer, read_ahead
 from v2vbench.stages._weights import build_model, of_seed
 
+WEIGHTS = "weights.safetensors"  # of a finished training, in the folder of its state
 WAIT_S = 60  # for another process that is training the same run
 
 
@@ -72,107 +77,13 @@ def fingerprint(params: Params, key: str, store: Store, base_sha256: str | None,
         asdict(params.schedules[run.schedule]),
         seed,
         torch.__version__,
-        [clip["sha256"] for clip in store.clips.values()],
+        store.sha256,
         digests(["stages/train.py", f"models/{run.model}.py"]),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def lr_share(step: int, steps: int, constant_share: float) -> float:
-    """Learning rate of a step as a share of the initial one: constant, then linear decay to 0 at `steps`."""
-    decay = steps * (1 - constant_share)
-    return min(1.0, (steps - step) / decay) if decay else 1.0
-
-
-class Trainer:
-    """A model, its optimisers and the number of steps done: the content of a checkpoint."""
-
-    def __init__(self, model: Trainable, schedule: parameters.Schedule):
-        import lightning_fabric  # takes 3 s; not imported by stages that train nothing
-
-        self.fabric = lightning_fabric.Fabric(accelerator="auto", devices=1, precision=schedule.precision)
-        self.schedule, self.step, self.rows, self.loss, self.seconds = schedule, 0, [], math.nan, 0.0
-        # On a CPU backward passes are up to 1.5 times as fast in the usual layout (docs/performance.md).
-        on_gpu = self.fabric.device.type == "cuda"
-        raw = model.to(memory_format=torch.channels_last if on_gpu else torch.contiguous_format)
-        self.parts = raw.parts()
-        self.lr = {name: schedule.lr if name == "G" else schedule.lr_d for name in self.parts}
-        optimisers = [
-            torch.optim.Adam(part, lr=self.lr[name], betas=schedule.betas, fused=True)
-            for name, part in self.parts.items()
-        ]
-        if schedule.compile:
-            from torch._functorch import config
-
-            config.donated_buffer = False  # `update` uses one graph once for each part
-            for network in (
-                part
-                for child in raw.children()
-                for part in (child if isinstance(child, torch.nn.ModuleList) else [child])
-            ):
-                network.compile()
-        self.module = raw
-        self.average = [weight.detach().clone() for weight in self.parts["G"]] if schedule.ema else []
-        self.model, *optimisers = self.fabric.setup(raw, *optimisers)
-        self.optimisers = dict(zip(self.parts, optimisers))
-
-    def update(self, clip: dict) -> dict[str, float]:
-        """One training step of every part on one batch.
-
-        The losses of all parts share one forward pass, so all gradients are computed before any weight changes, each
-        with respect to the parameters of its part alone. In a step on single frames a part may have no loss, and stays.
-        """
-        share = lr_share(self.step, self.schedule.steps, self.schedule.constant_share)
-        with self.fabric.autocast():  # Fabric applies it to `forward` alone
-            losses = self.module.losses(clip)
-        trained = [name for name in self.parts if name in losses or not clip.get("single")]
-        for name in trained:
-            self.optimisers[name].zero_grad()
-            self.fabric.backward(losses[name], inputs=self.parts[name], retain_graph=name != trained[-1])
-        for name in trained:
-            for group in self.optimisers[name].param_groups:
-                group["lr"] = self.lr[name] * share
-            self.optimisers[name].step()
-        if self.average:  # of few weights at first: those of the first steps are worth nothing
-            decay = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
-            torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
-                self.average, [weight.detach() for weight in self.parts["G"]], 1 - decay
-            )
-        self.step, self.loss = self.step + 1, float(losses["G"].detach())
-        return {name: float(value.detach()) for name, value in losses.items()}
-
-    @torch.no_grad()
-    def finish(self) -> None:
-        """Put the moving average of the generator's weights in place of the last ones, if the schedule asks for it."""
-        for weight, average in zip(self.parts["G"], self.average):
-            weight.copy_(average)
-
-    def state(self) -> dict:
-        """The content of a checkpoint; loads with weights_only=True."""
-        rng = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-        return {
-            "step": self.step,
-            "rows": self.rows,
-            "seconds": self.seconds,
-            "model": self.model.state_dict(),
-            "rng": rng,
-            "average": self.average,
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-        }
-
-    def load(self, path: Path) -> None:
-        """Resume from a checkpoint."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.step, self.rows, self.seconds = state["step"], state["rows"], state["seconds"]
-        self.model.load_state_dict(state["model"])
-        for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
-        self.average = [value.to(weight.device) for value, weight in zip(state["average"], self.parts["G"])]
-        torch.set_rng_state(state["rng"]["cpu"])
-        torch.cuda.set_rng_state_all(state["rng"]["cuda"])
-
-
-def train(params: Params, key: str, root: Path) -> Path:
+def train(params: Params, key: str, root: Path, ranks: Ranks = ALONE) -> Path:
     """Train run, predictor or judge `key`; write model.safetensors and curves.csv to `params.folder(key)`.
 
     Training starts from the weights of `base`, if the run has one. A checkpoint is written to
@@ -180,10 +91,14 @@ def train(params: Params, key: str, root: Path) -> Path:
     seeds is trained with each in turn. Finished weights stay in that folder, so an edit of the notebook or one more
     seed does not train them again. The folder may be deleted at any time.
 
+    Where machine.yaml or the GPUs here ask for several processes, these train, and this one takes their weights.
+
+    ranks     the processes that train together, of which this is one; all call this function, and rank 0 writes
     raises    Fault if the base does not fit, a loss is not finite, or another process is training the same run
     """
     run, weights, rows = params.run(key), {}, {}
-    store = Store(root / "data" / f"{run.dataset}.zip")
+    store, machine = Store(root / "data" / f"{run.dataset}.zip"), load_machine(root)
+    out, leads = root / params.folder(key), ranks.rank == 0
     with ExitStack() as locks:
         for number, seed in enumerate(getattr(run, "seeds", [0])):
             schedule = replace(params.schedules[run.schedule], seed=params.schedules[run.schedule].seed + seed)
@@ -194,16 +109,28 @@ def train(params: Params, key: str, root: Path) -> Path:
                 check_published(params, key, store, root)
             state = root / ".cache" / "runs" / fingerprint(params, key, store, base_sha256, seed)
             state.mkdir(parents=True, exist_ok=True)
-            try:
-                locks.enter_context(FileLock(state / "lock", timeout=WAIT_S))
-            except Timeout:
-                raise Fault(
-                    f"runs.{key}: another process is training it (it holds {state / 'lock'}); wait for it or end it"
-                ) from None
+            done = (is_published(run.base) and not schedule.steps) or not model.parts()
+            if ranks is ALONE and not done and not (state / WEIGHTS).is_file():
+                n = n_processes(machine, schedule, f"schedules.{run.schedule}")
+                if n * machine.nodes > 1:
+                    launch("train", key, root, n, machine)
+                    if not (state / WEIGHTS).is_file():
+                        raise Fault(f"runs.{key}: code or data changed while it was trained; run it again")
+            if leads:
+                try:
+                    locks.enter_context(FileLock(state / "lock", timeout=WAIT_S))
+                except Timeout:
+                    raise Fault(
+                        f"runs.{key}: another process is training it (it holds {state / 'lock'}); wait for it or end it"
+                    ) from None
             if is_published(run.base) and not schedule.steps:
                 trained = model.state_dict(), [], 0.0  # with the mixtures of styles that were published
+            elif ranks.first((state / WEIGHTS).is_file()):
+                trained = finished(state)
             else:
-                trained = finished(state) or fit(model, schedule, store, key, state / "checkpoint.pt")
+                trained = fit(model, schedule, store, key, state / "checkpoint.pt", machine, ranks)
+            if not leads:
+                continue
             keep(state, *trained)
             trained_weights, curves, _ = trained
             weights |= {
@@ -216,20 +143,15 @@ def train(params: Params, key: str, root: Path) -> Path:
                         for name, value in row.items()
                     }
                 )
-        out = root / params.folder(key)
-        write_whole(out / "curves.csv", table(list(rows.values())))
-        write_whole(out / "model.safetensors", save(weights))
+        if leads:
+            write_whole(out / "curves.csv", table(list(rows.values())))
+            write_whole(out / "model.safetensors", save(weights))
     return out
 
 
-def finished(state: Path) -> tuple[dict[str, torch.Tensor], list[dict], float] | None:
-    """What `keep` wrote to `state`; None if there is nothing.
-
-    raises    Fault if the file is damaged
-    """
-    path = state / "weights.safetensors"
-    if not path.is_file():
-        return None
+def finished(state: Path) -> tuple[dict[str, torch.Tensor], list[dict], float]:
+    """What `keep` wrote to `state`; raises Fault if the file is damaged."""
+    path = state / WEIGHTS
     try:
         with safe_open(path, "pt") as file:
             about = {name: json.loads(file.metadata()[name]) for name in ("curves", "seconds")}
@@ -242,26 +164,34 @@ def finished(state: Path) -> tuple[dict[str, torch.Tensor], list[dict], float] |
 def keep(state: Path, weights: dict[str, torch.Tensor], curves: list[dict], seconds: float) -> None:
     """Write finished weights, learning curves and the seconds of training to `state`, and remove the checkpoint."""
     contiguous = {name: value.contiguous() for name, value in weights.items()}
-    write_whole(
-        state / "weights.safetensors", save(contiguous, {"curves": json.dumps(curves), "seconds": json.dumps(seconds)})
-    )
+    write_whole(state / WEIGHTS, save(contiguous, {"curves": json.dumps(curves), "seconds": json.dumps(seconds)}))
     (state / "checkpoint.pt").unlink(missing_ok=True)
 
 
 @fixed_threads()
 def fit(
-    model, schedule: parameters.Schedule, store: Store, key: str, checkpoint: Path
+    model,
+    schedule: parameters.Schedule,
+    store: Store,
+    key: str,
+    checkpoint: Path,
+    machine: Machine,
+    ranks: Ranks = ALONE,
 ) -> tuple[dict, list[dict], float]:
-    """The training loop; returns the weights, the rows of the learning curves, and the seconds of all sittings."""
+    """The training loop; returns the weights, the rows of the learning curves, and the seconds of all sittings.
+
+    raises    Fault if a loss is not finite; OutOfTime, after a checkpoint, at the time that V2VBENCH_STOP_AT says
+    """
     if not model.parts():
         return {}, [], 0.0
-    if said := slow_precision(schedule.precision):
+    if ranks.rank == 0 and (said := slow_precision(schedule.precision)):
         say(f"train {key}: {said}")
-    trainer = Trainer(model, schedule)
-    if checkpoint.is_file():
+    trainer = Trainer(model, schedule, machine=machine, ranks=ranks)
+    if ranks.first(checkpoint.is_file()):
         trainer.load(checkpoint)
-        say(f"train {key}: going on from step {trainer.step} of {schedule.steps}")
         goes_on_from(trainer.seconds)
+        if ranks.rank == 0:
+            say(f"train {key}: going on from step {trainer.step} of {schedule.steps}")
     began = time.monotonic() - trainer.seconds
     windows = Windows(
         store,
@@ -276,34 +206,84 @@ def fit(
         n_past=getattr(model, "n_past", 0),
     )
     terms: dict[str, list[float]] = {}  # since the last row of the learning curves
-    for step in progress(
-        range(trainer.step, schedule.steps),
+    steps = range(trainer.step, schedule.steps)
+    shown = progress(
+        steps,
         f"train {key}",
         unit="frame",
         start=trainer.step,
         scale=schedule.batch_size * schedule.n_frames,
-        note=lambda: f"G {trainer.loss:.2f}",
-    ):
-        now = trainer.update(trainer.fabric.to_device(windows.batch(step)))
-        if bad := [name for name, value in now.items() if not math.isfinite(value)]:
-            raise Fault(
-                f"runs.{key}: loss {bad[0]} is {now[bad[0]]} at step {step}; "
-                "lower schedules lr or use precision 32-true"
+        note=lambda: f"G {trainer.rows[-1]['G']:.2f}" if trainer.rows else "",
+    )
+    on_gpu = trainer.device.type == "cuda"
+    with closing(
+        read_ahead(lambda step: shard(windows.batch(step), ranks), steps, machine.workers, pin=on_gpu)
+    ) as batches:
+        for step, batch in zip(shown if ranks.rank == 0 else steps, batches):
+            trainer.update(trainer.to_device(batch))
+            stops = ranks.first(time.time() >= stop_at()) if stop_at() < math.inf else False
+            last = trainer.step == schedule.steps
+            logs, checks = (
+                trainer.step % every == 0 or last for every in (schedule.log_every, schedule.checkpoint_every)
             )
-        for name, value in now.items():
-            terms.setdefault(name, []).append(value)
-        if trainer.step % schedule.log_every == 0 or trainer.step == schedule.steps:
-            means = {name: sum(values) / len(values) for name, values in terms.items()}
-            trainer.rows.append({"step": trainer.step} | means)
-            terms = {}
-        if trainer.step % schedule.checkpoint_every == 0 or trainer.step == schedule.steps:
-            trainer.seconds = time.monotonic() - began
-            buffer = io.BytesIO()
-            torch.save(trainer.state(), buffer)
-            write_whole(checkpoint, buffer.getvalue())
+            if not (logs or checks or stops):
+                continue
+            for number, losses in trainer.read_losses():
+                if bad := [name for name, value in losses.items() if not math.isfinite(value)]:
+                    raise Fault(
+                        f"runs.{key}: loss {bad[0]} is {losses[bad[0]]} at step {number}; "
+                        "lower schedules lr or use precision 32-true"
+                    )
+                for name, value in losses.items():
+                    terms.setdefault(name, []).append(value)
+            if logs:
+                trainer.rows.append(
+                    {"step": trainer.step} | {name: sum(values) / len(values) for name, values in terms.items()}
+                )
+                terms = {}
+            if checks or stops:
+                trainer.seconds = time.monotonic() - began
+                save_checkpoint(trainer, checkpoint)
+            if stops and not last:
+                raise OutOfTime(f"train {key}: out of time after step {step + 1} of {schedule.steps}")
     trainer.finish()
-    model.finish(store)
+    if ranks.rank == 0:
+        model.finish(store)
     return model.state_dict(), trainer.rows, trainer.seconds
+
+
+def save_checkpoint(trainer: Trainer, path: Path) -> None:
+    """Write what the training can be resumed from; all processes call it, and rank 0 writes."""
+    state = trainer.state()
+    if trainer.ranks.rank == 0:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_whole(path, buffer.getvalue())
+
+
+def shard(batch: dict, ranks: Ranks) -> dict:
+    """The windows of a batch that are one process's; the shares of all processes are equal and together the batch."""
+    if ranks.n == 1:
+        return batch
+    return {name: value[ranks.rank :: ranks.n] if torch.is_tensor(value) else value for name, value in batch.items()}
+
+
+def n_processes(machine: Machine, schedule: parameters.Schedule, where: str) -> int:
+    """Processes on each machine that train together: devices of machine.yaml, or as many as there are GPUs.
+
+    raises    Fault if the windows of a step cannot be divided equally among them
+    """
+    sizes = [schedule.batch_size] + ([] if schedule.single_frames == "none" else [schedule.single_frames.batch_size])
+    if machine.devices == "auto":
+        most = max(1, torch.cuda.device_count())
+        return max(n for n in range(1, most + 1) if not any(size % (n * machine.nodes) for size in sizes) or n == 1)
+    n = machine.devices * machine.nodes
+    if bad := [size for size in sizes if size % n]:
+        raise Fault(
+            f"machine.yaml: {n} devices cannot share the {bad[0]} windows of a step equally ({where}.batch_size); "
+            "use a number of devices that divides it"
+        )
+    return machine.devices
 
 
 def table(rows: list[dict]) -> bytes:
