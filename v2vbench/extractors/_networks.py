@@ -32,5 +32,5 @@ def not_the_weights(name: str, title: str, error: RuntimeError) -> Fault:
 
 def standardise(images: Tensor, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Tensor:
     """(..., 3, H, W) on 0..255 to 0..1, less `mean`, by `deviation`, of R, G and B."""
-    means, deviations = (torch.tensor(values)[:, None, None] for values in (mean, deviation))
+    means, deviations = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, deviation))
     return (images / 255 - means) / deviations

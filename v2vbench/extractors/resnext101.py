@@ -117,7 +117,7 @@ class Extractor(extractors.Extractor):
 
     def extract(self, images: Tensor) -> Tensor:
         """images (n, n_frames, 3, px, px) on 0..255; returns (n, 2048); raises Fault where there are no weights."""
-        net, mean = network(weights.sha256("resnext101")), torch.tensor(MEAN)[:, None, None]
+        net, mean = network(weights.sha256("resnext101")), torch.tensor(MEAN, device=images.device)[:, None, None]
         return passes(
             lambda part: net((part - mean if self.input == "hara" else part / 127.5 - 1).transpose(1, 2)), images, 1
         )

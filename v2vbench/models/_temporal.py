@@ -52,4 +52,5 @@ def stack(frames: torch.Tensor, flow: torch.Tensor | None, flow_scale: float, pi
 
 def _one(frames: torch.Tensor, flow: torch.Tensor | None, flow_scale: float, pick: list[int]) -> torch.Tensor:
     flows = [] if flow is None else [compose(flow, start, stop) / flow_scale for start, stop in pairwise(pick)]
-    return torch.cat([frames[:, pick].flatten(1, 2), *flows], 1)
+    at = torch.arange(pick[0], pick[-1] + 1, pick[1] - pick[0], device=frames.device)  # a list would be copied to a GPU
+    return torch.cat([frames[:, at].flatten(1, 2), *flows], 1)

@@ -69,7 +69,7 @@ class Model(Judge):
         present, step = visible(points), clip["step"]
         frames, points = self._move(disturb(frames, step, **self.disturbances), points[..., :2], step)
         H, W = frames.shape[-2:]
-        present = present & ((points >= 0) & (points <= points.new_tensor([W - 1, H - 1]))).all(-1)
+        present = present & ((points >= 0) & (points <= _corner(points, H, W))).all(-1)
         heat = self.net(frames).float()
         x, y = centres(heat)
         target = torch.einsum("bpy,bpx->bpyx", *(self._bell(points[..., i], at) for i, at in ((1, y), (0, x))))
@@ -88,9 +88,10 @@ class Model(Judge):
 
     def _move(self, frames: torch.Tensor, points: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Frames (B, 3, H, W) and points (B, P, 2), randomly shifted and scaled about the centre; edges repeated."""
-        chance = 2 * torch.rand(len(frames), 3, generator=torch.Generator().manual_seed(step)).to(frames.device) - 1
+        chance = 2 * torch.rand(len(frames), 3, generator=torch.Generator().manual_seed(step)) - 1
+        chance = chance.to(frames.device, non_blocking=True)
         by, scale = self.shift * chance[:, None, :2], 1 + self.zoom * chance[:, 2, None, None]
-        last = frames.new_tensor([frames.shape[-1] - 1, frames.shape[-2] - 1])
+        last = _corner(frames, *frames.shape[-2:])
         y, x = (torch.arange(n, device=frames.device) for n in frames.shape[-2:])
         to = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)  # (H W, 2) px
         grid = 2 * ((to - last / 2 - by) / scale + last / 2) / last - 1  # (B, H W, 2)
@@ -109,6 +110,11 @@ class Model(Judge):
     def predict(self, frames: torch.Tensor) -> torch.Tensor:
         """(T, 3, H, W) in [-1, 1] to points (T, P, 2), px (x, y), the same for any batch and any number of cores."""
         return passes(lambda batch: mean_place(self.net(batch).float()), frames.float(), BATCH)
+
+
+def _corner(like: torch.Tensor, H: int, W: int) -> torch.Tensor:
+    """The position (x, y) of the last pixel, in px, on a tensor's device, without waiting for it."""
+    return torch.tensor([W - 1, H - 1]).to(like, non_blocking=True)
 
 
 def centres(heat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

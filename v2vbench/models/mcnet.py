@@ -22,7 +22,8 @@ def difference(frames: torch.Tensor) -> torch.Tensor:
     frames     (B, T, 3, H, W) in [-1, 1]
     returns    (B, T - 1, 1, H, W) in [-1, 1]
     """
-    weights = frames.new_tensor(LUMA).view(3, 1, 1) / 2
+    luma = torch.tensor(LUMA, dtype=frames.dtype).to(frames.device, non_blocking=True)
+    weights = luma.view(3, 1, 1) / 2
     return (frames.diff(dim=1) * weights).sum(2, keepdim=True)  # exactly 0 where nothing changes
 
 

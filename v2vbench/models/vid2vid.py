@@ -117,7 +117,8 @@ class Model(VideoModel):
             pixel=w_pixel,
         )
         self.perceptual = perceptual_loss(perceptual, w_perceptual)
-        self.front = [facts.label_names.index(label) for label in foreground]
+        front = torch.tensor([facts.label_names.index(label) for label in foreground], dtype=torch.long)
+        self.register_buffer("front", front, persistent=False)  # a list would be copied to a GPU at every frame
         self.source = Source(facts, instance_edges, styles)
         self.G = generators(
             self.source.n_channels,
@@ -192,7 +193,7 @@ class Model(VideoModel):
         """
         coarse, frames, trains = None, [], torch.is_grad_enabled()
         for scale, (G, source, past) in enumerate(zip(self.G, sources, pasts)):
-            front = source[:, -1, self.front].sum(1, keepdim=True) if self.front else None
+            front = source[:, -1, self.front].sum(1, keepdim=True) if len(self.front) else None
             with torch.set_grad_enabled(trains and not (frozen and scale + 1 < len(self.G))):
                 out = G(source.flatten(1, 2), past.flatten(1, 2), front, coarse, raw_only)
             coarse = out.pop("features")
