@@ -9,16 +9,19 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import torch
+from conftest import facts, sliding_clip
 from ruamel.yaml import YAML
 from test_models import build
 from test_train import TINY, few
 
+from v2vbench.clips.store import Store, write_store
 from v2vbench.clips.windows import Windows
 from v2vbench.machine import Machine, load_machine
-from v2vbench.params import Fault, load
+from v2vbench.params import Fault, SingleFrames, load
 from v2vbench.results.runs import RunScores
 from v2vbench.stages import _trainer, train
 from v2vbench.stages.evaluate import evaluate
@@ -211,3 +214,58 @@ def test_processes_share_clips_and_give_the_same_scores(tiny_project, tmp_path, 
     result = evaluate(params, run, root)
     assert [file.read_bytes() for file in files] == before
     assert result == RunScores.load(files[0])
+
+
+@pytest.mark.parametrize("single", ["none", SingleFrames(steps=2, batch_size=6, blur=1, noise=4)])
+def test_shares_of_all_ranks_are_the_batch(tmp_path, single):
+    path, names = tmp_path / "maps.zip", ("a", "b", "c")
+    about = facts(source="maps", label_names=names, label_colours=((0, 0, 0),) * 3, droppable=("a", "c"))
+    maps = np.random.default_rng(0).integers(0, 256, (12, *about.size, 3), np.uint8)
+    clip = {name: value for name, value in sliding_clip(0, 12).items() if name in ("real", "flow", "occluded")}
+    write_store(path, about, [({"id": "one", "split": "train"}, clip | {"maps": maps})])
+    shape = dict(n_frames=4, n_warmup=3, batch_size=6, seed=5, double_every=0, drop_parts=0.5, n_past=2)
+
+    def batches(share):
+        windows = Windows(Store(path), **shape, single_frames=single, share=share)
+        return [windows.batch(step) for step in range(4)]
+
+    shares = [batches((rank, 3)) for rank in range(3)]
+    for whole, *parts in zip(batches((0, 1)), *shares):
+        for name, value in whole.items():
+            if torch.is_tensor(value):
+                assert all(torch.equal(part[name], value[rank::3]) for rank, part in enumerate(parts))
+            else:
+                assert {part[name] for part in parts} == {value}
+
+
+def test_batches_read_ahead_are_those_read_in_turn_and_a_fault_comes_in_its_place():
+    def read(step):
+        time.sleep(0.002 * (step % 3))
+        if step == 7:
+            raise Fault("step 7")
+        return {"x": torch.tensor([step])}
+
+    for n_workers in (0, 1, 3):
+        seen = []
+        with pytest.raises(Fault, match="step 7"):
+            for batch in _trainer.read_ahead(read, range(10), n_workers, pin=False):
+                seen.append(int(batch["x"]))
+        assert seen == list(range(7)) and not [t for t in threading.enumerate() if t.name.startswith("read")]
+
+
+@pytest.mark.parametrize("model", ["vid2vid", "pix2pixhd"])
+def test_recomputed_activations_give_the_same_weights(store, model):
+    """And fewer numbers are kept for the backward pass."""
+    weights, kept = [], []
+    for recompute in (False, True):
+        trainer = _trainer.Trainer(build(model), few(), machine=Machine(recompute=recompute))
+        windows = Windows(store, n_frames=9, n_warmup=0, batch_size=1, seed=0, double_every=0, drop_parts=0.0)
+        saved = {}
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, saved=saved: saved.setdefault(id(x), x), lambda x: x):
+            trainer.module.losses(windows.batch(0))
+        kept.append(sum(x.numel() for x in saved.values()))
+        for step in range(2):
+            trainer.update(windows.batch(step))
+        weights.append({name: value.clone() for name, value in trainer.module.state_dict().items()})
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert kept[1] < 0.5 * kept[0]

@@ -43,3 +43,6 @@ def _of_environment() -> dict:
     names = [name for name in Machine.__dataclass_fields__ if name != "slurm"]
     said = {name: os.environ.get(f"V2VBENCH_{name.upper()}", "") for name in names}
     return {name: parse(value, f"V2VBENCH_{name.upper()}") for name, value in said.items() if value}
+
+
+HERE = Machine()

@@ -51,6 +51,8 @@ class Windows:
     drop_parts      probability that a droppable channel of the maps is blank in a window
     batch_size      windows per batch
     arrays          arrays to read, which all clips must have; None: all except depth and keypoints
+    share           (rank, n): each batch holds every n-th of its windows alone, from number `rank` on; n divides their
+                    number, and the shares of all ranks are the batch
     """
 
     def __init__(
@@ -66,9 +68,10 @@ class Windows:
         arrays: tuple[str, ...] | None = None,
         single_frames: Literal["none"] | SingleFrames = "none",
         n_past: int = 0,
+        share: tuple[int, int] = (0, 1),
     ):
         self.store, self.n_frames, self.batch_size, self.seed = store, n_frames, batch_size, seed
-        self.double_every, self.drop_parts = double_every, drop_parts
+        self.double_every, self.drop_parts, self.share = double_every, drop_parts, slice(share[0], None, share[1])
         self.single_frames, self.n_past = None if single_frames == "none" else single_frames, n_past
         self.droppable = [store.facts.label_names.index(name) for name in store.facts.droppable]
         clips = store.split("train")
@@ -103,16 +106,19 @@ class Windows:
                 longest = min(longest, n_frames * 2 ** min(step // self.double_every, 32))
             n = n_frames + int(rng.integers(longest - n_frames + 1))
         ends = self.ends.at_least(n)
+        numbers = rng.integers(len(ends), size=n_windows)
+        # Of single frames all are read: their damage is drawn for the whole batch.
+        read = slice(None) if single else self.share
         windows = [
-            to_tensors(self.store.read(key, end - n, end, self.arrays))
-            for key, end in (ends[i] for i in rng.integers(len(ends), size=n_windows))
+            to_tensors(self.store.read(key, end - n, end, self.arrays)) for key, end in (ends[i] for i in numbers[read])
         ]
         clip = {name: torch.stack([window[name] for window in windows]) for name in windows[0]}
         if self.drop_parts and self.droppable and "source" in clip:
-            blank = rng.random((n_windows, len(self.droppable))) < self.drop_parts
+            blank = (rng.random((n_windows, len(self.droppable))) < self.drop_parts)[read]
             clip["source"][:, :, self.droppable] *= torch.from_numpy(~blank)[:, None, :, None, None]
         if single:
             past = clip["real"][:, : self.n_past]
             damaged = disturb(past.flatten(1, 2), step, blur=single.blur, noise=single.noise, brightness=0)
             clip["past"] = damaged.view_as(past)
+            clip = {name: value[self.share] for name, value in clip.items()}
         return clip | {"n_warmup": n - n_frames, "step": step, "single": single is not None}

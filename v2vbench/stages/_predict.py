@@ -17,6 +17,7 @@ from v2vbench.clips.tensors import to_pixels, to_tensors
 from v2vbench.closure import digests
 from v2vbench.params import Fault, Future, Params
 from v2vbench.progress import progress
+from v2vbench.stages._ranks import default_device
 from v2vbench.stages._weights import trained_model
 from v2vbench.stages.synthesize import rollout
 
@@ -90,7 +91,7 @@ def _sha256(folder: Path) -> str:
 def _predict(task: Task, key: str, path: Path) -> None:
     """Write the predictions of one predictor to `path`: of each clip and sample the past and the predicted frames."""
     params, line, store = task.params, task.line, task.store
-    device = _device()
+    device = default_device()
     predictor, video = trained_model(params, key, task.root, store.facts).to(device), None
     if predictor.PREDICTS == "labels":
         video = trained_model(params, line.video, task.root, store.facts).to(device)
@@ -161,10 +162,6 @@ def instances(source: torch.Tensor, things: list[int]) -> torch.Tensor:
             result[0, t] += torch.from_numpy(regions + number * (regions > 0)).to(result)
             number += n
     return result
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _things(store: Store) -> list[int]:

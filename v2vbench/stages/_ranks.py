@@ -18,8 +18,18 @@ BUCKET = 2**25  # gradients summed at once, in numbers: the copy takes 128 MiB
 
 
 def default_device() -> torch.device:
-    """The GPU, if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU, if there is one; it then computes float32 as IEEE has it."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    set_float32("32-true")
+    return torch.device("cuda")
+
+
+def set_float32(precision: str) -> None:
+    """Say whether GPUs may round the factors of float32 products to TF32, of 10 bits: in precision `tf32` alone."""
+    kind = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = kind
+    torch.backends.cudnn.conv.fp32_precision = kind  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Ranks:

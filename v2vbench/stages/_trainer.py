@@ -8,10 +8,10 @@ from functools import partial
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from v2vbench.machine import Machine
+from v2vbench.machine import HERE, Machine
 from v2vbench.models import Trainable
 from v2vbench.params import Fault, Schedule
-from v2vbench.stages._ranks import ALONE, Ranks
+from v2vbench.stages._ranks import ALONE, Ranks, set_float32
 
 
 def lr_share(step: int, steps: int, constant_share: float) -> float:
@@ -32,7 +32,7 @@ class Trainer:
         schedule: Schedule,
         *,
         device: torch.device | None = None,
-        machine: Machine | None = None,
+        machine: Machine = HERE,
         ranks: Ranks = ALONE,
     ):
         """Move a model to a device and make an optimiser for each of its parts.
@@ -41,7 +41,6 @@ class Trainer:
         machine    how much fits on the device; default: the whole batch
         ranks      the processes that train together, of which this is one
         """
-        machine = machine or Machine()
         self.device, self.ranks = device or ranks.device, ranks
         self.schedule, self.step, self.rows, self.seconds = schedule, 0, [], 0.0
         self.micro_batch = None if machine.micro_batch == "all" else machine.micro_batch
@@ -174,13 +173,6 @@ def compile_networks(model: Trainable, graphs: bool) -> None:
     config.donated_buffer = False  # `update` uses one graph once for each part
     for network in networks(model):
         network.compile(mode="reduce-overhead" if graphs else None)
-
-
-def set_float32(precision: str) -> None:
-    """Say whether GPUs may round the factors of float32 products to TF32, of 10 bits: in precision `tf32` alone."""
-    kind = "tf32" if precision == "tf32" else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = kind
-    torch.backends.cudnn.conv.fp32_precision = kind  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def split(clip: dict, n: int | None) -> Iterator[dict]:

@@ -17,6 +17,7 @@ from v2vbench.models import _styles as styles
 from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault, Params, choose
 from v2vbench.progress import progress
+from v2vbench.stages._ranks import default_device
 from v2vbench.stages._weights import trained_model
 from v2vbench.stages.synthesize import reader, starter, stream
 
@@ -72,7 +73,7 @@ def restyle(params: Params, key: str, root: Path) -> Path:
     if model.from_nothing:
         params = replace(params, runs={line.video: replace(params.runs[line.video], first_frames="self")})
     first, given = starter(params, line.video, root, store, model)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = default_device()
     model.to(device)
 
     def frames(name: str, seed: int, swap: dict) -> Iterator[np.ndarray]:

@@ -20,7 +20,7 @@ from v2vbench.clips.store import Store
 from v2vbench.clips.windows import Windows
 from v2vbench.closure import digests
 from v2vbench.files import write_whole
-from v2vbench.machine import Machine, load_machine
+from v2vbench.machine import HERE, Machine, load_machine
 from v2vbench.models import Trainable
 from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault, Params
@@ -175,7 +175,7 @@ def fit(
     store: Store,
     key: str,
     checkpoint: Path,
-    machine: Machine,
+    machine: Machine = HERE,
     ranks: Ranks = ALONE,
 ) -> tuple[dict, list[dict], float]:
     """The training loop; returns the weights, the rows of the learning curves, and the seconds of all sittings.
@@ -204,6 +204,7 @@ def fit(
         arrays=model.READS,
         single_frames=schedule.single_frames,
         n_past=getattr(model, "n_past", 0),
+        share=(ranks.rank, ranks.n),
     )
     terms: dict[str, list[float]] = {}  # since the last row of the learning curves
     steps = range(trainer.step, schedule.steps)
@@ -216,9 +217,7 @@ def fit(
         note=lambda: f"G {trainer.rows[-1]['G']:.2f}" if trainer.rows else "",
     )
     on_gpu = trainer.device.type == "cuda"
-    with closing(
-        read_ahead(lambda step: shard(windows.batch(step), ranks), steps, machine.workers, pin=on_gpu)
-    ) as batches:
+    with closing(read_ahead(windows.batch, steps, machine.workers, pin=on_gpu)) as batches:
         for step, batch in zip(shown if ranks.rank == 0 else steps, batches):
             trainer.update(trainer.to_device(batch))
             stops = ranks.first(time.time() >= stop_at()) if stop_at() < math.inf else False
@@ -259,13 +258,6 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         write_whole(path, buffer.getvalue())
-
-
-def shard(batch: dict, ranks: Ranks) -> dict:
-    """The windows of a batch that are one process's; the shares of all processes are equal and together the batch."""
-    if ranks.n == 1:
-        return batch
-    return {name: value[ranks.rank :: ranks.n] if torch.is_tensor(value) else value for name, value in batch.items()}
 
 
 def n_processes(machine: Machine, schedule: parameters.Schedule, where: str) -> int:
