@@ -76,7 +76,9 @@ def test_3_what_resumes_has_the_optimisers_own_state(store, tmp_path):
     for each in (trainer, other):
         each.step = 2
         each.update(each.to_device(window(store, 5)))
-    assert all(torch.equal(value, other.module.state_dict()[name]) for name, value in trainer.module.state_dict().items())
+    assert all(
+        torch.equal(value, other.module.state_dict()[name]) for name, value in trainer.module.state_dict().items()
+    )
 
 
 @pytest.mark.parametrize(

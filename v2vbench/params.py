@@ -7,6 +7,7 @@ import sys
 import types
 import typing
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated
@@ -273,7 +274,7 @@ def brief(value, n: int = 60) -> str:
         return f"a {type(value).__name__} too long to be shown"
 
 
-def choose(table: dict, key: str, where: str):
+def choose(table: Mapping, key: str, where: str):
     """table[key]; raises Fault naming the valid keys."""
     if not isinstance(key, str) or key not in table:
         raise Fault(f"{where}: no {brief(key)}; there are {shorten(', '.join(map(str, table)) or 'none', 200)}")

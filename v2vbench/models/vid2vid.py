@@ -53,6 +53,8 @@ class Model(VideoModel):
     perceptual           "vgg19", which needs its weights, or "none"
     """
 
+    front: torch.Tensor
+
     def __init__(
         self,
         facts: Facts,

@@ -73,7 +73,7 @@ def show(lines: list, planner, stream) -> None:
     title = f"{planner.params.suite} on {cards}, at {100 * planner.utilisation:.3g} % of its peak"
     table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left")
     table.add_column("stage", no_wrap=True)
-    for name in ("precision", "GPUs", "windows at a time", "GB", "PFLOP", "hours"):
+    for name in ("precision", "GPUs", "windows at a time", "GB", "PFLOP", "time"):
         table.add_column(name, justify="right")
     table.add_column("", overflow="fold")
     for line in lines:
@@ -85,15 +85,23 @@ def show(lines: list, planner, stream) -> None:
             f"{line.micro[0]} of {line.micro[1]}" if line.micro else "",
             Text(f"{line.memory / 1e9:.1f}" if line.memory is not None else "", style="red" if over else ""),
             f"{line.flops / 1e15:.3g}" if line.flops is not None else "",
-            f"{line.hours:.3g}" if line.hours is not None else "",
+            time_of(line.hours) if line.hours is not None else "",
             Text(line.note, style="red" if over else "dim"),
         )
     table.add_section()
     hours = sum(line.hours or 0 for line in lines)
-    table.add_row("in all", "", "", "", "", f"{sum(line.flops or 0 for line in lines) / 1e15:.3g}", f"{hours:.3g}", "")
+    table.add_row("in all", "", "", "", "", f"{sum(line.flops or 0 for line in lines) / 1e15:.3g}", time_of(hours), "")
     console.print(table)
     for text in below(lines, planner):
         console.print(Text(text))
+
+
+def time_of(hours: float) -> str:
+    """Hours as people say them: 40 s, 12 min, 5.2 h."""
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    minutes = 60 * hours
+    return f"{minutes:.0f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
 
 
 def below(lines: list, planner) -> list[str]:
@@ -105,8 +113,8 @@ def below(lines: list, planner) -> list[str]:
         "for CUDA and cuDNN.",
         "GB: weights, gradients, Adam's state, moving average, saved and temporary tensors; not the workspaces of "
         "cuDNN or the gaps between tensors.",
-        "PFLOP: convolutions and matrix products alone. Hours: these at the given share of the peak of the precision; "
-        "TF32 is used in precision tf32 alone. No hours for reading clips, checkpoints, calibrate, styles and report.",
+        "PFLOP: convolutions and matrix products alone. Time: these at the given share of the peak of the precision; "
+        "TF32 is used in precision tf32 alone. Not counted: reading clips, checkpoints, calibrate, styles and report; small networks and sizes wait for launches of kernels, and reach a smaller share.",
     ]
     if card.bf16 is None and any(line.precision == "bf16-mixed" for line in lines):
         said.append("This card has no bf16 units: bf16-mixed is reckoned at its rate of float32, and may be slower.")

@@ -99,6 +99,15 @@ def _carphone(line: dict) -> tuple:
     return ("edges", *PARTS), (), MAPS
 
 
+def _folders(line: dict) -> tuple:
+    from v2vbench.datasets.folders import COLOURS
+
+    if not line["n_labels"]:
+        return tuple(COLOURS), (), (*FRAMES, "maps", "flow", "occluded")
+    names = line["label_names"] or map(str, range(line["n_labels"]))
+    return tuple(names), (), LABELS if line["instances"] else tuple(name for name in LABELS if name != "instance")
+
+
 def _frames_alone(line: dict) -> tuple:
     return (), (), FRAMES
 
@@ -110,6 +119,7 @@ KNOWN: dict[str, Callable[[dict], tuple]] = {  # loader: its labels or channels,
     "dance": _poses,
     "carphone": _carphone,
     "moving_mnist": _frames_alone,
+    "folders": _folders,
     "kth": _frames_alone,
     "kitti_caltech": _frames_alone,
 }

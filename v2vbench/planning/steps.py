@@ -5,7 +5,7 @@ from unittest import mock
 
 import torch
 
-from v2vbench.machine import Machine
+from v2vbench.machine import HERE, Machine
 from v2vbench.models import Predictor, Trainable, VideoModel, _styles
 from v2vbench.params import Schedule
 from v2vbench.planning.batches import Shape, arrays, batch
@@ -25,7 +25,7 @@ def step_cost(
     n_windows: int,
     n_warmup: int,
     single: bool = False,
-    machine: Machine | None = None,
+    machine: Machine = HERE,
 ) -> Cost:
     """The cost of a training step when the optimisers have their state, as after the first step.
 

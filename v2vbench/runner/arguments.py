@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         metavar="N",
-        help="stages at a time; default: one per core and GPU, fewer where memory is short",
+        help="stages at a time; default: one per GPU, and one per core beside",
     )
     every.add_argument(
         "--executor",

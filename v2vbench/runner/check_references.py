@@ -85,7 +85,7 @@ def _check_trained(params: Params, section: str, key: str, where: str, imported:
     if line.base != "none":
         others = imported if section == "runs" else [name for name in imported if is_published(name)]
         base = choose(lines | dict.fromkeys(others), line.base, f"{where}.base")
-        if base:
+        if base and not _differ_in_size(params.datasets, base.dataset, line.dataset):
             _check_same_data(line.base, base.dataset, line.dataset, f"{where}.base")
     chain = [key]
     while chain[-1] in lines:
@@ -105,6 +105,17 @@ def _check_trained(params: Params, section: str, key: str, where: str, imported:
 def _check_same_data(key: str, trained_on: str, dataset: str, where: str) -> None:
     if trained_on != dataset:
         raise Fault(f"{where}: {key} is trained on {trained_on}, not on {dataset}")
+
+
+def _differ_in_size(datasets: dict, *keys: str) -> bool:
+    """Whether two lines of `datasets` are the same videos, perhaps at two sizes: training from coarse to fine."""
+    settings = []
+    for key in keys:
+        line = datasets.get(key)
+        if not isinstance(line, dict) or "size" not in line:
+            return False
+        settings.append({name: value for name, value in line.items() if name != "size"})
+    return settings[0] == settings[1]
 
 
 def _check_seeds(seeds: list[int], where: str) -> None:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,9 +28,11 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from v2vbench.params import SLUG, Fault, choose
+from v2vbench.runner import slurm
 from v2vbench.runner.check import load_checked
 from v2vbench.runner.copies import normalised, read, write
 from v2vbench.runner.kernel import die_with_parent
+from v2vbench.runner.slurm_job import INSIDE, OUT_OF_TIME, STOPPED
 
 
 class Kernel(AsyncKernelManager):
@@ -48,11 +51,12 @@ class Kernel(AsyncKernelManager):
 
 
 def run(stage: str, key: str, root: Path) -> None:
-    """Execute build/notebooks/??_<stage>.ipynb with stage = {"key": key}.
+    """Execute build/notebooks/??_<stage>.ipynb with stage = {"key": key}, here or as a SLURM job.
 
     writes    reports/notebooks/<stage>-<key>.ipynb; logs/<stage>-<key>.json, facts of the machine, and .log, progress
               and warnings
-    raises    Fault, one line, for any failure; the notebook so far is then in .cache/notebooks/<stage>-<key>.ipynb
+    raises    Fault, one line, for any failure; the notebook so far is then in .cache/notebooks/<stage>-<key>.ipynb;
+              SystemExit(3) at the time that V2VBENCH_STOP_AT says, where the same call goes on from a checkpoint
     """
     began, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
     load_checked(root)
@@ -64,12 +68,18 @@ def run(stage: str, key: str, root: Path) -> None:
     path = choose(copies, stage, "run")
     name, nb, source = f"{stage}-{key}", read(path), f"notebooks/{path.name}"
     log, partial = root / f"logs/{name}.log", root / f".cache/notebooks/{name}.ipynb"
+    if INSIDE not in os.environ:
+        slurm.end_leftover(name, root)
     for file in (log, partial):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"")
+    if slurm.goes_out(stage, root):
+        job = slurm.Job(stage, key, root)
+        with supervise(f"{stage} {key}", log, job.cancel):
+            return job.run()
     with tempfile.TemporaryDirectory(prefix="v2v-") as scratch:
         set_environment(root, log, Path(scratch))
-        with supervise(source, log, Path(scratch)):
+        with supervise(source, log, lambda: end_kernels(Path(scratch))):
             nb = execute(nb, {"stage": {"key": key}}, source, partial, root, Path(scratch))
         usage = json.loads((Path(scratch) / "usage.json").read_text())
     write(normalised(nb, root), root / f"reports/notebooks/{name}.ipynb")
@@ -128,6 +138,9 @@ def execute(nb, parameters: dict, source: str, partial: Path, root: Path, scratc
     except PapermillExecutionError as error:
         if error.ename == "Fault":
             raise Fault(error.evalue) from None
+        if error.ename == "OutOfTime":
+            sys.stderr.write(f"v2vbench: {source}: out of time; the same command goes on from the checkpoint\n")
+            raise SystemExit(OUT_OF_TIME) from None
         problem = f"{error.ename}: {error.evalue}"
     except RuntimeError:
         if Kernel.process is None or (code := Kernel.process.poll()) is None:
@@ -146,29 +159,41 @@ def execute(nb, parameters: dict, source: str, partial: Path, root: Path, scratc
     )
 
 
+def end_kernels(scratch: Path) -> None:
+    """End the processes that this one started, and remove their files."""
+    kernels = psutil.Process().children(recursive=True)
+    for process in kernels:
+        process.kill()
+    psutil.wait_procs(kernels, timeout=5)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
 @contextmanager
-def supervise(source: str, log: Path, scratch: Path):
-    """Show a stage's progress while it runs. Its kernel ends with this process, and this process with DVC, so that
-    never two processes write the same outputs."""
+def supervise(what: str, log: Path, clean: Callable[[], None]):
+    """Show a stage's progress while it runs. This process ends with the one that started it, a DVC or the head of a
+    SLURM job, and its own kernel or job ends with it, so that never two processes write the same outputs.
+
+    what     is run, for the line that says that it was stopped
+    clean    called before this process ends by a signal
+    """
 
     def stop(signum, frame):
+        for other in before:
+            signal.signal(other, signal.SIG_IGN)  # a second Ctrl-C does not stop the cleaning
         try:
-            kernels = psutil.Process().children(recursive=True)
-            for process in kernels:
-                process.kill()
-            psutil.wait_procs(kernels, timeout=5)
-            shutil.rmtree(scratch, ignore_errors=True)
-            os.write(2, f"v2vbench: {source}: stopped by {signal.Signals(signum).name}\n".encode())
+            clean()
+            os.write(2, f"v2vbench: {what}: stopped by {signal.Signals(signum).name}\n".encode())
         finally:
-            os._exit(130)
+            os._exit(STOPPED)
 
     before = {
         signum: signal.signal(signum, stop)
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(signum) is not signal.SIG_IGN
     }  # nohup
-    if "DVC_ROOT" in os.environ:
+    if "DVC_ROOT" in os.environ or INSIDE in os.environ:
         die_with_parent(signal.SIGTERM, os.getppid())
+    if "DVC_ROOT" in os.environ:
         threading.Thread(target=follow_dvc, args=(psutil.Process().parents(),), daemon=True).start()
     done = threading.Event()
     show = threading.Thread(target=echo, args=(log, done), daemon=True)
@@ -197,12 +222,22 @@ def follow_dvc(ancestors: list[psutil.Process]) -> None:
 
 
 def echo(log: Path, done: threading.Event) -> None:
-    """Copy new lines of `log` to stderr, past papermill and through DVC, until `done` is set."""
-    last = False
-    with open(log, encoding="utf-8", errors="replace") as file, suppress(BrokenPipeError):  # stderr may be closed
+    """Copy new lines of `log` to stderr, past papermill and through DVC, until `done` is set.
+
+    The file is opened each time: on a file system of several machines that is how new lines are seen. It begins anew
+    where a job does.
+    """
+    last, seen = False, 0
+    with suppress(BrokenPipeError):  # stderr may be closed
         while not last:
             last = done.wait(0.2)
-            sys.stderr.write(file.read())
+            with open(log, "rb") as file:
+                seen = min(seen, file.seek(0, os.SEEK_END))
+                file.seek(seen)
+                new = file.read()
+            whole = len(new) if last else new.rfind(b"\n") + 1
+            seen += whole
+            sys.stderr.write(new[:whole].decode(errors="replace"))
             sys.stderr.flush()
 
 

@@ -1,27 +1,34 @@
 """`dvc repro` with independent stages in parallel, and for each stage the edit that made it stale.
 
-Each training takes one thread, so that two of them fill two cores. The threads of one training would wait for each
-other: it would lose a factor of four on a busy machine, and part of the second core even alone (docs/performance.md).
-Each stage is run by a separate `dvc repro --single-item`.
+On CPUs each training takes one thread, so that two of them fill two cores. The threads of one training would wait for
+each other: it would lose a factor of four on a busy machine, and part of the second core even alone
+(docs/performance.md). On GPUs each stage that uses them gets its own, and stages that use none run beside.
+Each stage is run by a separate `dvc repro --single-item`, which ends with this process, whatever ends it.
 """
 
 import json
 import os
 import re
-import shutil
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 from ruamel.yaml import YAML
 
-from v2vbench.params import Fault
+from v2vbench.machine import load_machine
+from v2vbench.params import Fault, choose
+from v2vbench.runner.gpus import Gpus, visible_gpus
+from v2vbench.runner.leash import leashed
+from v2vbench.runner.slurm_resources import resources
 
 N_REASONS = 4  # shown of a stale stage
 STAGE_GIB = 4  # memory that a stage may need; limits the number of parallel stages
+HEAD_GIB, MOST_JOBS = 0.5, 64  # memory of DVC and the runner of a stage whose body is a SLURM job; most such stages
 EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
 LONGEST = "calibrate"  # of the stages that may run beside it: begun last, it would run alone at the end
 # Stages that take a second and rarely change their outputs: they run first, then `dvc status` is run again.
@@ -53,26 +60,40 @@ def pending(stages: dict[str, set[str]], changed: Iterable[str]) -> dict[str, se
     return {name: before & selected for name, before in stages.items() if name in selected}
 
 
-def n_jobs() -> int:
-    """Number of parallel stages: one per core, limited by memory; one if there is a GPU."""
+def n_jobs(executor: str = "local") -> int:
+    """Number of parallel stages without GPUs: one per core, limited by memory; for SLURM, as memory here allows."""
+    memory = psutil.virtual_memory().available / 2**30
+    if executor == "slurm":
+        return max(1, min(MOST_JOBS, int(memory / HEAD_GIB)))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    memory = psutil.virtual_memory().available // (STAGE_GIB << 30)
-    return 1 if shutil.which("nvidia-smi") else max(1, min(cores, memory))
+    return max(1, min(cores, int(memory / STAGE_GIB)))
 
 
-def repro(root: Path, jobs: int, dry: bool = False) -> int:
-    """Bring every stage of dvc.yaml up to date, `jobs` in parallel; returns how many were run, or listed if `dry`.
+def repro(root: Path, jobs: int = 0, dry: bool = False, executor: str = "") -> int:
+    """Bring every stage of dvc.yaml up to date, in parallel; returns how many were run, or listed if `dry`.
 
+    jobs      at a time, at most; 0: as many as have GPUs of their own, and n_jobs() beside
     dry       run only `sources`, if it is stale, and print which stages are stale and why
-    raises    Fault naming the stages that failed, after all running stages have finished
+    executor  where the bodies of stages run: local or slurm; "": as V2VBENCH_EXECUTOR says
+    raises    Fault naming the stages that failed, after all running stages have finished; KeyboardInterrupt after
+              SIGINT, SIGTERM or SIGHUP, when all running stages have been ended
     """
+    executor = executor or os.environ.get("V2VBENCH_EXECUTOR") or "local"
+    choose({"local": 0, "slurm": 0}, executor, "executor")
+    machine = load_machine(root)
+    if executor == "slurm":
+        resources(machine, "train")  # a wrong line is said now, not by each stage
+        gpus = Gpus([], 0)
+    else:
+        gpus = Gpus(visible_gpus(), 1 if machine.devices == "auto" else machine.devices)
+    jobs = jobs or len(gpus.all) + n_jobs(executor)
     changed = _changed(root)
     if not changed:
         print("Everything is up to date.")
         return 0
     stages, n_quick = upstream(dvc(root, "dag", "--dot")), 0
     while ready := _quick(stages, changed, dry):
-        n_quick += _run(root, {name: set() for name in ready}, 1)
+        n_quick += _run(root, {name: set() for name in ready}, 1, gpus, executor)
         changed = _changed(root)
     waiting = pending(stages, changed)
     if not waiting:
@@ -87,7 +108,7 @@ def repro(root: Path, jobs: int, dry: bool = False) -> int:
     ):
         if names and (dry or reasons):  # in a fresh clone all are stale, and are named as they start
             print(f"{what}: {', '.join(names)}", file=sys.stderr)
-    return n_quick if dry else n_quick + _run(root, waiting, jobs)
+    return n_quick if dry else n_quick + _run(root, waiting, jobs, gpus, executor)
 
 
 def _changed(root: Path) -> dict[str, list]:
@@ -102,16 +123,16 @@ def _quick(stages: dict[str, set[str]], changed: dict[str, list], dry: bool) -> 
     return [name for name, before in behind.items() if name in changed and not before and names.fullmatch(name)]
 
 
-def _run(root: Path, waiting: dict[str, set[str]], jobs: int) -> int:
+def _run(root: Path, waiting: dict[str, set[str]], jobs: int, gpus: Gpus, executor: str) -> int:
     """Run the stages, {stage: its dependencies among these}; returns their number."""
-    total, failed, running, lock = len(waiting), [], set(), threading.Condition()
+    total, failed, running, lock = len(waiting), [], {}, threading.Condition()
 
-    def run(stage: str) -> None:
-        print(f"Running stage {stage}", file=sys.stderr, flush=True)
-        words = ["dvc", "--wait-for-lock", "repro", "--single-item", stage]
-        code = subprocess.run(words, cwd=root, check=False, stdout=subprocess.DEVNULL).returncode
+    def run(stage: str, process: subprocess.Popen, taken: list[str]) -> None:
+        with process:  # which closes the pipe
+            code = process.wait()
         with lock:
-            running.discard(stage)
+            del running[stage]
+            gpus.give_back(taken)
             if code:
                 failed.append(stage)
             else:
@@ -119,21 +140,77 @@ def _run(root: Path, waiting: dict[str, set[str]], jobs: int) -> int:
                     before.discard(stage)
             lock.notify()
 
-    with lock:
-        while running or (waiting and not failed):
-            ready = [] if failed else [stage for stage, before in waiting.items() if not before]
-            ready.sort(key=lambda stage: not stage.startswith(LONGEST))  # else, in the order of dvc.yaml
-            for stage in ready[: jobs - len(running)]:
-                del waiting[stage]
-                running.add(stage)
-                threading.Thread(target=run, args=(stage,), daemon=True).start()
-            lock.wait()
+    def start(stage: str) -> None:
+        taken = gpus.take(stage)
+        where = f" on GPU {', '.join(taken)}" if taken else ""
+        print(f"Running stage {stage}{where}", file=sys.stderr, flush=True)
+        env = {"V2VBENCH_EXECUTOR": executor} | ({"CUDA_VISIBLE_DEVICES": ",".join(taken)} if gpus.all else {})
+        process = running[stage] = leashed(["dvc", "--wait-for-lock", "repro", "--single-item", stage], root, env)
+        threading.Thread(target=run, args=(stage, process, taken), daemon=True).start()
+
+    with _stopped_by_signals():
+        try:
+            with lock:
+                while running or (waiting and not failed):
+                    ready = [] if failed else [stage for stage, before in waiting.items() if not before]
+                    ready.sort(key=lambda stage: not stage.startswith(LONGEST))  # else, in the order of dvc.yaml
+                    for stage in _fitting(ready, jobs - len(running), gpus):
+                        del waiting[stage]
+                        start(stage)
+                    lock.wait()
+        except KeyboardInterrupt:
+            _end(running)
+            raise
     if failed:
         raise Fault(
             f"{' and '.join(sorted(failed))} failed, for the reason above; mend it and run again, "
             "what is finished is kept"
         )
     return total
+
+
+def _fitting(ready: list[str], n: int, gpus: Gpus) -> Iterable[str]:
+    """Those of the ready stages, at most n, that can start; one by one, since each takes GPUs from the next.
+
+    No later stage gets the GPUs that a stage waits for: one that needs many would never start.
+    """
+    full = False
+    for stage in ready:
+        if n <= 0:
+            return
+        if gpus.needed(stage) and (full := full or not gpus.fits(stage)):
+            continue
+        yield stage
+        n -= 1
+
+
+def _end(running: dict[str, subprocess.Popen]) -> None:
+    """End running stages, as Ctrl-C does, and wait until they have ended."""
+    processes = list(running.values())
+    if processes:
+        print(f"Stopping {', '.join(running)}", file=sys.stderr, flush=True)
+    for process in processes:
+        assert process.stdin
+        process.stdin.close()
+    for process in processes:
+        process.wait()
+
+
+@contextmanager
+def _stopped_by_signals():
+    """SIGTERM and SIGHUP, too, raise KeyboardInterrupt in the block, unless they are ignored, as by nohup."""
+
+    def stop(signum, frame):
+        raise KeyboardInterrupt
+
+    main = threading.current_thread() is threading.main_thread()
+    names = [name for name in (signal.SIGTERM, signal.SIGHUP) if main and signal.getsignal(name) is not signal.SIG_IGN]
+    before = {name: signal.signal(name, stop) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def why(root: Path, changed: dict[str, list]) -> dict[str, list[str]]:

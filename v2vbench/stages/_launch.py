@@ -65,8 +65,8 @@ def _here(words: list[str], n: int, pulses: Path) -> str:
         for rank in range(n):
             with open(pulses / f"{rank}.log", "wb") as log:
                 environment = os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-                shown = {} if rank == 0 else {"stdout": log}  # rank 0 shows the progress
-                processes.append(subprocess.Popen(words, env=environment, stderr=shown.get("stdout"), **shown))
+                printed = None if rank == 0 else log  # rank 0 shows the progress
+                processes.append(subprocess.Popen(words, env=environment, stdout=printed, stderr=printed))
         while any(process.poll() is None for process in processes) and not any(p.returncode for p in processes):
             time.sleep(POLL_S)
     finally:
@@ -92,7 +92,12 @@ def _on_nodes(words: list[str], n: int, machine: Machine, pulses: Path) -> str:
     if "SLURM_JOB_ID" not in os.environ or not shutil.which("srun"):
         raise Fault("machine.yaml: nodes is more than 1, and this is no SLURM job; see docs/scale.md")
     log = pulses / "srun.log"
-    flags = [f"--nodes={machine.nodes}", f"--ntasks-per-node={n}", "--kill-on-bad-exit=1", "--label"]
+    flags = [
+        f"--nodes={machine.nodes}",
+        f"--ntasks-per-node={n}",
+        "--kill-on-bad-exit=1",
+        "--overlap",
+    ]  # beside the notebook's own step
     with open(log, "wb") as file:
         done = subprocess.run(["srun", *flags, *words], check=False, stdout=file, stderr=subprocess.STDOUT)
     if not done.returncode:
