@@ -9,6 +9,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from benchmarks import devices as bench_devices
 from benchmarks import fid as bench_fid
 from benchmarks import models
 from benchmarks import scaling as bench_scaling
@@ -75,7 +76,7 @@ def bench_models(only: str | None, seconds: float, with_compile: bool) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Print tables of rates with their spread."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parts = ("clips", "train", "synthesize", "options", "fid", "threads", "score", "scaling")
+    parts = ("clips", "train", "synthesize", "options", "fid", "threads", "score", "scaling", "devices")
     parser.add_argument("--only", choices=parts, help="one part; all otherwise, but for scaling, which takes minutes")
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, help="a measurement, of which each row has one a round (%(default)s)"
@@ -91,9 +92,11 @@ def main(argv: list[str] | None = None) -> None:
         bench_threads.main(ROUNDS, bench_threads.SECONDS)
     if args.only in (None, "score"):
         bench_score.main([])
+    if args.only in (None, "devices"):
+        bench_devices.main()
     if args.only == "scaling":
         bench_scaling.main([])
-    if args.only not in ("clips", "fid", "threads", "score", "scaling"):
+    if args.only not in ("clips", "fid", "threads", "score", "scaling", "devices"):
         bench_models(args.only, args.seconds, args.compile)
 
 

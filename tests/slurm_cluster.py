@@ -1,12 +1,14 @@
-"""A SLURM of one node on this machine, for tests: munged, slurmctld and slurmd, all below one folder. Linux, as root.
+"""A SLURM of one or more nodes on this machine, for tests: munged, slurmctld and a slurmd for each node, all below one
+folder. Linux, as root. Several nodes need a SLURM that was built with --enable-multiple-slurmd, as Debian's is.
 
-`python tests/slurm_cluster.py` starts one, prints the line that lets a shell use it, and ends it on Ctrl-C.
+`python tests/slurm_cluster.py [NODES]` starts one, prints the line that lets a shell use it, and ends it on Ctrl-C.
 """
 
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,22 +19,21 @@ import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "srun")
 PLACES = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"  # of the daemons
-N_CPUS, GPUS = 4, ("/dev/null", "/dev/zero")  # of the node, whatever this machine has; any device serves as a GPU
+N_CPUS, GPUS = 4, ("/dev/null", "/dev/zero")  # of a node, whatever this machine has; any device serves as a GPU
 CONF = """ClusterName=v2v
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 CryptoType=crypto/munge
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -48,10 +49,12 @@ KillWait=5
 PreemptMode=REQUEUE
 PreemptType=preempt/partition_prio
 ReturnToService=2
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=4000 Gres=gpu:{gpus} State=UNKNOWN
-PartitionName=work Nodes={host} Default=YES MaxTime=60 State=UP PriorityTier=1
-PartitionName=urgent Nodes={host} MaxTime=60 State=UP PriorityTier=2
+PartitionName=work Nodes=ALL Default=YES MaxTime=60 State=UP PriorityTier=1
+PartitionName=urgent Nodes=ALL MaxTime=60 State=UP PriorityTier=2
 """
+NODE = (
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus} RealMemory=4000 Gres=gpu:{gpus}\n"
+)
 
 
 def missing() -> str:
@@ -63,22 +66,23 @@ def missing() -> str:
 
 
 @contextmanager
-def cluster() -> Iterator[dict[str, str]]:
+def cluster(n_nodes: int = 1) -> Iterator[dict[str, str]]:
     """A running cluster: the environment variables that its clients need. Nothing of it is left afterwards.
 
-    raises    RuntimeError with the end of the daemons' logs if the node is not idle within two minutes
+    n_nodes   each with N_CPUS and GPUS, whatever this machine has; they share its file system and its address
+    raises    RuntimeError with the end of the daemons' logs if the nodes are not idle within two minutes
     """
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # short: a socket's path has at most 107 characters
     started = []
     try:
-        env = _configure(folder)
-        for words in (_munged(folder), ["slurmctld", "-D"], ["slurmd", "-D", "-N", socket.gethostname().split(".")[0]]):
+        env, names = _configure(folder, n_nodes), _names(n_nodes)
+        for words in (_munged(folder), ["slurmctld", "-D"], *(["slurmd", "-D", "-N", name] for name in names)):
             program = shutil.which(words[0], path=PLACES)
-            with open(folder / f"{words[0]}.out", "wb") as log:
+            with open(folder / f"{words[0]}.out", "ab") as log:
                 started.append(subprocess.Popen([program, *words[1:]], env=os.environ | env, stdout=log, stderr=log))
             if words[0] == "munged":
                 _until(lambda: (folder / "munge.socket").exists(), folder)
-        _until(lambda: "idle" in client(env, "sinfo", "-h", "-o", "%t"), folder)
+        _until(lambda: client(env, "sinfo", "-h", "-N", "-p", "work", "-o", "%t").split() == ["idle"] * n_nodes, folder)
         yield env
     finally:
         client(env, "scancel", "--user=root", check=False)
@@ -106,18 +110,27 @@ def client(env: dict[str, str], *words: str, check: bool = True) -> str:
     return done.stdout.strip()
 
 
-def _configure(folder: Path) -> dict[str, str]:
-    for name in ("state", "spool"):
+def _names(n_nodes: int) -> list[str]:
+    """The names of nodes; a single one is named like this machine, which any SLURM allows."""
+    host = socket.gethostname().split(".")[0]
+    return [host] if n_nodes == 1 else [f"v2v{number}" for number in range(n_nodes)]
+
+
+def _configure(folder: Path, n_nodes: int) -> dict[str, str]:
+    names, host = _names(n_nodes), socket.gethostname().split(".")[0]
+    for name in ("state", *(f"spool-{name}" for name in names)):
         (folder / name).mkdir()
     (folder / "munge.key").write_bytes(os.urandom(1024))
     (folder / "munge.key").chmod(0o400)
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(1 + n_nodes)]
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
         one.close()
-    host = socket.gethostname().split(".")[0]
-    (folder / "slurm.conf").write_text(CONF.format(host=host, ports=ports, folder=folder, cpus=N_CPUS, gpus=len(GPUS)))
-    lines = [f"NodeName={host} Name=gpu File={device}\n" for device in GPUS]
+    same = {"host": host, "cpus": N_CPUS, "gpus": len(GPUS)}
+    nodes = [NODE.format(name=name, port=port, **same) for name, port in zip(names, ports[1:])]
+    head, _, partitions = CONF.format(host=host, ports=ports, folder=folder).partition("PartitionName")
+    (folder / "slurm.conf").write_text(f"{head}{''.join(nodes)}PartitionName{partitions}")
+    lines = [f"NodeName={name} Name=gpu File={device}\n" for name in names for device in GPUS]
     (folder / "gres.conf").write_text("".join(lines))
     return {"SLURM_CONF": str(folder / "slurm.conf")}
 
@@ -142,7 +155,7 @@ def _until(condition, folder: Path, seconds: float = 120) -> None:
 if __name__ == "__main__":
     if reason := missing():
         raise SystemExit(reason)
-    with cluster() as variables, suppress(KeyboardInterrupt):
+    with cluster(int(*sys.argv[1:] or [1])) as variables, suppress(KeyboardInterrupt):
         print(*(f"export {name}={value}" for name, value in variables.items()), sep="\n", flush=True)
         while True:
             time.sleep(60)

@@ -334,7 +334,7 @@ def test_models_and_clips_are_on_the_gpu_and_files_on_the_cpu(root, store_path, 
         moved.append({value.device for one in (model, video) if one for value in one.state_dict().values()} or {gpu})
         return torch.zeros(n_past + n_future, 3, 32, 64), None
 
-    monkeypatch.setattr(_predict, "_device", lambda: gpu)
+    monkeypatch.setattr(_predict, "default_device", lambda: gpu)
     monkeypatch.setattr(_predict.torch, "Generator", lambda device: generator("cpu"))
     monkeypatch.setattr(_predict, "predicted", predicted)
     p = bound(store_path, root)

@@ -75,7 +75,15 @@ def differs(rows: list[dict], others: list[dict]) -> float:
 
 # Adam's first steps follow the sign of a gradient, also where it is nothing but rounding. vid2vid with 4 filters
 # magnifies that by 100 a step, at whatever learning rate moves its weights: so it is compared where they hardly move.
-@pytest.mark.parametrize("n, model, lr", [(2, "vid2vid", 1e-9), (3, "pix2pixhd", 1e-5)])
+@pytest.mark.parametrize(
+    "n, model, lr",
+    [
+        (2, "pix2pixhd", 1e-5),
+        pytest.param(3, "pix2pixhd", 1e-5, marks=pytest.mark.slow),
+        pytest.param(2, "vid2vid", 1e-9, marks=pytest.mark.slow),
+        pytest.param(3, "vid2vid", 1e-9, marks=pytest.mark.slow),
+    ],
+)
 def test_several_processes_train_as_one(project, n, model, lr):
     alone, together = (trained(project(f"of {count}", f"devices: {count}", model, lr=lr, lr_d=lr)) for count in (1, n))
     assert differs(together, alone) < 1e-6
@@ -178,6 +186,7 @@ def test_a_killed_process_ends_all_and_another_number_goes_on(project, capfd):
     assert [row["step"] for row in rows] == list(range(1, 201)) and rows[: len(state["rows"])] == state["rows"]
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_is_named(project):
     root = project("hangs", "devices: 2\npatience_s: 15", steps=4000, checkpoint_every=1)
     training = Training(root)
@@ -197,7 +206,7 @@ def test_a_fault_of_one_process_is_that_of_the_stage(project):
     assert no_children()
 
 
-@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("n", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_processes_share_clips_and_give_the_same_scores(tiny_project, tmp_path, n):
     """Of every metric, also of sets: gathered, not averaged; and the same videos, byte for byte."""
     root = tmp_path / "project"

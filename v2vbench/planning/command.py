@@ -114,7 +114,8 @@ def below(lines: list, planner) -> list[str]:
         "GB: weights, gradients, Adam's state, moving average, saved and temporary tensors; not the workspaces of "
         "cuDNN or the gaps between tensors.",
         "PFLOP: convolutions and matrix products alone. Time: these at the given share of the peak of the precision; "
-        "TF32 is used in precision tf32 alone. Not counted: reading clips, checkpoints, calibrate, styles and report; small networks and sizes wait for launches of kernels, and reach a smaller share.",
+        "TF32 is used in precision tf32 alone. Not counted: reading clips, checkpoints, calibrate, styles and report. "
+        "Small networks and frames wait for kernels to start, and reach a smaller share.",
     ]
     if card.bf16 is None and any(line.precision == "bf16-mixed" for line in lines):
         said.append("This card has no bf16 units: bf16-mixed is reckoned at its rate of float32, and may be slower.")

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from v2vbench.machine import load_machine
 from v2vbench.params import Fault, Params, load, shorten
 from v2vbench.runner.check_references import check_references
 from v2vbench.runner.check_signatures import EXTERNAL, check_players_weights, check_published, check_signatures
@@ -12,12 +13,13 @@ __all__ = ["EXTERNAL", "check_references", "check_signatures", "load_checked", "
 
 
 def load_checked(root: Path) -> Params:
-    """The parameters of a project, checked; raises Fault.
+    """The parameters of a project, checked, and its machine.yaml; raises Fault.
 
     It imports every model, so most of it is repeated only when a byte of params.yaml, weights.json, published figures
     or the package changes. The videos of external runs are looked at every time.
     """
     params, passed = load(root / "params.yaml"), root / ".cache" / "checked"
+    load_machine(root)
     check_references(params, "params.yaml", imported_checkpoints(root) | published_runs(root))
     bases = {line.base for line in (params.runs | params.predictors).values() if is_published(line.base)}
     published = {base: read_published(base, root) for base in sorted(bases)}

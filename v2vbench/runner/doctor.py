@@ -14,6 +14,7 @@ import psutil
 
 from v2vbench.datasets import _blazepose
 from v2vbench.download import weights
+from v2vbench.machine import FILE, HERE, load_machine
 from v2vbench.params import Fault, load
 from v2vbench.runner.duration import duration
 from v2vbench.runner.suites import load_suite
@@ -39,7 +40,7 @@ class Row:
 
 def main(root: Path) -> bool:
     """Print every row; False if something needed is missing."""
-    rows = [*machine(), *packages(), pretrained(), *folders(root), *experiments(root)]
+    rows = [*machine(), devices(root), slurm(), *packages(), pretrained(), *folders(root), *experiments(root)]
     print("\n".join(map(str, rows)))
     return all(row.good for row in rows if row.needed)
 
@@ -51,7 +52,8 @@ def machine() -> list[Row]:
     cpu, gpu = platform.processor() or platform.machine(), "none"
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / GIB
-        gpu = f"{torch.cuda.get_device_name()}, {memory:.0f} GiB"
+        n = torch.cuda.device_count()
+        gpu = f"{n} x " * (n > 1) + f"{torch.cuda.get_device_name()}, {memory:.0f} GiB"
     gain, free = bfloat16_gain(), psutil.virtual_memory().available / GIB
     threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} CPUs ({cpu})"
     return [
@@ -77,6 +79,24 @@ def machine() -> list[Row]:
         ),
         Row(what="memory", state=f"{free:.0f} GiB free", good=free >= 4, cost="mini needs up to 4 GiB", needed=True),
     ]
+
+
+def devices(root: Path) -> Row:
+    """What machine.yaml says."""
+    try:
+        lines = {name: value for name, value in vars(load_machine(root)).items() if value != getattr(HERE, name)}
+    except Fault as fault:
+        return Row(what=FILE, state="wrong", good=False, cost=str(fault), needed=True)
+    said = ", ".join(f"{name} {'set' if isinstance(value, dict) else value}" for name, value in lines.items())
+    return Row(what=FILE, state=said or "defaults: a training has one process, or as many as GPUs", good=True)
+
+
+def slurm() -> Row:
+    """Whether stages can be jobs of SLURM."""
+    cost = "no `repro --executor slurm`: pip install 'v2vbench[slurm]' on a login node"
+    good = bool(shutil.which("sbatch") and find_spec("submitit"))
+    state = f"sbatch {'found' if shutil.which('sbatch') else 'not found'}, submitit {version('submitit')}"
+    return Row(what="SLURM (extra slurm)", state=state, good=good, cost=cost)
 
 
 def packages() -> list[Row]:

@@ -99,6 +99,8 @@ class Body:
         ours = {name: text for name, text in os.environ.items() if not name.startswith("DVC")}
         ours.pop("V2VBENCH_EXECUTOR", None)
         margin = min(180.0, self.minutes * 60 / 5)
+        if n_nodes := ours.get("SLURM_JOB_NUM_NODES"):
+            ours["V2VBENCH_NODES"] = n_nodes  # `nodes` of machine.yaml is for trainings; other jobs have one
         return ours | {INSIDE: "1", "V2VBENCH_STOP_AT": f"{began + self.minutes * 60 - margin:.0f}"}
 
     def end_child(self) -> None:

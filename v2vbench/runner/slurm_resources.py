@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from v2vbench.machine import FILE, Machine
-from v2vbench.params import Count, Natural, bind, choose
+from v2vbench.params import Count, Fault, Natural, bind, choose
 
 STAGES = ("data", "train", "synthesize", "evaluate", "calibrate", "future", "styles", "compare")
 ON_GPU = ("train", "synthesize", "future", "styles")
@@ -50,6 +50,9 @@ def resources(machine: Machine, stage: str) -> Resources | None:
         name: bind(Resources, every | _mapping(lines.stages.get(name), f"{where}.stages.{name}"), f"{where}.{name}")
         for name in STAGES
     }
+    n_nodes = each["train"].nodes
+    if n_nodes not in ("auto", machine.nodes) and "train" not in lines.head:
+        raise Fault(f"{where}: {n_nodes} nodes for train, and `nodes` of {FILE} is {machine.nodes}; make them agree")
     if stage in lines.head:
         return None
     asked = each[stage]
