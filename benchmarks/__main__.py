@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     """Print tables of rates with their spread."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parts = ("clips", "train", "synthesize", "options", "fid", "threads", "score", "scaling", "devices")
-    parser.add_argument("--only", choices=parts, help="one part; all otherwise, but for scaling, which takes minutes")
+    parser.add_argument("--only", choices=parts, help="one part; all of them otherwise")
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, help="a measurement, of which each row has one a round (%(default)s)"
     )
@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> None:
         bench_score.main([])
     if args.only in (None, "devices"):
         bench_devices.main()
-    if args.only == "scaling":
+    if args.only in (None, "scaling"):
         bench_scaling.main([])
     if args.only not in ("clips", "fid", "threads", "score", "scaling", "devices"):
         bench_models(args.only, args.seconds, args.compile)

@@ -14,12 +14,14 @@ import pytest
 import slurm_cluster
 import test_ranks
 import test_runner as runner
+import torch
 from nbformat.v4 import new_code_cell, new_notebook
 from ruamel.yaml import YAML
 from test_ranks import Training, differs, trained
 
 from v2vbench.machine import Machine
 from v2vbench.params import Fault
+from v2vbench.progress import OutOfTime
 from v2vbench.results.runs import RunScores
 from v2vbench.runner.copies import write_cleaned
 from v2vbench.runner.slurm_resources import resources
@@ -67,7 +69,8 @@ def allocated(cluster, tmp_path, monkeypatch):
     """This process is in a job of two nodes, as in a shell that salloc started; returns the job's steps."""
     for name, value in (cluster | {"OMP_NUM_THREADS": "1"}).items():
         monkeypatch.setenv(name, value)
-    words = "salloc --nodes=2 --ntasks-per-node=1 --cpus-per-task=2 --mem=2G --gpus-per-node=1 --time=10".split()
+    words = ["salloc", "--kill-command=TERM", "--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=2", "--mem=2G"]
+    words += ["--gpus-per-node=1", "--time=10"]
     shell = subprocess.Popen(
         [*words, "sh", "-c", f"env > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/env; exec sleep 600"],
         stderr=subprocess.DEVNULL,
@@ -83,11 +86,29 @@ def allocated(cluster, tmp_path, monkeypatch):
     shell.wait(60)
 
 
-def processes() -> list[psutil.Process]:
-    """Those of a training, on whichever node."""
-    return [
-        p for p in psutil.process_iter() if p.name().startswith("python") and p.cmdline()[-3:-1] == ["work", "train"]
-    ]
+def processes(root: Path) -> list[psutil.Process]:
+    """Those of the training of a project, on whichever node."""
+    every = psutil.process_iter(["cmdline", "cwd"])
+    return [p for p in every if p.info["cwd"] == str(root) and (p.info["cmdline"] or [])[-3:-1] == ["work", "train"]]
+
+
+def stops_in_time(root: Path, monkeypatch) -> None:
+    """A training whose time is up leaves a checkpoint, and the runner learns that it is to be run again."""
+    monkeypatch.setenv("V2VBENCH_STOP_AT", "1")
+    with pytest.raises(OutOfTime, match=f"^train x: out of time after step 1 of {test_ranks.STEPS}$"):
+        trained(root)
+    (path,) = root.glob(".cache/runs/*/checkpoint.pt")
+    assert torch.load(path, weights_only=True)["step"] == 1
+    assert not processes(root)
+
+
+def test_processes_whose_time_is_up_leave_a_checkpoint(project, monkeypatch):
+    stops_in_time(project("here", "devices: 2"), monkeypatch)
+
+
+@pytest.mark.slow
+def test_processes_on_nodes_whose_time_is_up_leave_a_checkpoint(allocated, project, monkeypatch):
+    stops_in_time(project("nodes", NODES), monkeypatch)
 
 
 def submitted(cluster, root: Path, *words: str) -> str:
@@ -152,7 +173,7 @@ def test_a_killed_process_on_a_node_is_named_and_the_next_call_goes_on(allocated
     hurt = training.hurt(1, signal.SIGKILL)
     training.join()
     assert training.ended - hurt < 60
-    assert not processes()
+    assert not processes(root)
     assert training.fault == (
         "train x: rank 1 of 2 was killed by SIGKILL, out of memory?; "
         "run it again, and it goes on from its last checkpoint"
@@ -173,7 +194,7 @@ def test_a_process_on_a_node_that_hangs_is_named(allocated, project):
         "run it again, and it goes on from its last checkpoint",
         training.fault,
     )
-    runner.until(lambda: not processes(), "the processes on the nodes to end")
+    runner.until(lambda: not processes(root), "the processes on the nodes to end")
 
 
 @pytest.mark.slow
@@ -197,6 +218,6 @@ def test_processes_on_nodes_end_with_the_one_that_started_them(allocated, projec
     for process in (*family, launcher):
         process.kill()
     launcher.wait()
-    assert processes()
-    runner.until(lambda: not processes(), "the processes on the nodes to end")
+    assert processes(root)
+    runner.until(lambda: not processes(root), "the processes on the nodes to end")
     assert "no sign of life from the launching process" in (root / ".cache/ranks/train-x/1.log").read_text()

@@ -102,7 +102,6 @@ def _take_weights(record: dict, done: Path, params: Params, root: Path, taken: d
                 cause = f"trained here already, with other weights; delete {state.relative_to(root)} to take these"
                 raise Refused(cause)
         else:
-            write_json(state / "made.json", record["made"])  # stays when `train` writes the weights again
             write_whole(path, save(tensors, about | {"made": json.dumps(record["made"], sort_keys=True)}))
         weights |= {f"seed{seed}/{name}" if number else name: value for name, value in tensors.items()}
     _log(record, root)

@@ -113,7 +113,9 @@ def train(params: Params, key: str, root: Path, ranks: Ranks = ALONE) -> Path:
             if ranks is ALONE and not done and not (state / WEIGHTS).is_file():
                 n = n_processes(machine, schedule, f"schedules.{run.schedule}")
                 if n * machine.nodes > 1:
+                    began = time.monotonic()
                     launch("train", key, root, n, machine)
+                    goes_on_from(began - time.monotonic())  # the seconds of the training itself are added below
                     if not (state / WEIGHTS).is_file():
                         raise Fault(f"runs.{key}: code or data changed while it was trained; run it again")
             if leads:
@@ -124,15 +126,17 @@ def train(params: Params, key: str, root: Path, ranks: Ranks = ALONE) -> Path:
                         f"runs.{key}: another process is training it (it holds {state / 'lock'}); wait for it or end it"
                     ) from None
             if is_published(run.base) and not schedule.steps:
-                trained = model.state_dict(), [], 0.0  # with the mixtures of styles that were published
+                trained_weights, curves = model.state_dict(), []  # with the mixtures of styles that were published
             elif ranks.first((state / WEIGHTS).is_file()):
-                trained = finished(state)
+                trained_weights, curves, _ = finished(state)
             else:
-                trained = fit(model, schedule, store, key, state / "checkpoint.pt", machine, ranks)
+                trained_weights, curves, seconds = fit(
+                    model, schedule, store, key, state / "checkpoint.pt", machine, ranks
+                )
+                if leads:
+                    keep(state, trained_weights, curves, seconds)
             if not leads:
                 continue
-            keep(state, *trained)
-            trained_weights, curves, _ = trained
             weights |= {
                 f"seed{seed}/{name}" if number else name: value.contiguous() for name, value in trained_weights.items()
             }
@@ -154,7 +158,9 @@ def finished(state: Path) -> tuple[dict[str, torch.Tensor], list[dict], float]:
     path = state / WEIGHTS
     try:
         with safe_open(path, "pt") as file:
-            about = {name: json.loads(file.metadata()[name]) for name in ("curves", "seconds")}
+            about = {name: json.loads(text) for name, text in file.metadata().items()}
+            if made := about.get("made"):  # written by `v2vbench unpack`
+                say(f"weights trained on {made['device']}, {made['host_cpu']} with torch {made['torch']}")
             goes_on_from(about["seconds"])
             return {name: file.get_tensor(name) for name in file.keys()}, about["curves"], about["seconds"]
     except Exception as error:  # safetensors raises various kinds
