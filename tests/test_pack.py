@@ -1,6 +1,5 @@
 """A suite that travels: what was trained elsewhere, with no more than the listed packages, is what is trained here."""
 
-import argparse
 import contextlib
 import functools
 import hashlib
@@ -24,6 +23,7 @@ from v2vbench.progress import STOP_AT, OutOfTime
 from v2vbench.runner import pack as packing
 from v2vbench.runner import packed
 from v2vbench.runner import unpack as unpacking
+from v2vbench.runner.arguments import parser
 from v2vbench.runner.pack import check_data, code_files, pack, select
 from v2vbench.runner.unpack import unpack
 from v2vbench.stages import train as training
@@ -295,10 +295,8 @@ def test_other_code_and_other_data_are_refused(there, project, monkeypatch, tmp_
 
 
 def test_the_commands(there, project, monkeypatch, capsys):
-    command = argparse.ArgumentParser()
-    verbs = command.add_subparsers(dest="verb")
+    command = parser()
     for one in (packing, unpacking):
-        one.add(verbs)
         monkeypatch.setattr(one, "load_checked", lambda root: load(root / "params.yaml"))
     unpacking.run(command.parse_args(["unpack", str(there[0])]), project)
     assert capsys.readouterr().out.startswith("train: reader, ")

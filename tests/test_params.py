@@ -255,7 +255,7 @@ WRONG = {
         {"protocol.confidence": 1.5},
         "protocol.confidence: 1.5 is out of range; it goes from 0.5 to 0.999",
     ),
-    "not a choice": ({"schedules.few.precision": "fp16"}, "'fp16' is not one of '32-true', 'bf16-mixed'"),
+    "not a choice": ({"schedules.few.precision": "fp16"}, "'fp16' is not one of '32-true', 'tf32', 'bf16-mixed'"),
     "short tuple": ({"schedules.few.betas": [0.5]}, "schedules.few.betas: [0.5] is not"),
     "unknown data set": ({"runs.vid2vid.dataset": "fredoom"}, "runs.vid2vid.dataset: no 'fredoom'; there are freedoom"),
     "unknown schedule": (

@@ -16,7 +16,7 @@ import torch
 from conftest import facts
 from torch import nn
 
-from v2vbench.machine import Machine
+from v2vbench.machine import HERE, Machine
 from v2vbench.params import Fault, Schedule, bind
 from v2vbench.planning import command, plan
 from v2vbench.planning.batches import Shape, batch, longest_warmup
@@ -211,7 +211,7 @@ def test_pieces_keep_gradients_and_the_whole_batch():
 
 
 def test_pieces_by_the_rule_are_pieces_that_run():
-    def cost(n, machine=None):
+    def cost(n, machine=HERE):
         with fake_cuda() as cuda:
             return step_cost(Plain, schedule(), SHAPE, cuda, n_windows=n, n_warmup=0, machine=machine)
 
