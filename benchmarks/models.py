@@ -16,7 +16,7 @@ from v2vbench.clips.windows import Windows
 from v2vbench.models import Trainable, vid2vid
 from v2vbench.progress import say
 from v2vbench.stages import synthesize
-from v2vbench.stages.train import Trainer
+from v2vbench.stages._trainer import Trainer
 
 Stores = dict[tuple[int, int], Store]  # by size
 aten = torch.ops.aten

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as bench
-from benchmarks import _clips, models
+from benchmarks import _clips, devices, models
 from v2vbench.models import _image
 from v2vbench.stages import synthesize
 
@@ -189,9 +189,14 @@ def test_tables_print(capsys, monkeypatch):
     )  # minutes; its parts are in test_inception
     monkeypatch.setattr(bench.bench_threads, "main", lambda rounds, seconds: print("threads in their turn"))
     monkeypatch.setattr(bench.bench_score, "main", lambda argv: print("score in its turn"))
+    monkeypatch.setattr(bench.bench_devices, "main", lambda: print("devices in their turn"))
+    monkeypatch.setattr(bench.bench_scaling, "main", lambda argv: print("stores in their turn"))
     bench.main(["--seconds", "0.001"])
     out = capsys.readouterr().out
-    assert all(out.count(f"{part} turn") == 1 for part in ("FID in its", "threads in their", "score in its"))
+    assert all(
+        out.count(f"{part} turn") == 1
+        for part in ("FID in its", "threads in their", "score in its", "devices in their", "stores in their")
+    )
     assert "clip store 64x32" in out
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines() if line.startswith("|")]
     rows, options = (list(group) for _, group in groupby(lines, len))
@@ -238,3 +243,12 @@ def test_threads_are_measured_alone_and_beside_a_neighbour(capsys, monkeypatch):
 def test_one_part_alone(capsys):
     bench.main(["--only", "synthesize", "--seconds", "0.001"])
     assert capsys.readouterr().out.count("| frame ") == 3
+
+
+def test_devices_are_measured(monkeypatch, capsys):
+    """One process and two, from the store to the averaged gradients."""
+    titles = ["one process, 1 thread reads ahead", "two processes, a window each (devices: 2)"]
+    monkeypatch.setattr(devices, "SETTINGS", {title: devices.SETTINGS[title] for title in titles})
+    devices.main(rounds=1, seconds=0.1)
+    rows = [line.split("|")[1:4] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[0].strip() for row in rows] == titles and all(float(row[1].split()[0]) > 0 for row in rows)

@@ -13,7 +13,7 @@ from v2vbench.clips.flow import warp
 from v2vbench.clips.tensors import to_tensors
 from v2vbench.clips.windows import Windows
 from v2vbench.models import _losses as losses
-from v2vbench.stages import synthesize, train
+from v2vbench.stages import _trainer, synthesize
 
 SAME = {name: value for name, value in SMALL["covst"].items() if name in SMALL["pix2pixhd"]}
 
@@ -112,7 +112,7 @@ def test_the_loss_is_that_of_the_video_made_in_use(store, n_warmup):
 def test_the_mask_net_alone_moves(store):
     _, model = pair()
     before = copy.deepcopy(model.state_dict())
-    trainer = train.Trainer(model, few())
+    trainer = _trainer.Trainer(model, few())
     trainer.update(trainer.to_device(window(store, 4)))
     assert {name for name, value in model.state_dict().items() if not torch.equal(value.cpu(), before[name])} == {
         name for name in before if name.startswith("mask.")
@@ -146,7 +146,7 @@ def test_a_short_training_makes_it_steadier_than_pix2pixhd(store, n_down, share,
         warp_error(partial(used, base)),
         warp_error(partial(made, model)),
     )
-    trainer = train.Trainer(model, few(steps=30, lr=1e-2, constant_share=1.0))
+    trainer = _trainer.Trainer(model, few(steps=30, lr=1e-2, constant_share=1.0))
     for step in range(30):
         trainer.update(trainer.to_device(noisy(windows.batch(step), share, step)))
     model.to("cpu")

@@ -16,7 +16,7 @@ from v2vbench.clips.flow import warp
 from v2vbench.clips.tensors import to_tensors
 from v2vbench.params import Fault
 from v2vbench.runner import check
-from v2vbench.stages import synthesize, train
+from v2vbench.stages import _trainer, synthesize, train
 from v2vbench.stages._weights import build_model, trained_model
 
 SCHEDULE = dict(steps=6, constant_share=0.5)
@@ -25,7 +25,7 @@ SHARES = [1, 1, 1, 1, 2 / 3, 1 / 3]
 
 def steps(model, store, n_frames=5):
     """A Trainer, and after each of six steps the learning rates that its optimisers have used and the weights."""
-    trainer, seen = train.Trainer(model, few(**SCHEDULE)), []
+    trainer, seen = _trainer.Trainer(model, few(**SCHEDULE)), []
     for step in range(6):
         trainer.update(trainer.to_device(window(store, n_frames) | {"step": step}))
         rates = {
@@ -61,7 +61,7 @@ def test_3_what_resumes_has_the_optimisers_own_state(store, tmp_path):
     buffer = io.BytesIO()
     torch.save(trainer.state(), buffer)
     (tmp_path / "checkpoint.pt").write_bytes(buffer.getvalue())
-    other = train.Trainer(noisy := fine(1), few(**SCHEDULE))
+    other = _trainer.Trainer(noisy := fine(1), few(**SCHEDULE))
     noisy.load_state_dict(noise(noisy))
     other.load(tmp_path / "checkpoint.pt")
     assert other.step == 6
@@ -117,7 +117,7 @@ def test_5_what_is_kept_holds_no_pickles(store_path, store, tmp_path):
     p = project(store_path, tmp_path, steps=1)
     train.train(p, "x", tmp_path)
     assert load_file(tmp_path / "runs" / "x" / "model.safetensors")
-    torch.save(train.Trainer(build("vid2vid"), few()).state(), tmp_path / "checkpoint.pt")
+    torch.save(_trainer.Trainer(build("vid2vid"), few()).state(), tmp_path / "checkpoint.pt")
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 0
     for path in Path(v2vbench.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -31,7 +31,7 @@ from v2vbench.metrics import kernel
 from v2vbench.models import Predictor
 from v2vbench.params import Fault, Future, TrainedModel
 from v2vbench.results.future import FutureScores
-from v2vbench.stages import _predict, future, train
+from v2vbench.stages import _predict, _trainer, future, train
 from v2vbench.stages._weights import trained_model
 from v2vbench.stages.calibrate import calibrate
 
@@ -380,7 +380,7 @@ def test_resumed_training_equals_unbroken_training(store, tmp_path, name):
 
     def trainer():
         torch.manual_seed(0)
-        return train.Trainer(build(name), schedule)
+        return _trainer.Trainer(build(name), schedule)
 
     straight = trainer()
     for step in range(4):

@@ -23,7 +23,7 @@ from v2vbench.clips.tensors import to_pixels, to_tensors
 from v2vbench.clips.windows import Windows
 from v2vbench.parallel import fixed_threads
 from v2vbench.params import Fault, Params, Run, Schedule, TrainedModel
-from v2vbench.stages import _trainer, synthesize, train
+from v2vbench.stages import _fit, _trainer, synthesize, train
 from v2vbench.stages._weights import build_model, of_seed, trained_model
 
 LINES = dict(title="x", dataset="sliding", schedule="few", base="none")
@@ -92,21 +92,21 @@ def test_two_trainings_are_the_same_bytes(store_path, tmp_path, precision):
 
 
 def test_the_first_line_tells_of_a_precision_that_the_cpu_emulates(store_path, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(train, "slow_precision", lambda precision: f"{precision} is slow")
+    monkeypatch.setattr(_fit, "slow_precision", lambda precision: f"{precision} is slow")
     train.train(project(store_path, tmp_path, steps=1), "x", tmp_path)
     assert capsys.readouterr().err.startswith("train x: 32-true is slow\n")
 
 
 def train_until_killed(store_path, root):
     """Ends by itself only where no checkpoint comes."""
-    update = train.Trainer.update
+    update = _trainer.Trainer.update
 
     def wait(self, clip):
         while list(root.glob(".cache/runs/*/checkpoint.pt")) and multiprocessing.parent_process().is_alive():
             time.sleep(0.05)
         return update(self, clip)
 
-    train.Trainer.update = wait
+    _trainer.Trainer.update = wait
     train.train(project(store_path, root), "x", root)
 
 
@@ -227,7 +227,7 @@ def test_every_optimiser_decays(store_path, tmp_path):
     """The reference never decays its video discriminators (a defect)."""
     p = project(store_path, tmp_path)
     store = Store(store_path)
-    trainer = train.Trainer(build_model(p, "x", store.facts), p.schedules["few"])
+    trainer = _trainer.Trainer(build_model(p, "x", store.facts), p.schedules["few"])
     trainer.step = 5
     trainer.update(
         Windows(store, n_frames=5, n_warmup=0, batch_size=1, seed=0, double_every=0, drop_parts=0.0).batch(0)
@@ -246,7 +246,7 @@ def test_kept_weights_are_the_moving_average(store_path, tmp_path, ema):
 
     def trainer():
         torch.manual_seed(0)
-        return train.Trainer(build_model(p, "x", store.facts), schedule)
+        return _trainer.Trainer(build_model(p, "x", store.facts), schedule)
 
     straight, expected = trainer(), None
     for step in range(4):
@@ -316,7 +316,7 @@ def test_copy_last_has_nothing_to_train(store_path, tmp_path):
 
 def moved(model, store, *, step=0, **schedule) -> set[str]:
     """Names of the weights that one step of the training moves."""
-    trainer, before = train.Trainer(model, few(**schedule)), copy.deepcopy(model.state_dict())
+    trainer, before = _trainer.Trainer(model, few(**schedule)), copy.deepcopy(model.state_dict())
     trainer.update(trainer.to_device(window(store, 5) | {"step": step}))
     return {name for name, value in model.state_dict().items() if not torch.equal(value.cpu(), before[name].cpu())}
 
@@ -374,7 +374,7 @@ def test_convolutions_have_the_schedules_precision(store, name, changes, precisi
     """And the losses float32."""
     model = build(name, **changes)
     calls = watch(*(layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)))
-    trainer = train.Trainer(model, few(precision=precision))
+    trainer = _trainer.Trainer(model, few(precision=precision))
     update = trainer.module.losses
     seen = []
     trainer.module.losses = lambda clip: seen.append(update(clip)) or seen[0]
@@ -604,7 +604,7 @@ def test_steps_on_single_frames_leave_the_video_discriminator(store_path, tmp_pa
     p = project(store_path, tmp_path, steps=3, single_frames=single, log_every=1, checkpoint_every=1)
     schedule, store = p.schedules["few"], Store(store_path)
     torch.manual_seed(schedule.seed)
-    trainer = train.Trainer(build_model(p, "x", store.facts), schedule)
+    trainer = _trainer.Trainer(build_model(p, "x", store.facts), schedule)
     windows = Windows(
         store,
         n_frames=5,

@@ -36,7 +36,11 @@ def load_machine(root: Path) -> Machine:
     lines = parse(read(path), FILE) if path.is_file() else {}
     if not isinstance(lines, dict | None):
         raise Fault(f"{FILE}: expected lines such as `devices: 8`, got {type(lines).__name__}")
-    return bind(Machine, (lines or {}) | _of_environment(), FILE)
+    bind(Machine, lines, FILE)
+    said = {name: value for name, value in (lines or {}).items() if value is not None}  # `slurm:` without lines
+    for name, value in (given := _of_environment()).items():
+        check(Machine, {name: value}, f"V2VBENCH_{name.upper()}: {FILE}")
+    return bind(Machine, said | given, FILE)
 
 
 def _of_environment() -> dict:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from v2vbench.machine import FILE
-from v2vbench.params import Fault
+from v2vbench.params import Fault, shorten
 
 ON_GPU = re.compile(r"(train|train_predictor|train_judge|synthesize|future|styles)\b.*")
 
@@ -17,6 +17,8 @@ def visible_gpus() -> list[str]:
     V2VBENCH_GPUS, a number, goes before both.
     """
     if number := os.environ.get("V2VBENCH_GPUS"):
+        if not number.isdecimal():
+            raise Fault(f"V2VBENCH_GPUS: {shorten(number)!r} is not a number of GPUs")
         return [str(gpu) for gpu in range(int(number))]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from v2vbench import __version__, closure
 from v2vbench.closure import PACKAGE
-from v2vbench.files import write_json, write_whole
+from v2vbench.files import MODE, write_json, write_whole
 from v2vbench.params import Fault, Params, choose, parse, read, shorten
 from v2vbench.progress import say
 from v2vbench.runner._distributions import requirements
@@ -68,17 +69,18 @@ def pack(suite: str, params: Params, root: Path, out: Path | None = None, keys: 
     chosen = select(params, keys)
     for key in sorted({params.run(key).dataset for key in chosen.train}):
         check_data(params, key, root)
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # what a killed pack left
+    out = out.absolute()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # A new name each time: a folder that is there already may be the user's, or that of another pack.
+    partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f"{out.name}.", suffix=".partial"))
     try:
-        partial.mkdir(parents=True)
+        partial.chmod(MODE | 0o111 & MODE >> 2)  # mkdtemp's is for its owner alone
         _write_data(params, chosen, root, partial)
         _write_weights(params, chosen, root, partial)
         _write_code(params, chosen, partial)
         _write_manifest(params, chosen, root, partial)
         (partial / "requirements.txt").write_text(_requirements(partial))
         _write_manifest(params, chosen, root, partial)  # with requirements.txt, which the package itself tells
-        out.parent.mkdir(parents=True, exist_ok=True)
         os.replace(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

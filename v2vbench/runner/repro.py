@@ -80,6 +80,8 @@ def repro(root: Path, jobs: int = 0, dry: bool = False, executor: str = "") -> i
     """
     executor = executor or os.environ.get("V2VBENCH_EXECUTOR") or "local"
     choose({"local": 0, "slurm": 0}, executor, "executor")
+    if jobs < 0:
+        raise Fault(f"--jobs {jobs}: at least 1, or 0 for as many as fit this machine")
     machine = load_machine(root)
     if executor == "slurm":
         resources(machine, "train")  # a wrong line is said now, not by each stage

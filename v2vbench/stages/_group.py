@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from v2vbench.machine import load_machine
-from v2vbench.params import Fault, load, shorten
+from v2vbench.params import Fault, Params, load, shorten
 from v2vbench.progress import OutOfTime
 from v2vbench.runner.check import load_checked
 from v2vbench.runner.kernel import die_with_parent
@@ -62,10 +62,27 @@ def _follow(launcher: Path) -> None:
     os._exit(1)
 
 
+def _check_share(params: Params, key: str, n: int) -> None:
+    """n processes, however they were started, share the windows of a step equally: means are over processes.
+
+    raises    Fault where they do not
+    """
+    name = params.run(key).schedule
+    schedule = params.schedules[name]
+    sizes = [schedule.batch_size] + ([] if schedule.single_frames == "none" else [schedule.single_frames.batch_size])
+    if bad := [size for size in sizes if size % n]:
+        raise Fault(
+            f"{n} processes cannot share the {bad[0]} windows of a step equally (schedules.{name}.batch_size); "
+            "start a number that divides it"
+        )
+
+
 def _work(stage: str, key: str, root: Path) -> None:
     params = load(root / "params.yaml") if PULSES in os.environ else load_checked(root)
     # SLURM_NTASKS is that of the job in a batch script, where only one process runs
     several = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_STEP_NUM_TASKS") or 1) > 1
+    if several and stage == "train":
+        _check_share(params, key, int(os.environ.get("WORLD_SIZE") or os.environ["SLURM_STEP_NUM_TASKS"]))
     ranks = Group(load_machine(root)) if several else ALONE
     if stage == "train":
         from v2vbench.stages.train import train
