@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from packaging.requirements import Requirement
 from safetensors import safe_open
 from test_pipeline import repro
@@ -386,6 +387,27 @@ def test_what_cannot_be_packed_is_said(project):
     (project / "pack/tiny/file").touch()
     with pytest.raises(Fault, match="there is something already"):
         pack("tiny", params, project)
+
+
+def test_a_folder_that_only_looks_like_an_unfinished_package_stays(project):
+    (project / "mine.partial").mkdir()
+    (project / "mine.partial/file").touch()
+    pack("tiny", load(project / "params.yaml"), project, project / "mine", ["copy_last"])
+    assert [path.name for path in project.glob("mine*/file")] == ["file"]
+    assert sorted(path.name for path in project.glob("mine*")) == ["mine", "mine.partial"]
+
+
+def test_a_second_run_in_a_package_is_refused_and_a_damaged_record_is_made_again(there, tmp_path):
+    package = Path(shutil.copytree(there[0], tmp_path / "package"))
+    with FileLock(package / ".cache/run.lock"):
+        done = start(package)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "another run.py works in this folder" in done.stderr
+    record = next((package / "done").glob("synthesize-*.json"))
+    whole = json.loads(record.read_text())
+    record.write_text("{")
+    assert start(package).returncode == 0
+    assert json.loads(record.read_text())["files"] == whole["files"]
+    assert start(package, "--minutes", "nan").returncode == 2
 
 
 def test_bases_come_first_and_what_is_in_files_stays_at_home(project):

@@ -240,7 +240,7 @@ def test_a_training_fits_in_pieces_or_says_what_would(monkeypatch):
     fits = train_line(planner(monkeypatch, 80, batch_size=8))
     assert fits.micro == (8, 8) and fits.note == "" and fits.memory < 80e9
     pieces = train_line(planner(monkeypatch, 0.6 * fits.memory / 1e9, batch_size=8))
-    assert pieces.micro[0] in (1, 2, 4) and pieces.note == f"set micro_batch: {pieces.micro[0]}"
+    assert pieces.micro[0] in (1, 2, 4) and pieces.note == f"set micro_batch: {pieces.micro[0]} in machine.yaml"
     assert pieces.memory <= 0.6 * fits.memory and pieces.flops == fits.flops
     nothing = train_line(planner(monkeypatch, 1e-4, batch_size=8))
     assert nothing.note.startswith("does not fit, even with micro_batch: 1, recompute: true")

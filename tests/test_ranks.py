@@ -23,7 +23,7 @@ from v2vbench.clips.windows import Windows
 from v2vbench.machine import Machine, load_machine
 from v2vbench.params import Fault, SingleFrames, load
 from v2vbench.results.runs import RunScores
-from v2vbench.stages import _trainer, train
+from v2vbench.stages import _group, _trainer, train
 from v2vbench.stages.evaluate import evaluate
 from v2vbench.stages.synthesize import synthesize
 
@@ -113,7 +113,7 @@ def test_gradients_of_micro_batches_are_those_of_the_batch(store, model):
 
 def test_a_batch_that_devices_cannot_share_is_refused(project):
     for machine, message in (
-        ("devices: 4", r"4 devices cannot share the 6 windows of a step equally \(schedules.few.batch_size\)"),
+        ("devices: 4", r"4 devices cannot share a step.s batch of 6 equally \(schedules.few.batch_size\)"),
         ("micro_batch: 4", "micro_batch 4 does not divide the 6 windows"),
         ("devices: two", "machine.yaml.devices: 'two' is not"),
         ("device: 2", "machine.yaml: unknown device; it takes devices, nodes"),
@@ -127,6 +127,22 @@ def test_lines_of_the_environment_go_first(tmp_path, monkeypatch):
     (tmp_path / "machine.yaml").write_text("devices: 2\nworkers: 1\n")
     monkeypatch.setenv("V2VBENCH_DEVICES", "3")
     assert load_machine(tmp_path) == Machine(devices=3, workers=1)
+    monkeypatch.setenv("V2VBENCH_DEVICES", "three")
+    with pytest.raises(Fault, match="^V2VBENCH_DEVICES: 'three' is not 'auto' or int from 1 to inf$"):
+        load_machine(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "# devices: 8\n", "slurm:\n#  partition: gpu\n"])
+def test_a_file_of_comments_is_none(tmp_path, text):
+    (tmp_path / "machine.yaml").write_text(text)
+    assert load_machine(tmp_path) == Machine()
+
+
+def test_processes_started_by_hand_that_cannot_share_a_batch_are_refused(project, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("V2VBENCH_PULSES", "")  # set: params are not checked again
+    with pytest.raises(Fault, match=r"3 processes cannot share the 4 windows of a step equally \(schedules.few"):
+        _group._work("train", "x", project("by hand", batch_size=4))
 
 
 def test_gpus_are_shared_as_the_batch_allows(monkeypatch):

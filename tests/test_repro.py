@@ -159,6 +159,14 @@ def test_each_training_has_a_gpu_of_its_own_and_others_see_none(fake, tmp_path, 
     assert seen == {"data": "", "inputs_compare": "", "compare": ""}
 
 
+def test_a_number_that_would_start_nothing_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(Fault, match="--jobs -1: at least 1"):
+        repro.repro(tmp_path, jobs=-1)
+    monkeypatch.setenv("V2VBENCH_GPUS", "two")
+    with pytest.raises(Fault, match="V2VBENCH_GPUS: 'two' is not a number of GPUs"):
+        repro.repro(tmp_path)
+
+
 def test_a_training_takes_the_devices_of_machine_yaml(fake, tmp_path, monkeypatch):
     monkeypatch.setenv("V2VBENCH_GPUS", "3")
     (tmp_path / "machine.yaml").write_text("devices: 2\n")

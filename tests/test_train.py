@@ -169,6 +169,18 @@ def test_a_broken_file_of_finished_weights_is_refused(store_path, tmp_path):
         train.train(p, "x", tmp_path)
 
 
+def test_a_broken_checkpoint_is_refused(store_path, tmp_path, monkeypatch):
+    p = project(store_path, tmp_path)
+    monkeypatch.setenv(progress.STOP_AT, "0")
+    with pytest.raises(progress.OutOfTime, match="train x: out of time after step 1 of 6"):
+        train.train(p, "x", tmp_path)
+    monkeypatch.delenv(progress.STOP_AT)
+    (path,) = tmp_path.glob(".cache/runs/*/checkpoint.pt")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(Fault, match="checkpoint.pt: not whole .*; delete it, and the training begins anew"):
+        train.train(p, "x", tmp_path)
+
+
 def test_each_seed_of_a_run_is_a_training_of_its_own(store_path, tmp_path):
     """What a run with seeds 0 and 3 holds of each is what a run with that seed alone holds, and so are the videos."""
     found, videos = {}, {}

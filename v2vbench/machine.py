@@ -3,9 +3,9 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_type_hints
 
-from v2vbench.params import Count, Fault, Natural, bind, parse, read
+from v2vbench.params import Count, Fault, Natural, bind, coerce, parse, read
 
 FILE = "machine.yaml"
 
@@ -36,17 +36,22 @@ def load_machine(root: Path) -> Machine:
     lines = parse(read(path), FILE) if path.is_file() else {}
     if not isinstance(lines, dict | None):
         raise Fault(f"{FILE}: expected lines such as `devices: 8`, got {type(lines).__name__}")
-    bind(Machine, lines, FILE)
-    said = {name: value for name, value in (lines or {}).items() if value is not None}  # `slurm:` without lines
-    for name, value in (given := _of_environment()).items():
-        check(Machine, {name: value}, f"V2VBENCH_{name.upper()}: {FILE}")
-    return bind(Machine, said | given, FILE)
+    lines = lines or {}
+    if "slurm" in lines and lines["slurm"] is None:  # its lines are comments
+        lines = lines | {"slurm": {}}
+    return bind(Machine, lines | _of_environment(), FILE)
 
 
 def _of_environment() -> dict:
     names = [name for name in Machine.__dataclass_fields__ if name != "slurm"]
     said = {name: os.environ.get(f"V2VBENCH_{name.upper()}", "") for name in names}
-    return {name: parse(value, f"V2VBENCH_{name.upper()}") for name, value in said.items() if value}
+    hints = get_type_hints(Machine, include_extras=True)
+    return {
+        name: coerce(parse(value, where), hints[name], where)
+        for name, value in said.items()
+        if value
+        for where in [f"V2VBENCH_{name.upper()}"]
+    }
 
 
 HERE = Machine()

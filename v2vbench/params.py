@@ -373,4 +373,17 @@ def coerce(value, hint, where: str):
         raise Fault(f"{where}: {brief(value)} is out of range; whole numbers have at most 63 bits here")
     elif hint in (object, type(value)) or (isinstance(hint, type) and is_dataclass(hint) and isinstance(value, hint)):
         return value
-    raise Fault(f"{where}: {brief(value)} is not {getattr(hint, '__name__', hint) if origin is None else hint}")
+    raise Fault(f"{where}: {brief(value)} is not {_named(hint)}")
+
+
+def _named(hint) -> str:
+    """A type as messages show it: 'auto' or int from 1 to inf."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        bounds = [f" from {note.low} to {note.high}" for note in args[1:] if isinstance(note, Range)]
+        return _named(args[0]) + "".join(bounds)
+    if origin is typing.Literal:
+        return " or ".join(map(repr, args))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_named, args))
+    return getattr(hint, "__name__", str(hint)) if origin is None else str(hint)

@@ -52,6 +52,7 @@ CARDS = {
 
 def card_of(name: str) -> Card:
     """The card with this name; raises Fault naming those that are known."""
+    name = name.lower()
     if name not in CARDS:
         raise Fault(f"--gpu {shorten(name)}: no such card; there are {', '.join(CARDS)}")
     return CARDS[name]

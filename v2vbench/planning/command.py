@@ -7,6 +7,7 @@ from pathlib import Path
 from v2vbench.params import Fault, Params, load, shorten
 
 NOT_A_TERMINAL = 140  # characters a line in a file
+OF_CPUS = ("on CPUs", "computed with NumPy", "made elsewhere")  # notes of stages that take no GPU
 
 
 def add(verbs) -> None:
@@ -89,8 +90,11 @@ def show(lines: list, planner, stream) -> None:
             Text(line.note, style="red" if over else "dim"),
         )
     table.add_section()
-    hours = sum(line.hours or 0 for line in lines)
-    table.add_row("in all", "", "", "", "", f"{sum(line.flops or 0 for line in lines) / 1e15:.3g}", time_of(hours), "")
+    counted = [line for line in lines if line.memory is None or line.memory <= card.room]
+    hours = sum(line.hours or 0 for line in counted)
+    table.add_row(
+        "in all", "", "", "", "", f"{sum(line.flops or 0 for line in counted) / 1e15:.3g}", time_of(hours), ""
+    )
     console.print(table)
     for text in below(lines, planner):
         console.print(Text(text))
@@ -101,7 +105,9 @@ def time_of(hours: float) -> str:
     if hours >= 1:
         return f"{hours:.1f} h"
     minutes = 60 * hours
-    return f"{minutes:.0f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+    if minutes >= 1:
+        return f"{minutes:.0f} min"
+    return f"{60 * minutes:.0f} s" if not 0 < 60 * minutes < 1 else "< 1 s"
 
 
 def below(lines: list, planner) -> list[str]:
@@ -117,6 +123,10 @@ def below(lines: list, planner) -> list[str]:
         "TF32 is used in precision tf32 alone. Not counted: reading clips, checkpoints, calibrate, styles and report. "
         "Small networks and frames wait for kernels to start, and reach a smaller share.",
     ]
+    over = sum(line.memory is not None and line.memory > card.room for line in lines)
+    unknown = sum(bool(line.note) and line.hours is None and not line.note.startswith(OF_CPUS) for line in lines)
+    if over or unknown:
+        said.append(f"Not in the sum: {over} stages that do not fit on this card, {unknown} without hours.")
     if card.bf16 is None and any(line.precision == "bf16-mixed" for line in lines):
         said.append("This card has no bf16 units: bf16-mixed is reckoned at its rate of float32, and may be slower.")
     return said

@@ -157,12 +157,12 @@ class Planner:
         one = step(n_windows=1) if sizes else whole
         for n in sizes:
             if (memory := in_pieces(one, whole, n, share) + extra) <= room:
-                return n, memory, f"set micro_batch: {n}"
+                return n, memory, f"set micro_batch: {n} in machine.yaml"
         small = step(n_windows=1, machine=Machine(recompute=True))
         memory = small.peak + (small.gradients if share > 1 else 0) + extra
         smaller = "micro_batch: 1, recompute: true" if share > 1 else "recompute: true"
         if memory <= room:
-            return 1, memory, f"set {smaller}"
+            return 1, memory, f"set {smaller} in machine.yaml; takes about a third longer"
         return 1, memory, f"does not fit, even with {smaller}: take a larger card, a smaller size or fewer n_frames"
 
     def _synthesize(self, key: str) -> Line:
@@ -198,7 +198,9 @@ class Planner:
             return Line("evaluate", key, note="on CPUs")
         px = shape.facts.size[0] * shape.facts.size[1] / 1e6
         n = len(self.params.runs[key].seeds)
-        return Line("evaluate", key, note=f"on CPUs, about {SCORE * px * shape.n_test[1] * n / 3600:.2g} h on {CORES}")
+        minutes = SCORE * px * shape.n_test[1] * n / 60
+        takes = f"{minutes / 60:.1f} h" if minutes >= 60 else f"{minutes:.2g} min"
+        return Line("evaluate", key, note=f"on CPUs, about {takes} on {CORES} cores")
 
 
 def _of_data(flops: int, dataset: str, what: str = "frame") -> str:

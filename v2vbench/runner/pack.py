@@ -88,7 +88,8 @@ def pack(suite: str, params: Params, root: Path, out: Path | None = None, keys: 
     listed = ", ".join(f"{name} {size:.1f}" for name, size in sizes.items())
     if sum(sizes.values()) > LARGE_MB:
         say(f"pack: {sum(sizes.values()):.0f} MB, which is more than some ways of copying take (in MB: {listed})")
-    counted = f"{len(chosen.train)} trainings, {len(chosen.synthesize)} sets of clips, {sum(sizes.values()):.1f} MB"
+    n, m = len(chosen.train), len(chosen.synthesize)
+    counted = f"{n} training{'s' * (n != 1)}, {m} set{'s' * (m != 1)} of clips, {sum(sizes.values()):.1f} MB"
     left = f"; stays at home: {', '.join(chosen.at_home)}" if chosen.at_home else ""
     return f"{out}: {counted}{left}; README.txt there says how to run it"
 

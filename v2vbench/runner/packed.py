@@ -33,6 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     command.add_argument("--check", action="store_true", help="build every model, and print which modules that takes")
     args = command.parse_args(argv)
+    if args.minutes is not None and not args.minutes >= 0:  # nan, too
+        command.error(f"argument --minutes: {args.minutes:g} is not a number from 0")
     os.chdir(here)
     try:
         manifest = read_manifest(here)
@@ -131,6 +133,17 @@ def imports(manifest: dict, here: Path) -> list[str]:
 
 def run(manifest: dict, here: Path) -> int:
     """Train, then make clips, in the order of the manifest; returns the exit code."""
+    from filelock import FileLock, Timeout
+
+    (here / ".cache").mkdir(exist_ok=True)
+    try:
+        with FileLock(here / ".cache" / "run.lock", timeout=0):  # two would write the same parts of clips
+            return _run(manifest, here)
+    except Timeout:
+        return _say("another run.py works in this folder; wait for it or end it", FAULT)
+
+
+def _run(manifest: dict, here: Path) -> int:
     from v2vbench.clips.store import Store
     from v2vbench.params import Fault, load
     from v2vbench.progress import OutOfTime, say, stop_at
@@ -168,8 +181,11 @@ def _is_done(here: Path, stage: str, key: str) -> bool:
     record = here / "done" / f"{stage}-{key}.json"
     if not record.is_file():
         return False
-    about = json.loads(record.read_text())
-    return about["package"] == _sha256(here / "manifest.json") and not damage(record.parent, about["files"])
+    try:
+        about = json.loads(record.read_text())
+        return about["package"] == _sha256(here / "manifest.json") and not damage(record.parent, about["files"])
+    except (ValueError, KeyError, TypeError, AttributeError):  # damaged: it is made again
+        return False
 
 
 def _add_seconds(here: Path, name: str, seconds: float) -> float:

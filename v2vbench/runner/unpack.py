@@ -69,6 +69,8 @@ def _records(done: Path, params: Params) -> list[dict]:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             stage, key = record["stage"], record["key"]
+            if not all(isinstance(record[name], dict) for name in ("files", "determined", "made")):
+                raise TypeError("files, determined and made are no tables")
             records.append((STAGES.index(stage), _depth(key, params), key, record))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Fault(f"{path}: not whole ({shorten(error)}); copy it again, or delete it") from None

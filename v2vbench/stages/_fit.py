@@ -34,7 +34,10 @@ def fit(
         say(f"train {key}: {said}")
     trainer = Trainer(model, schedule, machine=machine, ranks=ranks)
     if ranks.first(checkpoint.is_file()):
-        trainer.load(checkpoint)
+        try:
+            trainer.load(checkpoint)
+        except Exception as error:  # torch raises various kinds
+            raise Fault(f"{checkpoint}: not whole ({error}); delete it, and the training begins anew") from None
         goes_on_from(trainer.seconds)
         if ranks.rank == 0:
             say(f"train {key}: going on from step {trainer.step} of {schedule.steps}")

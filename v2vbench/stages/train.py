@@ -182,7 +182,7 @@ def n_processes(machine: Machine, schedule: parameters.Schedule, where: str) -> 
     n = machine.devices * machine.nodes
     if bad := [size for size in sizes if size % n]:
         raise Fault(
-            f"machine.yaml: {n} devices cannot share the {bad[0]} windows of a step equally ({where}.batch_size); "
+            f"machine.yaml: {n} devices cannot share a step's batch of {bad[0]} equally ({where}.batch_size); "
             "use a number of devices that divides it"
         )
     return machine.devices
