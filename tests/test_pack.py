@@ -181,7 +181,7 @@ def test_it_stops_in_time_and_goes_on(there):
 
 def test_what_the_package_holds(there):
     package, said, *_ = there
-    assert "4 trainings, 1 sets of clips" in said
+    assert "4 trainings, 1 set of clips" in said
     files = {path.relative_to(package).as_posix() for path in package.rglob("*")}
     assert {"run.py", "README.txt", "params.yaml", "data/freedoom.zip", "v2vbench/models/vid2vid.py"} <= files
     assert not [file for file in files if file.startswith(("tests", "v2vbench/metrics", "v2vbench/report"))]

@@ -777,7 +777,10 @@ def test_videos_of_other_settings(name, edges, store):
             exact, clip["real"] = copy.deepcopy(model).double(), clip["real"].double()
             source, first = _blocks.encode(clip, facts(), edges), clip["real"][0, : shape["n_past"]]
             theirs = {name: copy.deepcopy(net).double() for name, net in nets.items()}
-            assert largest(used(exact, clip)[0], their_video(theirs, source, first, model.front, rounded=False)) < 1e-6
+            assert (
+                largest(used(exact, clip)[0], their_video(theirs, source, first, model.front.tolist(), rounded=False))
+                < 1e-6
+            )
         for ours, theirs in zip([model.D_image, *model.D_video], [nets[name] for name in nets if name.startswith("D")]):
             x = torch.randn(1, ours.scales[0].layers[0][0].in_channels, *SIZE)
             outputs = [layer for scale in ours(x) for layer in scale]

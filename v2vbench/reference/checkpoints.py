@@ -68,13 +68,15 @@ def weights(model: torch.nn.Module, nets: dict[str, State], files: dict[str, Pat
 
     raises    Fault as `renamed` does, and where the networks are not the whole model
     """
-    result = {key: torch.zeros(buffer.shape) for key, buffer in model.named_buffers()}  # of styles: `train` fits them
+    own = model.state_dict()
+    buffers = {key: buffer for key, buffer in model.named_buffers() if key in own}  # of styles: `train` fits them
+    result = {key: torch.zeros(buffer.shape) for key, buffer in buffers.items()}
     for net, state in nets.items():
         part = {"D": "D_image", "E": "source.E"}.get(net)
         part = part or re.sub(r"^D_T", "D_video.", re.sub(r"^G(\d)", r"G.\1", net))
         tensors = renamed(model.get_submodule(part), state, files[net])
         result |= {f"{part}.{key}": value.contiguous() for key, value in tensors.items()}
-    if wrong := {key for key in model.state_dict() if "D" in nets or not key.startswith("D_")} ^ result.keys():
+    if wrong := {key for key in own if "D" in nets or not key.startswith("D_")} ^ result.keys():
         where = ", ".join(map(str, files.values()))
         raise Fault(f"{where}: not all of the model is in them, {sorted(wrong)[0]} for one")
     return result
