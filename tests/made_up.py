@@ -20,6 +20,7 @@ from v2vbench.results.comparison import (
     DamageCurves,
     Equivalent,
     Family,
+    People,
     Preference,
     PublishedEntry,
     Ranking,
@@ -365,7 +366,62 @@ def _win(pairs):
         for pair in pairs
     ]
     chances[-1] = replace(chances[-1], chance=None, ridges=None, n_no_evidence=chances[-1].n_clips)
-    return Win(model=model, pairs=chances, note="of <3> metrics")
+    return Win(model=model, pairs=chances, note="of <3> metrics", passed_over={"people": "no votes of <people>"})
+
+
+def people(runs, labels, asked="Which looks <real>?", simulated=False):
+    """What made-up raters said of each two of the runs; of the last label nothing is known."""
+
+    def share(value, n_votes=180):
+        return VoteShare(
+            value=value, low=value - 0.1, high=min(1.0, value + 0.1), n_votes=n_votes, n_clips=20, n_clusters=20
+        )
+
+    predicted = {label: share(0.72 - 0.06 * i, 160) for i, label in enumerate(labels[:-1])}
+    alone = Accuracy(accuracy=0.7, adjacent=None)
+    held_out = CrossValidation(
+        n_folds=12,
+        n_pairs=180,
+        n_no_evidence=0,
+        accuracy=share(0.74),
+        adjacent=None,
+        log_loss=0.5,
+        log_loss_of_a_coin=0.693,
+        metrics={"psnr": alone},
+        majority=alone,
+        best_metric="psnr",
+        folds={"<script>alert(1)</script>": 0.7},
+    )
+    strengths = [
+        Strength(run=run, elo=Interval(value=120.0 - 90 * i, low=60.0 - 90 * i, high=180.0 - 90 * i))
+        for i, run in enumerate(runs)
+    ]
+    return People(
+        asked=asked,
+        simulated=simulated,
+        studies=["0123456789abcdef"],
+        n_raters=12,
+        excluded={"hurried": 2, "failed a catch": 1},
+        refused={"no such <trial>": 3},
+        n_votes=180,
+        n_ties=20,
+        n_clips=20,
+        pairs=[
+            VotePair(a=a, b=b, share=share(0.71 - 0.15 * i)) for i, (a, b) in enumerate(zip(runs, [*runs[1:], runs[0]]))
+        ],
+        ranking=Ranking(
+            model="Bradley-Terry with ties and sides", n_votes=180, connected=True, strengths=strengths, note=None
+        ),
+        left=share(0.55, 160),
+        side=Interval(value=0.2, low=-0.1, high=0.5),
+        alpha=Interval(value=0.31, low=0.2, high=0.42),
+        repeats=share(0.81, 36),
+        ceiling=share(0.78, 160),
+        agreement={**predicted, labels[-1]: None},
+        proxy=share(0.69, 160),
+        learned={"clip": held_out, "rater": replace(held_out, accuracy=share(0.76))},
+        note="7 votes of simulated raters not counted, since <people> answered",
+    )
 
 
 def _ladders(scales):

@@ -7,8 +7,8 @@ import pytest
 from scipy import optimize, stats
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.raters import simulate
 from v2vbench.params import Fault
+from v2vbench.people.simulate import simulate
 from v2vbench.statistics.bradley_terry import ELO, Elo, Vote, fit, rank, share_of
 
 ABC = {"a": 0.8, "b": 0.2, "c": -1.0}

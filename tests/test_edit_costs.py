@@ -39,7 +39,7 @@ class Project:
         self.root, self.repo = root, Repo
         files = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard", "--", ".dvc", ".dvcignore", "dvc.yaml", "v2vbench"]
-            + ["notebooks", "results/README.md", "weights.json"],
+            + ["notebooks", "results/README.md", "votes/README.md", "weights.json"],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from v2vbench.params import Fault
-from v2vbench.runner.copies import START, cleaned, normalised, read, write, write_cleaned
+from v2vbench.runner.copies import TOURS, cleaned, normalised, read, write, write_cleaned
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -28,7 +28,7 @@ WRITES = {
 }
 
 
-STAGES = [path for path in NOTEBOOKS if path.name != START]
+STAGES = [path for path in NOTEBOOKS if path.name not in TOURS]
 
 
 def faults(nb, is_stage=True):
@@ -58,7 +58,7 @@ def faults(nb, is_stage=True):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_is_thin(path):
-    assert not list(faults(read(path), path.name != START))
+    assert not list(faults(read(path), path.name not in TOURS))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -132,14 +132,15 @@ def test_saving_a_notebook_changes_no_source(tmp_path, path):
     assert copy.read_bytes() != path.read_bytes()
 
 
-def test_the_introduction_is_cleaned_in_place_and_is_no_stage(tmp_path):
+@pytest.mark.parametrize("name", TOURS)
+def test_a_tour_is_cleaned_in_place_and_is_no_stage(tmp_path, name):
     (tmp_path / "notebooks").mkdir()
-    path = tmp_path / "notebooks" / START
-    nbformat.write(used(read(ROOT / "notebooks" / START)), path)
+    path = tmp_path / "notebooks" / name
+    nbformat.write(used(read(ROOT / "notebooks" / name)), path)
     write_cleaned(tmp_path, "build/notebooks")
     assert not (tmp_path / "build").exists()
     write_cleaned(tmp_path, "notebooks")
-    assert path.read_bytes() == (ROOT / "notebooks" / START).read_bytes()
+    assert path.read_bytes() == (ROOT / "notebooks" / name).read_bytes()
 
 
 def test_an_executed_notebook_keeps_results_and_nothing_of_the_machine(tmp_path):

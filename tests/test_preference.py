@@ -22,9 +22,10 @@ from v2vbench.results.comparison import Voter
 from v2vbench.statistics.preference import PreferenceSettings, check_candidates, choose_voters, metric_votes, of_group
 
 SECTION = {
+    "votes": "none",
     "metrics": {"fidelity": ["psnr", "ssim"], "realism": ["warp"]},
     "ridge": 0.5,
-    "win": {"ridge": 0.01, "n_folds": 5, "n_bins": 5, "reach": 1, "evidence": 0.5},
+    "win": {"teachers": ["damages"], "ridge": 0.01, "n_folds": 5, "n_bins": 5, "reach": 1, "evidence": 0.5},
 }
 SETTINGS = bind(PreferenceSettings, SECTION, "preference")
 ONLY_PSNR = replace(SETTINGS.metrics, fidelity=["psnr"], realism=[])
@@ -70,7 +71,9 @@ def preference(runs, calibrated=None, pairs=(("a", "b"),), settings=SETTINGS):
     clusters = calibrated.clusters if calibrated else None
     n_clips = len(next(iter(runs.values()))[0])
     calibrated = calibrated or calibration(n_clips)
-    return of_group(scored(runs, clusters), METRICS, TITLES, list(pairs), calibrated, settings, 0.95)
+    return of_group(
+        scored(runs, clusters), METRICS, TITLES, list(pairs), calibrated, settings, 0.95, votes=[], learned={}
+    )
 
 
 def test_one_vote_a_heading():
@@ -172,21 +175,22 @@ def test_one_run_has_chances_of_nothing():
 def test_a_metric_without_values_does_not_predict():
     groups, settings = scored(EVEN), replace(SETTINGS, metrics=ONLY_PSNR)
     groups["b"].scores["ssim"] = run_score(None)
-    some = of_group(groups, METRICS, TITLES, [("a", "b")], calibration(), settings, 0.95)
+    some = of_group(groups, METRICS, TITLES, [("a", "b")], calibration(), settings, 0.95, votes=[], learned={})
     assert list(some.win.model.better) == ["psnr", "warp"]
     assert some.labels == ["psnr"]
     partial = calibration()
     partial.ladders["z"] = ladder("time", range(4), {"psnr": partial.ladders["x"].metrics["psnr"]})
-    some = of_group(groups, METRICS, TITLES, [("a", "b")], partial, settings, 0.95)
+    some = of_group(groups, METRICS, TITLES, [("a", "b")], partial, settings, 0.95, votes=[], learned={})
     assert list(some.win.model.better) == ["psnr"]
 
 
 def test_settings_are_checked():
     for wrong, why in (
         ({"ridge": 0}, "preference.ridge: 0.0 is out of range"),
-        ({"win": {}}, "preference.win: missing ridge, n_folds"),
+        ({"win": {}}, "preference.win: missing teachers, ridge, n_folds"),
         ({"win": SECTION["win"] | {"reach": 2}}, "preference.win.reach: 2.0 is out of range"),
         ({"voters": []}, "unknown voters"),
+        ({"votes": "votes/freedoom.jsonl"}, "preference.votes: .*votes/<dataset>.jsonl"),
         ({"metrics": {"fidelity": ["psnr"]}}, "preference.metrics: missing realism"),
     ):
         with pytest.raises(Fault, match=why):

@@ -1,9 +1,11 @@
 """The paper's figures as published, and beside them only what was measured, by its entry name."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from v2vbench.results.comparison import ComparedGroup, ComparedMetric, Preference, Row, VotePair, Voter
+from v2vbench.results.comparison import ComparedGroup, ComparedMetric, People, Preference, Row, VotePair, Voter
 from v2vbench.results.metric import Bounded
 from v2vbench.statistics import intervals
 from v2vbench.statistics.bradley_terry import Vote, share_of
@@ -287,6 +289,78 @@ def test_votes_stand_beside_peoples_and_test_nothing():
     assert every.ours["vid2vid"].value == 1
     assert every.ratio is None
     assert row(rows, "Table 2", "human", "no flow warping").ours["vid2vid"].value == 0
+
+
+def people(outcomes, pair=("v", "p"), **more):
+    """What raters said to the paper's question, a vote on each clip."""
+    rest = dict.fromkeys(("ranking", "left", "side", "alpha", "repeats", "ceiling", "proxy", "note"))
+    rest |= {"studies": ["s1"], "excluded": {}, "refused": {}, "agreement": {}, "learned": {}}
+    a, b = pair
+    return People(
+        **rest
+        | {
+            "asked": "Which looks real?",
+            "simulated": False,
+            "n_raters": 9,
+            "n_votes": len(outcomes),
+            "n_ties": 0,
+            "n_clips": len(outcomes),
+            "pairs": [VotePair(a=a, b=b, share=share(outcomes))],
+        }
+        | more
+    )
+
+
+def with_people(said, titles=SUITE, shares=None):
+    """The rows where people, or others, answered; metrics vote as `shares`."""
+    group = measured(titles, shares=shares)
+    preference = replace(group.table.preference, people=said)
+    return beside_the_paper(replace(group, table=replace(group.table, preference=preference)), SYNTHESIS)
+
+
+def test_people_are_compared_with_people():
+    by_metrics = {("v", "p"): [0] * 8, ("v", "c"): [1] * 8}
+    rows = with_people({"look": people([1] * 26 + [0] * 4)}, shares=by_metrics)
+    entry = row(rows, "Table 1", "human preference, short", "pix2pixHD")
+    assert entry.what == "human preference, short sequences; ours are votes of people too"
+    assert (entry.stand_in, entry.agrees, entry.within) == (False, SAME, True)
+    assert entry.ours["vid2vid"].value == pytest.approx(26 / 30)
+    assert entry.ratio.value == pytest.approx(26 / 4)
+    assert entry.ratio.low < entry.published_ratio < entry.ratio.high
+    assert "9 raters gave 30 votes on 30 clips of freedoom, asked “Which looks real?”" in entry.difference
+    assert "no one was asked" not in entry.difference
+    other = row(rows, "Table 1", "human preference, short", "COVST")  # of whom nobody was asked
+    assert other.stand_in and other.agrees is other.within is None
+    assert "no human's" in other.what
+    assert "600 to 1200 frames" in row(rows, "Table 1", "human preference, long", "pix2pixHD").absent
+
+    def said(outcomes, **how):
+        return row(with_people({"look": people(outcomes, **how)}), "Table 1", "human preference, short", "pix2pixHD")
+
+    assert said([0] * 26 + [1] * 4).agrees == OTHER
+    assert said([0] * 26 + [1] * 4).within is False
+    assert said([0, 1] * 8).agrees == UNSURE
+    turned = said([0] * 26 + [1] * 4, pair=("p", "v"))
+    assert (turned.agrees, turned.ours["vid2vid"].value) == (SAME, pytest.approx(26 / 30))
+    every = said([1] * 30)
+    assert (every.ratio, every.agrees, every.within) == (None, SAME, False)
+    assert said([1] * 8).within is True
+
+
+def test_only_people_and_the_papers_question_count_beside_it():
+    by_metrics = {("v", "p"): [1] * 8}
+    plain = with_people({}, shares=by_metrics)
+    rehearsal = with_people({"look": people([0] * 30, simulated=True)}, shares=by_metrics)
+    other = with_people({"fit": people([0] * 30), "motion": people([0] * 30)}, shares=by_metrics)
+    assert rehearsal == other == plain
+
+
+def test_people_on_ablations_name_who_stands_for_vid2vid():
+    titles = SUITE | {"s": "short vid2vid"}
+    rows = with_people({"look": people([1] * 9, pair=("s", "f"))}, titles)
+    entry = row(rows, "Table 2", "human", "no flow warping")
+    assert not entry.stand_in
+    assert "For vid2vid stands short vid2vid" in entry.difference
 
 
 def test_only_the_same_kind_of_measurement_can_agree():

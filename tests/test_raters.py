@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.raters import sign_test_power, simulate, study_power, votes_needed
+from v2vbench.people.power import sign_test_power, study_power, votes_needed
+from v2vbench.people.simulate import simulate
 from v2vbench.statistics.bradley_terry import rank
 
 ABC = {"a": 0.8, "b": 0.2, "c": -1.0}

@@ -11,7 +11,7 @@ from v2vbench.clips import damage
 from v2vbench.statistics.ordered_pairs import MILD, PLAIN, of_damages
 from v2vbench.statistics.win_probability import WinSettings, learn, probability, win_pair
 
-SETTINGS = WinSettings(ridge=0.01, n_folds=5, n_bins=5, reach=1.0, evidence=0.5)
+SETTINGS = WinSettings(teachers=["damages"], ridge=0.01, n_folds=5, n_bins=5, reach=1.0, evidence=0.5)
 BETTER = {"psnr": "higher", "ssim": "higher", "warp": "lower", "blind": "lower"}
 
 

@@ -58,6 +58,11 @@ def main(argv: list[str] | None = None) -> int:
         if args.verb == "fetch":
             _fetch(args.names)
             return 0
+        if args.verb == "study":
+            from v2vbench.people import command
+
+            command.run(args)
+            return 0
         folder = root()
         if args.verb == "run":
             from v2vbench.runner import notebook

@@ -2,6 +2,7 @@
 
 from html import escape
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from IPython.display import HTML
@@ -9,7 +10,8 @@ from IPython.display import HTML
 from v2vbench.clips.store import Store
 from v2vbench.display.table import DIRECTIONS, table
 from v2vbench.display.video import clip_player
-from v2vbench.results.comparison import ComparedGroup, Comparison, Row
+from v2vbench.people.records import Question
+from v2vbench.results.comparison import ComparedGroup, Comparison, People, Row, VotePair
 from v2vbench.results.runs import RunScores
 from v2vbench.statistics.cost import cost
 from v2vbench.statistics.sentences import likeness_in_words
@@ -133,25 +135,43 @@ def equivalents(result: Comparison, dataset: str, group: str) -> HTML:
 
 
 def votes(result: Comparison, dataset: str, group: str) -> HTML | str:
-    """For each pair of runs, the share of clips on which the voting metrics prefer the first."""
+    """For each pair of runs what people said, where they were asked; then the share of clips by the voting metrics."""
     compared = result.datasets[dataset].groups[group]
     preference = compared.preference
-    rows = [
-        {
-            "run": result.runs[pair.a].title,
-            "against": result.runs[pair.b].title,
-            "share": pair.share.value,
-            "low": pair.share.low,
-            "high": pair.share.high,
-            "clips": pair.share.n_clips,
-        }
-        for pair in preference.pairs
-    ]
-    if not rows:
-        return f"No votes: {preference.reason or 'there is only one run'}."
-    voters = [compared.metrics[label].title for label in preference.labels]
-    verb = "prefers" if len(voters) == 1 else "together prefer"
-    return table(rows, f"Share of clips on which {' and '.join(voters)} {verb} the first")
+    asked = [_asked(result, said) for said in _in_order(preference.people)]
+    rows = [_pair(result, pair) | {"clips": pair.share.n_clips} for pair in preference.pairs]
+    if rows:
+        voters = [compared.metrics[label].title for label in preference.labels]
+        verb = "prefers" if len(voters) == 1 else "together prefer"
+        shown = table(rows, f"Share of clips on which {' and '.join(voters)} {verb} the first")
+    else:
+        nothing = f"No votes: {preference.reason or 'there is only one run'}."
+        if not asked:
+            return nothing
+        shown = HTML(f"<p>{escape(nothing)}</p>")
+    return HTML("".join(str(one.data) for one in (*asked, shown))) if asked else shown
+
+
+def _in_order(people: dict[str, People]) -> list[People]:
+    """The question of the paper first."""
+    return [people[question] for question in get_args(Question) if question in people]
+
+
+def _asked(result: Comparison, said: People) -> HTML:
+    """The shares of one question."""
+    who = "Simulated raters, no person answered" if said.simulated else "People asked"
+    rows = [_pair(result, pair) | {"votes": pair.share.n_votes} for pair in said.pairs]
+    return table(rows, f"{who}: “{said.asked}” Share of the votes of {said.n_raters} raters for the first")
+
+
+def _pair(result: Comparison, pair: VotePair) -> dict[str, str | float | None]:
+    return {
+        "run": result.runs[pair.a].title,
+        "against": result.runs[pair.b].title,
+        "share": pair.share.value,
+        "low": pair.share.low,
+        "high": pair.share.high,
+    }
 
 
 def paper(result: Comparison) -> HTML:

@@ -1,4 +1,4 @@
-"""The charts of the page: intervals of methods, curves over frames, and the reliability of predicted chances."""
+"""The charts of the page: intervals, curves over frames, reliability of chances, and who predicts a vote."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from v2vbench.report.format import finite
 from v2vbench.report.marks import dash, marker, style
 from v2vbench.report.svg import LABEL_LENGTH, Axis, drawing, grid_line, heading, limits, shorten, text, tick_text, ticks
 from v2vbench.results.comparison import ReliabilityBin
-from v2vbench.results.metric import Better, Interval
+from v2vbench.results.metric import Better, Bounded, Interval
 
 WIDTH = 290
 DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "one": "best at 1"}
@@ -56,7 +56,7 @@ def intervals(
         body.append(Markup(f'<path class="ideal" d="M{at(1):.1f} {top - 8}V{bottom}"/>'))
     words = []
     if real:
-        body += _real_video(real, at, top, bottom)
+        body += _band_behind(real, at, top, bottom, "real", WIDTH)
         words.append(f"real video {real.value:.{decimals}f}")
     for i, (method, row) in enumerate(rows):
         y = top + step * i + 4
@@ -74,8 +74,32 @@ def intervals(
     return drawing(WIDTH, height, f"{title}, {DIRECTIONS[better]}", "; ".join(words), body, "panel")
 
 
-def _real_video(real: Interval, at: Axis, top: int, bottom: int) -> list[Markup]:
-    """The real video's value as a line, its interval as a band."""
+def agreement(title: str, rows: Sequence[tuple[str, Bounded]], ceiling: Bounded | None, ceiling_name: str) -> Markup:
+    """Shares from 0 to 1, a row each with its interval; the ceiling is a band behind all rows, a coin a dashed line."""
+    width, left, top, step = 420, 150, 36, 21
+    height, bottom = top + step * len(rows) + 22, top + step * len(rows) - 4
+    low = 0.25 if all(share.low >= 0.25 for _, share in rows) else 0.0
+    at = Axis(low, 1, left, width - 8)
+    body = heading(title, "better →", width)
+    for tick in (0, 0.25, 0.5, 0.75, 1)[int(low > 0) :]:
+        body.append(grid_line(f"M{at(tick):.1f} {top - 8}V{bottom}"))
+        body.append(text(at(tick), height - 6, tick_text(tick), "soft", "middle"))
+    body.append(Markup(f'<path class="ideal" d="M{at(0.5):.1f} {top - 8}V{bottom}"/>'))
+    words = []
+    if ceiling:
+        body += _band_behind(ceiling, at, top, bottom, ceiling_name, width)
+        words.append(f"{ceiling_name} {ceiling.value:.2f} ({ceiling.low:.2f} to {ceiling.high:.2f})")
+    for i, (name, share) in enumerate(rows):
+        y = top + step * i + 4
+        body.append(text(0, y + 4, shorten(name, LABEL_LENGTH + 4), "row"))
+        body.append(Markup(f'<path class="whisker ink" d="M{at(share.low):.1f} {y}H{at(share.high):.1f}"/>'))
+        body.append(Markup(f'<circle class="point" cx="{at(share.value):.1f}" cy="{y}" r="3.6"/>'))
+        words.append(f"{name} {share.value:.2f} ({share.low:.2f} to {share.high:.2f})")
+    return drawing(width, height, title, "; ".join(words), body, "panel")
+
+
+def _band_behind(real: Interval, at: Axis, top: int, bottom: int, name: str, width: int) -> list[Markup]:
+    """A value as a line behind all rows, its interval as a band; the real video's, or a ceiling."""
     body, x = [], at(real.value)
     if real.low is not None and real.high is not None:
         start, end = at(real.low), at(real.high)
@@ -86,7 +110,7 @@ def _real_video(real: Interval, at: Axis, top: int, bottom: int) -> list[Markup]
             )
         )
     body.append(Markup(f'<path class="reference" d="M{x:.1f} {top - 8}V{bottom}"/>'))
-    return [*body, text(x, top - 11, "real", "soft", "end" if x > WIDTH - 20 else "middle")]
+    return [*body, text(x, top - 11, name, "soft", "end" if x > width - 5 * len(name) else "middle")]
 
 
 def curves(title: str, lines: list[Curve], *, x: list[int], x_label: str, y_label: str) -> Markup:

@@ -1,6 +1,6 @@
 """metrics/compare.json: which run is better and by how much, on each test group of each data set."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from v2vbench.params import Share as Probability
@@ -221,18 +221,18 @@ class ReliabilityBin:
 class WinModel(Fit):
     """What gives the chance that one clip is preferred to another, and how well it does on held-out pairs."""
 
-    learned_from: Annotated[str, "what taught it: damages of known order"]
+    learned_from: Annotated[str, "what taught it: damages of known order, people, simulated raters, or published votes"]
     n_pairs: Annotated[int, "pairs of known order"]
     n_adjacent: Annotated[int, "of these of neighbouring degrees"]
     n_clips: Annotated[int, "clips"]
     n_clusters: Annotated[int, "clusters of clips that are alike"]
     better: Annotated[dict[str, Better], "by label: the metrics that predict"]
     reach: Annotated[dict[str, float], "by label: size of a difference beyond which there is no evidence"]
-    apart: Annotated[str, "what `without` and `curve` hold out: cluster, damage or model"]
+    apart: Annotated[str, "what `without` and `curve` hold out: cluster, damage, clip or model"]
     without: Annotated[dict[str, Fit], "by what is held out"]
     ridges: Annotated[dict[str, RidgeFits], "by other ridge"]
     cross_validation: Annotated[
-        dict[str, CrossValidation | None], "by what is held out: cluster, damage, kind or model"
+        dict[str, CrossValidation | None], "by what is held out: cluster, damage, kind, clip, rater or model"
     ]
     curve: Annotated[list[ReliabilityBin], "calibration of the chances of held-out pairs"]
 
@@ -261,17 +261,63 @@ class Win:
     model: Annotated[WinModel, "what gives them"]
     pairs: Annotated[list[WinPair], "as those that votes are on"]
     note: Annotated[str | None, "how well held-out pairs are predicted"]
+    passed_over: Annotated[dict[str, str], "teachers named before the one that taught, and why each could not"] = field(
+        default_factory=dict
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class People:
+    """What people said to one question, or simulated raters in their place."""
+
+    asked: Annotated[str, "the question in words"]
+    simulated: Annotated[bool, "no person answered: a rehearsal"]
+    studies: Annotated[list[str], "ids"]
+    n_raters: Annotated[int, "whose votes count"]
+    excluded: Annotated[dict[str, int], "by reason: raters who were left out, by rules fixed before"]
+    refused: Annotated[dict[str, int], "by reason: answers that were not counted"]
+    n_votes: Annotated[int, "votes"]
+    n_ties: Annotated[int, "of these without a preference"]
+    n_clips: Annotated[int, "clips they are on"]
+    pairs: Annotated[list[VotePair], "shares with equal weight of both sides, intervals by clip and rater"]
+    ranking: Annotated[Ranking | None, "with the side as a covariate; null with too few votes"]
+    left: Annotated[VoteShare | None, "share of the left video among votes that chose one"]
+    side: Annotated[Interval | None, "log odds that standing on the left adds; null with too few votes"]
+    alpha: Annotated[
+        Interval | None,
+        "Krippendorff's alpha of the raters, interval scale, each pair in both orders: 0 of coins, 1 where all agree; "
+        "null where no two saw the same clip and pair",
+    ]
+    repeats: Annotated[VoteShare | None, "share of repeated trials with the same answer, sides exchanged; null: none"]
+    ceiling: Annotated[
+        VoteShare | None,
+        "share of votes that most of the other raters predict, of votes that chose one and on whose clip and pair "
+        "another rater voted; where the others are divided evenly a half counts; null where there are no such votes",
+    ]
+    agreement: Annotated[
+        dict[str, VoteShare | None],
+        "by label: share of votes that a metric of single clips predicts, of the votes of `ceiling`, or where that is "
+        "null of all that chose one; equal values count a half; null where it has no value",
+    ]
+    proxy: Annotated[VoteShare | None, "the same of the metrics that vote together; null where none may"]
+    learned: Annotated[
+        dict[str, CrossValidation | None], "of a win model learned from these votes, by what is held out: clip or rater"
+    ]
+    note: Annotated[str | None, "what to know when reading it"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preference:
-    """Votes of metrics between runs, and what follows from them. No person voted."""
+    """Votes between runs, and what follows from them: of metrics, and of people where these were asked."""
 
     voters: Annotated[dict[str, Voter], "by heading"]
     reason: Annotated[str | None, "why there are no votes"]
     pairs: Annotated[list[VotePair], "pairs of runs"]
     ranking: Annotated[Ranking | None, "null without votes"]
     win: Annotated[Win | None, "null where there is nothing to learn from"]
+    people: Annotated[dict[str, People], "by question: look, motion or fit; empty where nobody was asked"] = field(
+        default_factory=dict
+    )
 
     @property
     def labels(self) -> list[str]:

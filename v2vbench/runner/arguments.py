@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from v2vbench import __version__
+from v2vbench.people import arguments as people
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     names = "a suite in results/, a folder or file of results, or a revision of git"
     apart.add_argument("a", help=names)
     apart.add_argument("b", nargs="?", default=".", help=f"{names}; default: metrics/compare.json as it is")
+    people.add(verbs)
     _add_machines(verbs)
     every = verbs.add_parser(
         "repro",

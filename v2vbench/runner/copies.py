@@ -14,7 +14,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-START = "00_start.ipynb"  # the introduction, which is no stage
+TOURS = ("00_start.ipynb", "09_people.ipynb")  # they show what is there, and are no stages
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 
@@ -68,8 +68,8 @@ def write(nb: nbformat.NotebookNode, path: Path) -> None:
 def write_cleaned(root: Path, folder: str) -> None:
     """Write clean copies of notebooks/*.ipynb to `folder`: stages depend on them, so saving a notebook re-runs none.
 
-    START is cleaned in place alone, where `folder` is notebooks: no stage depends on it.
+    TOURS are cleaned in place alone, where `folder` is notebooks: no stage depends on them.
     """
     for path in sorted((root / "notebooks").glob("*.ipynb")):
-        if path.name != START or folder == "notebooks":
+        if path.name not in TOURS or folder == "notebooks":
             write(cleaned(read(path)), root / folder / path.name)

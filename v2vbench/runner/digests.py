@@ -63,10 +63,14 @@ def write_published_weights(params: Params, root: Path) -> None:
 
 
 def write_inputs(params: Params, name: str, root: Path) -> None:
-    """Write what `inputs` says below build/inputs; raises Fault where a file that it lists is missing."""
+    """Write what `inputs` says below build/inputs; raises Fault where a file that it lists is missing.
+
+    Files of votes are listed where they are there: people make them, and no stage.
+    """
     if name in ("scoring", "future"):  # folders, also where a suite has no line for them
         (root / "build/inputs" / name).mkdir(parents=True, exist_ok=True)
     for path, files in choose(inputs(params), name, "inputs").items():
+        files = [file for file in files if (root / file).is_file() or not file.startswith("votes/")]
         if missing := [file for file in files if not (root / file).is_file()]:
             raise Fault(f"{missing[0]}: missing; `dvc repro` makes it")
         lines = [f"{file} {hashlib.sha256((root / file).read_bytes()).hexdigest()}\n" for file in files]
@@ -126,11 +130,23 @@ def inputs(params: Params) -> dict[str, dict[str, list[str]]]:
         },
         "future": {
             f"future/{key}": [f"predictors/{predictor}/model.safetensors" for predictor in predictors_on(params, key)]
+            + _learned(params)
             for key in params.futures
         },
-        "compare": {"compare": scores + clips},
+        "compare": {"compare": scores + clips + _votes(params, compared) + _learned(params)},
         "report": {"report": ["metrics/compare.json", *scores, *shown]},
     }
+
+
+def _votes(params: Params, compared: list[str]) -> list[str]:
+    """Files of people's votes on the data sets, where params.yaml asks for them."""
+    return [f"votes/{key}.jsonl" for key in compared] if params.preference.get("votes", "none") != "none" else []
+
+
+def _learned(params: Params) -> list[str]:
+    """What published votes taught, of the teachers that params.yaml names."""
+    teachers = (params.preference.get("win") or {}).get("teachers", [])
+    return [f"votes/learned/{teacher}.json" for teacher in teachers if teacher not in ("people", "damages")]
 
 
 def _notebooks(params: Params) -> list[str]:

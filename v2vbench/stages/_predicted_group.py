@@ -17,7 +17,7 @@ from v2vbench.stages._predict import Task
 from v2vbench.stages._predictions import Scored
 from v2vbench.stages._scorer import Scorer
 from v2vbench.stages._summaries import set_summary, summaries
-from v2vbench.statistics import horizons, preference, published
+from v2vbench.statistics import horizons, preference, published, teachers
 from v2vbench.statistics.cost import cost
 from v2vbench.statistics.group_table import Inputs, of_group
 from v2vbench.statistics.intervals import Estimate, interval, of_clips
@@ -211,14 +211,17 @@ class Group:
             calibration=calibration,
             protocol=self.protocol,
         )
+        settings = bind(preference.PreferenceSettings, params.preference, "preference")
         votes = preference.of_group(
             inputs.scored,
             info,
             titles,
             _pairs(titles),
             self.calibration,
-            bind(preference.PreferenceSettings, params.preference, "preference"),
+            settings,
             self.protocol.confidence,
+            votes=[],  # people were shown runs, and no futures
+            learned=teachers.proxies(task.root, settings.win),
         )
         facts = task.store.facts
         table, raw = of_group(inputs, facts.groups[self.group], facts.cluster, votes)

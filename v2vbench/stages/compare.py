@@ -1,6 +1,6 @@
 """Which run is better, and by how much: tables, verdicts, votes and sentences from scores on the same clips."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -10,22 +10,28 @@ from v2vbench.metrics import applicable
 from v2vbench.params import Fault, Params, bind
 from v2vbench.results.calibration import CalibrationScores
 from v2vbench.results.comparison import ComparedDataset, ComparedGroup, Comparison, PublishedEntry
+from v2vbench.results.proxy import Proxy
 from v2vbench.results.runs import RunInfo, RunScores
-from v2vbench.statistics import preference, published
+from v2vbench.stages._asked import asked_people
+from v2vbench.statistics import people, preference, published, teachers
 from v2vbench.statistics.group_table import Estimates, Inputs, of_group
-from v2vbench.statistics.sentences import SPELT_OUT, sanity, write_sentences
+from v2vbench.statistics.people import Asked
+from v2vbench.statistics.sentences import SPELT_OUT, none_counts, sanity, write_sentences
+from v2vbench.statistics.win_probability import Teacher
 
 
 def compare(params: Params, root: Path) -> Comparison:
     """Compare the runs of each data set, a test group at a time.
 
     root      the project's folder; reads metrics/runs/<run>.json of every run, metrics/calibrate/<dataset>.json and
-              data/<dataset>.zip
+              data/<dataset>.zip; where people were asked, votes/<dataset>.jsonl and the runs' clips; and what published
+              votes taught, votes/learned/<name>.json
     writes    metrics/compare.json; for `dvc metrics show`, metrics/summary/<group>/<run>.json with the run's values of
               the primary metrics
     raises    Fault naming the run without results, or two runs whose clips or protocols differ
     """
     results = {run: _scores(root, run, params) for run in params.runs}
+    learned = teachers.proxies(root, bind(preference.PreferenceSettings, params.preference, "preference").win)
     datasets: dict[str, ComparedDataset] = {}
     entries: list[PublishedEntry] = []
     for dataset in params.datasets:
@@ -38,8 +44,10 @@ def compare(params: Params, root: Path) -> Comparison:
             title=facts.title, about=facts.about, standing=facts.standing, fps=facts.fps, size=facts.size, groups={}
         )
         groups = {}
+        asked = asked_people(params, root, dataset, facts, list(runs))
         for group in facts.groups:
-            groups[group], beside = _group(params, about, dataset, group, facts, runs, calibration)
+            votes = Votes(asked=asked.get(group), learned=learned)
+            groups[group], beside = _group(params, about, dataset, group, facts, runs, calibration, votes)
             entries += beside
         datasets[dataset] = replace(about, groups=groups)
     result = Comparison(
@@ -58,6 +66,14 @@ def compare(params: Params, root: Path) -> Comparison:
     return result
 
 
+@dataclass(frozen=True, kw_only=True)
+class Votes:
+    """The votes on one test group that no metric of this suite gave."""
+
+    asked: Asked | None = None  # of people; None: nobody was asked
+    learned: dict[Teacher, Proxy] = field(default_factory=dict)  # what published votes taught
+
+
 def _group(
     params: Params,
     about: ComparedDataset,
@@ -66,6 +82,7 @@ def _group(
     facts: Facts,
     runs: dict[str, RunScores],
     calibration: CalibrationScores,
+    votes: Votes,
 ) -> tuple[ComparedGroup, list[PublishedEntry]]:
     """The comparison of one test group; for a benchmark data set, also beside the paper's results."""
     _check_same(runs, calibration, group)
@@ -76,7 +93,7 @@ def _group(
         calibration=calibration.groups[group],
         protocol=params.protocol,
     )
-    table, raw = compared_group(params, inputs, titles, facts.groups[group], facts.cluster)
+    table, raw = compared_group(params, inputs, titles, facts.groups[group], facts.cluster, votes)
     if facts.standing != "benchmark":
         return replace(table, sentences=sanity(about, table)), []
     beside = published.beside_the_paper(
@@ -86,26 +103,47 @@ def _group(
 
 
 def compared_group(
-    params: Params, inputs: Inputs, titles: dict[str, str], title: str, cluster: str
+    params: Params, inputs: Inputs, titles: dict[str, str], title: str, cluster: str, votes: Votes | None = None
 ) -> tuple[ComparedGroup, Estimates]:
     """One test group with votes and sentences, and {label: {run: Estimate}}.
 
     titles     {run: its method}
     title      of the group
     cluster    the word for one: map, video, person, clip
+    votes      of people, and what published ones taught; None: neither
     """
-    confidence = params.protocol.confidence
-    votes = preference.of_group(
+    votes, confidence = votes or Votes(), params.protocol.confidence
+    settings = bind(preference.PreferenceSettings, params.preference, "preference")
+    by_metrics = preference.of_group(
         inputs.scored,
         inputs.metrics,
         titles,
         _pairs(titles),
         inputs.calibration,
-        bind(preference.PreferenceSettings, params.preference, "preference"),
+        settings,
         confidence,
+        votes=votes.asked.lines if votes.asked else [],
+        learned=votes.learned,
     )
-    table, raw = of_group(inputs, title, cluster, votes)
-    return replace(table, sentences=write_sentences(table, raw, titles, confidence)), raw
+    said = {}
+    if votes.asked:
+        beside = people.Beside(scored=inputs.scored, metrics=inputs.metrics, titles=titles, voters=by_metrics.labels)
+        said = people.of_group(
+            votes.asked,
+            beside,
+            lambda lines: preference.validated(
+                preference.Lesson(inputs.scored, inputs.metrics, inputs.calibration, lines, {}),
+                settings.win,
+                confidence,
+            ),
+            ridge=settings.ridge,
+            confidence=confidence,
+        )
+    table, raw = of_group(inputs, title, cluster, replace(by_metrics, people=said))
+    texts = write_sentences(table, raw, titles, confidence)
+    if votes.asked and not said and votes.asked.refused:
+        texts.append(none_counts(people.added(votes.asked.refused.values())))
+    return replace(table, sentences=texts), raw
 
 
 def _scores(root: Path, run: str, params: Params) -> RunScores:

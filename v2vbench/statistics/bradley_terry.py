@@ -1,7 +1,7 @@
 """Methods ranked by votes between pairs of them: Bradley and Terry's model with ties, intervals by cluster and rater.
 
-Metrics vote today. A study of people brings votes of raters, as votes/<dataset>.jsonl, a `Vote` a line: intervals here
-already allow for votes of one rater being alike, and votes of different sources are never counted together.
+Metrics vote on every clip; a study of people brings votes of raters, see v2vbench.statistics.people. Intervals allow
+for votes of one rater being alike, and votes of different sources are never counted together.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from scipy.sparse import csgraph
 
 from v2vbench.params import Fault
 from v2vbench.results.comparison import VoteShare
+from v2vbench.results.metric import Interval
 
 ELO = 400 / np.log(10)  # points a unit of log odds
 
@@ -31,6 +32,7 @@ class Vote:
     outcome: float  # 1 for a, 0 for b, 0.5 for neither
     rater: str | None  # None where no one in particular voted
     source: Literal["people", "metrics", "simulated"]
+    left: str | None = None  # the run that stood on the left; None where neither did
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,7 @@ class Standings:
     rankings: list[Ranking]  # one for each set of runs that votes connect; runs of different sets are not comparable
     wins: dict[str, dict[str, VoteShare]]  # {a: {b: share of the votes between them that are for a}}
     cycles: list[Cycle]
+    side: Interval | None  # log odds that standing on the left adds; None where no vote says who did
 
     @property
     def connected(self) -> bool:
@@ -119,30 +122,58 @@ def rank(votes: list[Vote], runs: list[str], *, ridge: float, confidence: float)
         rankings=rankings,
         wins=wins,
         cycles=_cycles(wins, runs),
+        side=_side(votes, ridge, confidence),
     )
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """The parameters that fit best: strengths (K,), the side where votes have one, log nu where some are ties."""
+
+    theta: np.ndarray  # (P,)
+    covariances: list[np.ndarray]  # (P, P) each, see `fit`
+    n_runs: int
+    with_side: bool
+    with_ties: bool
+
+    @property
+    def tie(self) -> float:
+        return float(np.exp(self.theta[-1])) if self.with_ties else 0.0
 
 
 def fit(votes: list[Vote], runs: list[str], *, ridge: float) -> tuple[np.ndarray, float, list[np.ndarray]]:
     """Strengths in log odds (their mean is 0), the tie parameter, and covariances, by penalised maximum likelihood.
 
-    P(a) : P(tie) : P(b) = exp(d/2) : nu : exp(-d/2), d = s_a - s_b. Where no vote is a tie nu is 0, and this is
-    logistic regression. The prior is normal on s and on log nu, of variance 1 / ridge.
+    P(a) : P(tie) : P(b) = exp(d/2) : nu : exp(-d/2), d = s_a - s_b, to which the side is added where a stood on the
+    left, and from which it is taken where b did. Where no vote is a tie nu is 0, and this is logistic regression. The
+    prior is normal on s, on the side and on log nu, of variance 1 / ridge.
 
     returns       s (K,), nu, and covariances (K, K) of s: of independent votes; then, if there are two clusters, of
                   votes that depend on each other within a cluster; and if there are two raters, within a rater, and
                   both, which need not be positive
-    source        Davidson 1970, eq. 2; half votes as in FastChat. Clusters: jackknife of one Newton step without each
-                  (Bell & McCaffrey 2002, CR3), the two ways added as in Cameron, Gelbach & Miller 2011
+    source        Davidson 1970, eq. 2; the side, Davidson & Beaver 1977, as log odds; half votes as in FastChat.
+                  Clusters: jackknife of one Newton step without each (Bell & McCaffrey 2002, CR3), the two ways added
+                  as in Cameron, Gelbach & Miller 2011
     """
+    fitted, k = _fitted(votes, runs, ridge), len(runs)
+    centred = np.eye(k) - 1 / k
+    return (centred @ fitted.theta[:k], fitted.tie, [centred @ c[:k, :k] @ centred for c in fitted.covariances])
+
+
+def _fitted(votes: list[Vote], runs: list[str], ridge: float) -> _Fitted:
     at, k, n = {run: i for i, run in enumerate(runs)}, len(runs), len(votes)
-    outcome, x = np.array([vote.outcome for vote in votes]), np.zeros((n, k))
+    with_side = any(vote.left is not None for vote in votes)
+    outcome, x = np.array([vote.outcome for vote in votes]), np.zeros((n, k + with_side))
     for row, vote in zip(x, votes):
         row[at[vote.a]], row[at[vote.b]] = 0.5, -0.5
-    rows, target = np.stack([x, -x], 1), np.stack([outcome, 1 - outcome], 1)  # (V, outcomes, K), (V, outcomes)
+        if vote.left is not None:
+            row[k] = 0.5 if vote.left == vote.a else -0.5
+    rows, target = np.stack([x, -x], 1), np.stack([outcome, 1 - outcome], 1)  # (V, outcomes, P), (V, outcomes)
+    m = k + with_side
     if with_ties := bool((outcome == 0.5).any()):
-        rows = np.concatenate([np.pad(rows, ((0, 0), (0, 0), (0, 1))), np.tile(np.eye(k + 1)[k], (n, 1, 1))], 1)
+        rows = np.concatenate([np.pad(rows, ((0, 0), (0, 0), (0, 1))), np.tile(np.eye(m + 1)[m], (n, 1, 1))], 1)
         target = np.stack([outcome == 1, outcome == 0, outcome == 0.5], 1).astype(float)
-    prior = ridge * np.eye(k + with_ties)
+    prior = ridge * np.eye(m + with_ties)
     prior[:k, :k] += 1 / k  # prior on the sum of s, which votes do not determine: it stays 0
 
     def chances(theta):
@@ -163,7 +194,7 @@ def fit(votes: list[Vote], runs: list[str], *, ridge: float) -> tuple[np.ndarray
 
     best = optimize.minimize(
         loss,
-        np.zeros(k + with_ties),
+        np.zeros(m + with_ties),
         method="trust-exact",
         options={"gtol": 1e-9},
         jac=lambda theta: prior @ theta - slopes(theta).sum(0),
@@ -186,12 +217,27 @@ def fit(votes: list[Vote], runs: list[str], *, ridge: float) -> tuple[np.ndarray
         covariances.append(clustered(alike))
         if max(raters) > 0 and any(vote.rater is not None for vote in votes):
             covariances += [clustered(raters), covariances[1] + clustered(raters) - clustered(cells)]
-    centred = np.eye(k) - 1 / k
-    return (
-        centred @ best[:k],
-        float(np.exp(best[k])) if with_ties else 0.0,
-        [centred @ c[:k, :k] @ centred for c in covariances],
-    )
+    return _Fitted(best, covariances, k, with_side, with_ties)
+
+
+def _t(votes: list[Vote], n_covariances: int, confidence: float) -> float | None:
+    """Student's quantile, of as many degrees as there are clusters or raters, whichever are fewer; None of one."""
+    alike, raters, _ = clusters(votes)
+    n_units = min(max(alike) + 1, max(raters) + 1)
+    return float(stats.t.ppf((1 + confidence) / 2, n_units - 1)) if n_covariances > 1 and n_units > 1 else None
+
+
+def _side(votes: list[Vote], ridge: float, confidence: float) -> Interval | None:
+    """Log odds that standing on the left adds, of all votes together; None where no vote says who stood there."""
+    if all(vote.left is None for vote in votes):
+        return None
+    fitted = _fitted(votes, sorted({run for vote in votes for run in (vote.a, vote.b)}), ridge)
+    at, t = fitted.n_runs, _t(votes, len(fitted.covariances), confidence)
+    value = float(fitted.theta[at])
+    if t is None:
+        return Interval(value=value, low=None, high=None)
+    half = float(t * np.sqrt(max(c[at, at] for c in fitted.covariances)))
+    return Interval(value=value, low=value - half, high=value + half)
 
 
 def _ranking(votes: list[Vote], runs: list[str], ridge: float, confidence: float, held_by_prior: bool) -> Ranking:
@@ -200,11 +246,10 @@ def _ranking(votes: list[Vote], runs: list[str], ridge: float, confidence: float
         nothing = Elo(value=None, low=None, high=None, ranks=None)
         return Ranking(strengths={runs[0]: nothing}, tie=None, held_by_prior=held_by_prior)
     s, nu, covariances = fit(votes, runs, ridge=ridge)
-    alike, raters, _ = clusters(votes)
-    n_units = min(max(alike) + 1, max(raters) + 1)
-    t = stats.t.ppf((1 + confidence) / 2, n_units - 1) if len(covariances) > 1 and n_units > 1 else None
+    t = _t(votes, len(covariances), confidence)
 
     def half_width(contrast: np.ndarray) -> float:
+        assert t is not None, "asked for where there is an interval"
         return float(t * np.sqrt(max(contrast @ c @ contrast for c in covariances)))
 
     unit, zero = np.eye(len(runs)), np.full(len(runs), 1 / len(runs))
@@ -233,30 +278,40 @@ def clusters(votes: Sequence[Vote]) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return alike, raters, np.unique(alike * (max(raters) + 1) + raters, return_inverse=True)[1]
 
 
-def share_of(votes: Sequence[Vote], confidence: float) -> VoteShare:
+def share_of(votes: Sequence[Vote], confidence: float, strata: Sequence | None = None) -> VoteShare:
     """Share of the outcomes, with Clopper and Pearson's interval on as many independent votes as these are worth.
 
     With one vote a clip, a clip a cluster and no raters they are worth their number. Votes that agree within a cluster,
     or a rater, are worth fewer.
 
+    strata    of each vote; each stratum has the same weight, however many votes it has: with the sides as strata a
+              liking for one side leaves no trace in the share. None: all votes weigh the same
     source    Clopper & Pearson 1934, half votes into the same beta quantiles; Korn & Graubard 1998: n p (1 - p) /
               variance, never above n. The variance is the largest of those by cluster, by rater and by both ways. At a
-              share of 0 or 1 they are worth as many as there are clusters, or raters if these are fewer
+              share of 0 or 1 they are worth as many as there are clusters, or raters if these are fewer. Weighted votes
+              are n = (sum of weights)^2 / sum of squares (Kish 1965), and deviate from the share of their stratum
     """
     outcome, (alike, raters, cells) = np.array([vote.outcome for vote in votes], float), clusters(votes)
-    n, p, tail = len(outcome), outcome.mean(), (1 - confidence) / 2
-    by_cluster, by_rater, by_both = ((np.bincount(of, outcome - p) ** 2).sum() / n**2 for of in (alike, raters, cells))
+    of = np.unique([0] * len(outcome) if strata is None else list(strata), return_inverse=True)[1]
+    each = np.bincount(of)
+    weight = (len(outcome) / len(each) / each)[of]  # all 1 where there is one stratum
+    total, tail = len(outcome), (1 - confidence) / 2
+    n, p = total**2 / (weight**2).sum(), float((weight * outcome).sum() / total)
+    apart = weight * (outcome - (np.bincount(of, outcome) / each)[of])
+    by_cluster, by_rater, by_both = (
+        (np.bincount(unit, apart) ** 2).sum() / total**2 for unit in (alike, raters, cells)
+    )
     variance, units = max(by_cluster, by_rater, by_cluster + by_rater - by_both), min(max(alike), max(raters)) + 1
-    worth = min(n, p * (1 - p) / variance) if 0 < p < 1 and variance > 0 else units
+    worth = min(n, p * (1 - p) / variance) if 0 < p < 1 and variance > 0 else min(n, units)
     if 1 < units < n:
         worth *= (stats.t.ppf(1 - tail, n - 1) / stats.t.ppf(1 - tail, units - 1)) ** 2
     worth = min(worth, n) if units > 1 else 1
     k = p * worth
     return VoteShare(
-        value=float(p),
+        value=p,
         low=float(stats.beta.ppf(tail, k, worth - k + 1)) if p > 0 else 0.0,
         high=float(stats.beta.ppf(1 - tail, k + 1, worth - k)) if p < 1 else 1.0,
-        n_votes=n,
+        n_votes=total,
         n_clips=len({vote.clip for vote in votes}),
         n_clusters=int(max(alike) + 1),
     )

@@ -29,12 +29,12 @@ class OrderedPairs:
 
     better: dict[str, Better]  # of the L metrics, by label
     difference: np.ndarray  # (n, L), cost of the second clip less that of the first: above 0 speaks for the first
-    outcome: np.ndarray  # (n,), 1 the first is preferred, 0 the second, 0.5 neither
+    outcome: np.ndarray  # (n,), 1 the first is preferred, 0 the second, 0.5 neither; or a share of votes
     clip: np.ndarray  # (n,), names
     cluster: np.ndarray  # (n,), names of what clips are alike within
     weight: np.ndarray  # (n,)
     adjacent: np.ndarray  # (n,) bool: as near to each other as pairs of known order get
-    left_out: dict[str, dict[str, np.ndarray]]  # {"damage" or "kind": {name: (n,) bool, whether a row is of it}}
+    left_out: dict[str, dict[str, np.ndarray]]  # {what, such as damage or rater: {name: (n,) bool, if a row is of it}}
     learned_from: str
 
 

@@ -3,21 +3,23 @@
 What metrics say is no human preference, and is never added to one.
 """
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import numpy as np
 
 from v2vbench.params import Fault, Range, choose
-from v2vbench.results.calibration import CalibratedGroup, Climb
-from v2vbench.results.comparison import Preference, Ranking, Strength, VotePair, Voter, Win
-from v2vbench.results.metric import Better, Heading, Interval, Kind, MetricInfo
+from v2vbench.people.records import Question, VoteLine
+from v2vbench.results.calibration import CalibratedGroup
+from v2vbench.results.comparison import CrossValidation, Preference, Ranking, Strength, VotePair, Voter, Win
+from v2vbench.results.metric import Heading, Interval, Kind, MetricInfo
+from v2vbench.results.proxy import Proxy
 from v2vbench.results.runs import ScoredGroup
-from v2vbench.statistics import sentences
+from v2vbench.statistics import sentences, teachers
 from v2vbench.statistics.bradley_terry import Standings, Vote, rank, share_of
 from v2vbench.statistics.cost import cost
-from v2vbench.statistics.ordered_pairs import of_damages
-from v2vbench.statistics.win_probability import WinSettings, learn, win_pair
+from v2vbench.statistics.win_probability import Teacher, WinSettings, win_pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,7 @@ class Candidates:
 class PreferenceSettings:
     """Section `preference` of params.yaml."""
 
+    votes: Literal["none", "votes/<dataset>.jsonl"]  # of people: none, or of every data set that has such a file
     metrics: Candidates
     ridge: Annotated[float, Range(1e-3)]  # 1 / variance of the prior on a method's strength in log odds
     win: WinSettings
@@ -60,6 +63,9 @@ def of_group(
     calibration: CalibratedGroup,
     settings: PreferenceSettings,
     confidence: float,
+    *,
+    votes: Sequence[VoteLine],
+    learned: dict[Teacher, Proxy],
 ) -> Preference:
     """Votes on one test group between pairs of runs, the ranking that follows, and chances learned from damage.
 
@@ -69,6 +75,8 @@ def of_group(
     metrics    by label
     titles     {run: its method}
     pairs      (a, b) of runs: who is compared with whom
+    votes      of people on the group, which teach the chances where `settings` names them; they are not counted here
+    learned    what published votes taught, see `teachers.proxies`
     """
     fools = feasible(calibration)
     voters = choose_voters(scored, metrics, settings.metrics, fools)
@@ -76,25 +84,26 @@ def of_group(
     reason = sentences.no_votes(calibration.clusters, labels)
     if len(set(calibration.clusters)) < 2:
         return Preference(voters=voters, reason=reason, pairs=[], ranking=None, win=None)
-    votes = {pair: metric_votes(scored, metrics, *pair, labels) for pair in pairs if labels}
-    standings = rank(sum(votes.values(), []), list(scored), ridge=settings.ridge, confidence=confidence)
+    by_pair = {pair: metric_votes(scored, metrics, *pair, labels) for pair in pairs if labels}
+    standings = rank(sum(by_pair.values(), []), list(scored), ridge=settings.ridge, confidence=confidence)
     return Preference(
         voters=voters,
         reason=reason,
-        pairs=[VotePair(a=a, b=b, share=share_of(some, confidence)) for (a, b), some in votes.items()],
-        ranking=_ranking(standings, titles) if standings.n_votes else None,
-        win=_win(scored, metrics, fools, pairs, calibration, settings.win, confidence),
+        pairs=[VotePair(a=a, b=b, share=share_of(some, confidence)) for (a, b), some in by_pair.items()],
+        ranking=ranking_of(standings, titles, "Bradley-Terry with ties") if standings.n_votes else None,
+        win=_win(pairs, Lesson(scored, metrics, calibration, votes, learned), settings.win, confidence),
     )
 
 
-def _ranking(standings: Standings, titles: dict[str, str]) -> Ranking:
+def ranking_of(standings: Standings, titles: dict[str, str], model: str) -> Ranking:
+    """Standings as a ranking in results; `model` says how they were made."""
     strengths = []
     for ranking in standings.rankings:
         for run, elo in ranking.strengths.items():
             interval = None if elo.value is None else Interval(value=elo.value, low=elo.low, high=elo.high)
             strengths.append(Strength(run=run, elo=interval))
     return Ranking(
-        model="Bradley-Terry with ties",
+        model=model,
         n_votes=standings.n_votes,
         connected=standings.connected,
         strengths=strengths,
@@ -102,22 +111,49 @@ def _ranking(standings: Standings, titles: dict[str, str]) -> Ranking:
     )
 
 
-def _win(
-    scored: dict[str, ScoredGroup],
-    metrics: dict[str, MetricInfo],
-    fools: dict[str, list[str]],
-    pairs: list[tuple[str, str]],
-    calibration: CalibratedGroup,
-    settings: WinSettings,
-    confidence: float,
-) -> Win | None:
+@dataclass(frozen=True)
+class Lesson:
+    """What chances of being preferred can be learned from on one test group."""
+
+    scored: dict[str, ScoredGroup]
+    metrics: dict[str, MetricInfo]
+    calibration: CalibratedGroup
+    votes: Sequence[VoteLine]
+    learned: dict[Teacher, Proxy]
+
+    def taught(self, settings: WinSettings, confidence: float, question: Question) -> teachers.Taught:
+        """What `teachers.teach` makes of it; raters have no names in what was learned, not even pseudonyms."""
+        fools = feasible(self.calibration)
+        taught = teachers.teach(
+            self.scored, self.metrics, fools, self.calibration, self.votes, self.learned, settings, confidence, question
+        )
+        model = taught.model
+        by_rater = model and model.cross_validation.get("rater")
+        if model is None or by_rater is None:
+            return taught
+        nameless = replace(by_rater, folds={str(i): right for i, right in enumerate(by_rater.folds.values(), 1)})
+        return replace(taught, model=replace(model, cross_validation=model.cross_validation | {"rater": nameless}))
+
+
+def _win(pairs: list[tuple[str, str]], lesson: Lesson, settings: WinSettings, confidence: float) -> Win | None:
     """None where there is nothing to learn from."""
-    better, values = predictors(scored, metrics, calibration, fools)
-    model = learn(of_damages(calibration, better), settings, confidence) if better else None
+    taught = lesson.taught(settings, confidence, "look")
+    model = taught.model
     if model is None:
         return None
-    chances = [win_pair(model, a, b, values, settings, confidence, calibration.clusters) for a, b in pairs]
-    return Win(model=model, pairs=chances, note=sentences.win_note(model))
+    clusters = lesson.calibration.clusters
+    chances = [win_pair(model, a, b, taught.values, settings, confidence, clusters) for a, b in pairs]
+    return Win(model=model, pairs=chances, note=sentences.win_note(model), passed_over=taught.passed_over)
+
+
+def validated(lesson: Lesson, settings: WinSettings, confidence: float) -> dict[str, CrossValidation | None]:
+    """How well a win model that learns from the lesson's votes, of one question, predicts held-out ones.
+
+    returns    by what is held out: each clip, and each rater; None where nothing can be learned
+    """
+    alone = replace(settings, teachers=["people"])
+    model = lesson.taught(alone, confidence, lesson.votes[0].question).model
+    return {by: model and model.cross_validation.get(by) for by in ("clip", "rater")}
 
 
 def feasible(calibration: CalibratedGroup) -> dict[str, list[str]]:
@@ -183,28 +219,3 @@ def values_of(group: ScoredGroup, label: str) -> list[float]:
     """A metric's values of single clips; [] where it has none."""
     fake = group.scores[label].fake
     return (fake and fake.per_clip) or []
-
-
-def predictors(
-    scored: dict[str, ScoredGroup],
-    metrics: dict[str, MetricInfo],
-    calibration: CalibratedGroup,
-    fools: dict[str, list[str]],
-) -> tuple[dict[str, Better], dict[str, dict[str, list[float]]]]:
-    """{label: better} of the metrics that predict, and {run: {label: a value a clip}}.
-
-    They are of single clips, nothing feasible fools them, and they have a value of each run and of each damage.
-    """
-    better: dict[str, Better] = {
-        label: metric.better
-        for label, metric in metrics.items()
-        if metric.kind == "clip"
-        and label not in fools
-        and all(group.scores[label].fake is not None for group in scored.values())
-        and all(_whole(ladder.metrics.get(label)) for ladder in calibration.ladders.values())
-    }
-    return better, {run: {label: values_of(group, label) for label in better} for run, group in scored.items()}
-
-
-def _whole(climb: Climb | None) -> bool:
-    return climb is not None and climb.per_clip is not None

@@ -1,7 +1,8 @@
 """Tables 1 to 3 of vid2vid's paper as data, each value beside that of a suite, and whether the same method leads.
 
-Only the same kind of measurement can agree with the paper: a video FID by the same kind of network. A stand-in, such as
-votes of metrics for votes of people or a distance of other features, is shown beside it but tests nothing.
+Only the same kind of measurement can agree with the paper: a video FID by the same kind of network, or votes of people
+on the same question, where people were asked. A stand-in, such as votes of metrics for votes of people or a distance of
+other features, is shown beside it but tests nothing.
 
 Source: Wang et al. 2018, "Video-to-Video Synthesis", main text. The appendix has another table, on Apolloscape, whose
 values could not be checked and are not here. No values are published for faces, poses or styles.
@@ -9,7 +10,7 @@ values could not be checked and are not here. No values are published for faces,
 
 from dataclasses import dataclass, replace
 
-from v2vbench.results.comparison import ComparedGroup, PublishedEntry
+from v2vbench.results.comparison import ComparedGroup, People, PublishedEntry, VotePair, VoteShare
 from v2vbench.results.metric import Bounded, Interval
 from v2vbench.statistics import sentences
 from v2vbench.statistics.intervals import Estimate, bounded, ratio
@@ -120,7 +121,7 @@ def beside_the_paper(group: Group, tables: tuple[str, ...]) -> list[PublishedEnt
 
 
 def _row(entry: Entry, group: Group, runs: dict[str, str]) -> PublishedEntry:
-    """An entry beside the same measure here, or beside votes of metrics."""
+    """An entry beside the same measure here, or, where no person was asked, beside votes of metrics."""
     missing = [method for method in (entry.other, "vid2vid") if method not in runs]
     first, second = entry.published.values()
     row = PublishedEntry(
@@ -142,7 +143,10 @@ def _row(entry: Entry, group: Group, runs: dict[str, str]) -> PublishedEntry:
         difference=_difference(entry, group, runs),
         stand_in=entry.votes,
     )
-    return _votes(row, entry, group, runs) if entry.votes else _distance(row, group, runs)
+    if not entry.votes:
+        return _distance(row, group, runs)
+    asked = _asked(entry, group, runs)
+    return _people(row, entry, group, runs, *asked) if asked else _votes(row, entry, group, runs)
 
 
 def _stand_in(row: PublishedEntry, entry: Entry, group: Group, runs: dict[str, str], label: str) -> PublishedEntry:
@@ -203,14 +207,50 @@ def _votes(row: PublishedEntry, entry: Entry, group: Group, runs: dict[str, str]
         return replace(row, absent="no sequences of 600 to 1200 frames are scored in this suite")
     if row.absent:
         return row
-    a, b = runs.values()
-    for pair in group.table.preference.pairs:
-        if {pair.a, pair.b} == {a, b}:
-            whole = Bounded(value=pair.share.value, low=pair.share.low, high=pair.share.high)
-            share = whole if pair.a == a else _turned(whole)
-            ours = {"vid2vid": share, entry.other: _turned(share)}
-            return replace(row, ours=ours, ratio=_odds(share) if 0 < share.value < 1 else None)
-    return replace(row, absent=sentences.no_votes_here(group.table.preference.reason))
+    found = _between(group.table.preference.pairs, runs)
+    if found is None:
+        return replace(row, absent=sentences.no_votes_here(group.table.preference.reason))
+    return _with_share(row, entry, _for_vid2vid(found, runs))
+
+
+def _asked(entry: Entry, group: Group, runs: dict[str, str]) -> tuple[People, VotePair] | None:
+    """What people, and not simulated raters, said of an entry's two methods when asked the paper's question."""
+    said = group.table.preference.people.get("look")
+    if said is None or said.simulated or len(runs) < 2 or entry.of == "long sequences":
+        return None
+    pair = _between(said.pairs, runs)
+    return (said, pair) if pair else None
+
+
+def _people(
+    row: PublishedEntry, entry: Entry, group: Group, runs: dict[str, str], said: People, pair: VotePair
+) -> PublishedEntry:
+    """The row with the share of our raters' votes for vid2vid, which the paper's share can agree with or not."""
+    share, instead = _for_vid2vid(pair, runs), _instead(entry, group, runs)
+    return replace(
+        _with_share(row, entry, share),
+        what=f"human preference, {entry.of}; ours are votes of people too",
+        agrees=SAME if share.low > 0.5 else OTHER if share.high < 0.5 else UNSURE,
+        within=share.low <= entry.published["vid2vid"] <= share.high,  # of the odds too, which rise with the share
+        difference=sentences.other_people(said, group.dataset, instead),
+        stand_in=False,
+    )
+
+
+def _between(pairs: list[VotePair], runs: dict[str, str]) -> VotePair | None:
+    """The votes between the two runs, either way round."""
+    return next((pair for pair in pairs if {pair.a, pair.b} == set(runs.values())), None)
+
+
+def _for_vid2vid(pair: VotePair, runs: dict[str, str]) -> Bounded:
+    share: VoteShare = pair.share
+    whole = Bounded(value=share.value, low=share.low, high=share.high)
+    return whole if pair.a == runs["vid2vid"] else _turned(whole)
+
+
+def _with_share(row: PublishedEntry, entry: Entry, share: Bounded) -> PublishedEntry:
+    ours = {"vid2vid": share, entry.other: _turned(share)}
+    return replace(row, ours=ours, ratio=_odds(share) if 0 < share.value < 1 else None)
 
 
 def _turned(share: Bounded) -> Bounded:
@@ -233,7 +273,12 @@ def _difference(entry: Entry, group: Group, runs: dict[str, str]) -> str:
             entry.table, entry.of, POOLED[entry.of], metric and metric.protocol, table.n_clips, group.dataset
         )
     voters = [table.metrics[label].title for label in table.preference.labels]
-    stand_in = group.titles.get(runs.get("vid2vid", ""), "vid2vid")
     silent = entry.of == "long sequences"
-    instead = stand_in if entry.table == "Table 2" and stand_in != "vid2vid" else None
+    instead = _instead(entry, group, runs)
     return sentences.other_voters(None if silent else voters, table.n_clips, group.dataset, instead)
+
+
+def _instead(entry: Entry, group: Group, runs: dict[str, str]) -> str | None:
+    """The title of the run that stands for vid2vid, where it is another one."""
+    stand_in = group.titles.get(runs.get("vid2vid", ""), "vid2vid")
+    return stand_in if entry.table == "Table 2" and stand_in != "vid2vid" else None

@@ -11,8 +11,10 @@ from v2vbench.results.comparison import (
     ComparedGroup,
     ComparedMetric,
     Equivalent,
+    People,
     Sentence,
     Verdict,
+    VotePair,
     WinModel,
     Word,
 )
@@ -25,7 +27,12 @@ N_MAIN = 3  # sentences of a group that are not details
 HEADINGS: dict[Heading, str] = {"fidelity": "fidelity to the source", "realism": "realism in space and time"}
 UNCLEAR = "not distinguishable"
 TURNED: dict[Word, Word] = {"better": "worse", "worse": "better", "not distinguishable": "not distinguishable"}
+ASKED = {"look": "what looks more real", "motion": "what moves more naturally", "fit": "what shows the source better"}
 GUESSED = "the real video's own score is not clearly better than that of a guess"
+PAPER_VOTES = (
+    "Paper: Cityscapes; 10 people a question chose the video that looks more like one of a real camera. How many "
+    "pairs, and any interval, is not said."
+)
 
 Raw = dict[str, dict[str, Estimate]]  # {label: {run: Estimate}}
 
@@ -36,7 +43,8 @@ def write_sentences(group: ComparedGroup, raw: Raw, titles: dict[str, str], conf
     titles    {run: its method}
     """
     others = [run for run in titles if run != group.reference]
-    main, details = _conclusions(group, titles, others), []
+    asked, beside = _people(group, titles)
+    main, details = asked + _conclusions(group, titles, others), []
     if group.clusters_needed:
         clusters = _count(group.n_clusters, group.cluster)
         needed = f"With {clusters} no difference can be told, however large: it takes {group.clusters_needed}."
@@ -51,7 +59,7 @@ def write_sentences(group: ComparedGroup, raw: Raw, titles: dict[str, str], conf
             "Verdicts are of these weights, except where both methods were trained with several seeds: "
             "another training may differ more than other clips do."
         )
-    details += _fooled(group) + _votes(group, titles)
+    details += beside + _fooled(group) + _votes(group, titles)
     return [Sentence(text=text, detail=False) for text in main[:N_MAIN]] + [
         Sentence(text=text, detail=True) for text in main[N_MAIN:] + details
     ]
@@ -183,18 +191,81 @@ def _fooled(group: ComparedGroup) -> list[str]:
     return [f"{fooled}: {'; '.join(parts)}."] if parts else []
 
 
+def _people(group: ComparedGroup, titles: dict[str, str]) -> tuple[list[str], list[str]]:
+    """What people said of the first pair to the first question, and what else was said. Simulated raters tell nothing
+    of methods, so that none of theirs is a main sentence."""
+    main, details = [], []
+    for question, said in group.preference.people.items():
+        pairs = sorted(said.pairs, key=lambda pair: group.reference not in (pair.a, pair.b))
+        texts = [_of_people(question, said, pair, titles) for pair in pairs]
+        if said.simulated or main:
+            details += texts
+        else:
+            main, details = texts[:1], details + texts[1:]
+    return main, details
+
+
+def _of_people(question: str, said: People, pair: VotePair, titles: dict[str, str]) -> str:
+    """What the raters said of one pair."""
+    raters, votes = _count(said.n_raters, "rater"), _count(pair.share.n_votes, "vote")
+    who = f"Simulated raters, no person ({raters}, {votes})," if said.simulated else f"People ({raters}, {votes})"
+    a, b, won, low, high = _winner_first(pair)
+    prefer = f"prefer {titles[a]} to {titles[b]} on"
+    if low <= 0.5:
+        prefer = f"do not clearly prefer {titles[a]} or {titles[b]}:"
+    return f"{who} {prefer} {won:.2f} / {1 - won:.2f} ({low:.2f} to {high:.2f}), asked {ASKED[question]}."
+
+
+def _winner_first(pair: VotePair) -> tuple[str, str, float, float, float]:
+    """Both runs, the preferred one first, its share, and the interval."""
+    share = pair.share
+    if share.value < 0.5:
+        return pair.b, pair.a, 1 - share.value, 1 - share.high, 1 - share.low
+    return pair.a, pair.b, share.value, share.low, share.high
+
+
 def _votes(group: ComparedGroup, titles: dict[str, str]) -> list[str]:
     texts, voters = [], _list([group.metrics[label].title for label in group.preference.labels])
     for pair in group.preference.pairs:
-        a, b, won, low, high = pair.a, pair.b, pair.share.value, pair.share.low, pair.share.high
-        if won < 0.5:
-            a, b, won, low, high = b, a, 1 - won, 1 - high, 1 - low
+        a, b, won, low, high = _winner_first(pair)
         unsure = "" if low > 0.5 else ", too few clips to tell them apart"
         texts.append(
             f"Votes of {voters} prefer {titles[a]} to {titles[b]} on {won:.2f} / {1 - won:.2f} of the clips "
             f"({low:.2f} to {high:.2f}{unsure}); metrics vote here, not people."
         )
     return texts
+
+
+def people_note(n_simulated: int, too_few: bool, alone: bool) -> str | None:
+    """What to know of votes of people.
+
+    n_simulated     votes of simulated raters, which do not count beside people's
+    too_few         of one cluster or one rater alone
+    alone           whether some votes have no other rater's beside them
+    """
+    notes = []
+    if n_simulated:
+        notes.append(f"{_count(n_simulated, 'vote')} of simulated raters not counted, since people answered")
+    if too_few:
+        notes.append("votes of one rater, or on clips that are all alike, say nothing of others: there is no ranking")
+    if alone:
+        notes.append("agreement is on the votes to which another rater's can be compared")
+    return "; ".join(notes) or None
+
+
+def none_counts(refused: dict[str, int]) -> Sentence:
+    """What is said of a group on which people were asked, and none of their answers counts."""
+    n, why = sum(refused.values()), "; ".join(f"{count}: {reason}" for reason, count in refused.items())
+    return Sentence(
+        text=f"People were asked, and none of their {_count(n, 'answer')} counts here ({why}).", detail=True
+    )
+
+
+def votes_refused(dataset: str, refused: dict[str, int], all_of_them: bool) -> str:
+    """What `compare` prints of answers that it does not count."""
+    n, why = sum(refused.values()), "; ".join(f"{count}: {reason}" for reason, count in refused.items())
+    rest = ", which leaves none" if all_of_them else ""
+    return f"votes/{dataset}.jsonl: {_count(n, 'answer')} not counted ({why}){rest}"
 
 
 def likeness(equivalent: Equivalent) -> tuple[str, str]:
@@ -295,18 +366,27 @@ def other_voters(voters: list[str] | None, n_clips: int, dataset: str, instead: 
     voters     titles of the metrics; None where nothing of ours is beside the paper's
     instead    title of the run that stands for vid2vid, where it is another one
     """
-    paper = (
-        "Paper: Cityscapes; 10 people a question chose the video that looks more like one of a real camera. How many "
-        "pairs, and any interval, is not said."
-    )
     if voters is None:
-        return paper
+        return PAPER_VOTES
     here = (
         f"Here: no one was asked; {' and '.join(voters) or 'no metric'} voted on {n_clips} clips of {dataset}, by "
         "rule. What formulas prefer is no test of what people did."
     )
     stands = f" For vid2vid stands {instead}, trained as the ablations were." if instead else ""
-    return f"{paper} {here}{stands}"
+    return f"{PAPER_VOTES} {here}{stands}"
+
+
+def other_people(said: People, dataset: str, instead: str | None) -> str:
+    """How the paper's votes of people and ours differ.
+
+    instead    title of the run that stands for vid2vid, where it is another one
+    """
+    here = (
+        f"Here: {_count(said.n_raters, 'rater')} gave {_count(said.n_votes, 'vote')} on {_count(said.n_clips, 'clip')} "
+        f"of {dataset}, asked “{said.asked}”"
+    )
+    stands = f" For vid2vid stands {instead}, trained as the ablations were." if instead else ""
+    return f"{PAPER_VOTES} {here}.{stands}"
 
 
 def two_digits(value: float) -> str:

@@ -1,7 +1,7 @@
-"""The chance that a clip of one method is preferred to that of another, learned from pairs whose order is known."""
+"""The chance that a clip of one method is preferred to that of another, learned from damages or from votes."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from scipy import optimize, stats
@@ -24,6 +24,7 @@ from v2vbench.statistics.cost import cost
 from v2vbench.statistics.intervals import Estimate, of_clips, spread
 from v2vbench.statistics.ordered_pairs import OrderedPairs
 
+Teacher = Literal["people", "bvi_vfi", "bapps", "damages"]
 RIDGES = (0.1, 1, 10)  # times the ridge of params.yaml: the interval of a chance holds those at each of them
 
 
@@ -31,6 +32,7 @@ RIDGES = (0.1, 1, 10)  # times the ridge of params.yaml: the interval of a chanc
 class WinSettings:
     """How it is learned; `preference.win` of params.yaml."""
 
+    teachers: list[Teacher]  # the first that is here teaches, see v2vbench.statistics.teachers
     ridge: Annotated[float, Range(1e-6)]  # of the squared weights, beside the mean loss of a pair; see RIDGES
     n_folds: Annotated[int, Range(2)]  # of clusters, at most, in cross-validation
     n_bins: Count  # of the calibration curve, from a chance of a half to 1
@@ -69,8 +71,9 @@ def learn(pairs: OrderedPairs, settings: WinSettings, confidence: float) -> WinM
     most its weight to the log odds, however far the clips differ. In effect it is a weighted majority vote, in which
     small differences count less.
 
-    Held out in turn are folds of clusters, and what pairs.left_out names: each damage, and each kind of damage. The
-    calibration curve and `without` are of damages not learned from, or of clusters if there are too few damages.
+    Held out in turn are folds of clusters, and what pairs.left_out names: of damages each one, and each kind. The
+    calibration curve and `without` are of the first of these, such as damages not learned from, or of clusters where
+    nothing can be left out. The outcome of a pair may be a share of votes, and its weight their number.
     """
     if not np.any(pairs.difference):
         return None
