@@ -44,7 +44,8 @@ def with_people(clean, said):
 
 
 def words(part):
-    return " ".join(unescape(re.sub(r"<[^>]*>", "", part)).replace("\u2060", "").split())
+    cells = part.replace("</t", " </t")  # with a space after each cell
+    return " ".join(unescape(re.sub(r"<[^>]*>", "", cells)).replace("\u2060", "").split())
 
 
 def labels():

@@ -7,6 +7,7 @@ import pytest
 from study_page import Rater, browser, checked  # noqa: F401 - a fixture
 from test_pipeline import clone, edit, repro  # noqa: F401 - a fixture
 
+from v2vbench.display import people as show
 from v2vbench.params import load
 from v2vbench.people.command import run
 from v2vbench.people.records import Study
@@ -93,3 +94,18 @@ def test_twelve_raters_at_the_page_reach_the_report(browser, clone, monkeypatch)
     assert {"inputs_compare", "compare", "inputs_report", "report"} <= set(ran)
     assert not {stage for stage in ran if stage.startswith(("data", "train", "synthesize", "evaluate", "calibrate"))}
     believed(clone, list(strengths))
+
+
+def test_the_tour_says_everywhere_that_nobody_answered(project, capsys):
+    params = load(project / "params.yaml")
+    shown = [show.power(raters=[2, 3], studies=3)]
+    made = show.rehearsal(params, project, "freedoom", question="motion", n_methods=3, n_raters=12, seed=1)
+    assert "rehearsal with simulated raters" in made.said and str(project) not in made.said
+    shown += [show.first_trial(made, n=3), show.trials(made, n=4)]
+    assert "SIMULATED raters" in show.answered(made, careless=["03"], seed=0)
+    group = show.judged(made)
+    shown += [show.shares(made, group), show.care(group), show.agreement(group)]
+    words = [getattr(one, "alt", None) or one.data for one in shown]
+    assert all(show.SIMULATED in one for one in words)
+    assert not (project / "votes").exists() and not (project / "studies").exists()
+    assert load(project / "params.yaml") == params

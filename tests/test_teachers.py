@@ -95,7 +95,8 @@ def proxy(name="bvi_vfi", weights=None, protocols=None, **more):
         learned_from=LEARNED_FROM[name],
     )
     facts = {
-        "name": name, "title": name, "licence": "none", "citation": "none", "split": "none", "source": "folder", "archives": {},
+        "name": name, "title": name, "licence": "none", "citation": "none", "split": "none",
+        "source": "folder", "archives": {},
         "inputs_sha256": "0", "subsets": {"all": 60}, "limit": None, "n_pairs": 60, "n_votes": 300.0, "n_sources": 6,
         "algorithms": [], "n_unscored": 0, "sizes": {}, "n_frames": {}, "left_out": {}, "weights_sha256": {},
         "version": "0", "models": [learn(pairs, SETTINGS, 0.95)],

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, NoReturn
 
 from v2vbench.params import Fault, Natural, Weight, bind, brief
 from v2vbench.people.records import ANSWERS, Choice, Study
@@ -165,10 +165,9 @@ def _runs(wrong: list[tuple[Line, Refusal]], only: str | None, key: Callable[[st
 
 def _is_known(study: str, key: Callable[[str], Study]) -> bool:
     try:
-        key(study)
+        return bool(key(study))
     except Refusal:
         return False
-    return True
 
 
 def _read_line(content: bytes, has_end: bool, line: Line, key: Callable[[str], Study]) -> tuple[Line, Refusal | None]:
@@ -245,8 +244,7 @@ def _answer(said: dict, text: str, key: Callable[[str], Study]) -> Answer:
     trials = study.raters[answer.rater]
     if answer.trial >= len(trials):
         raise Refusal("no such trial", f"{answer.trial}; the rater has {len(trials)}, from 0")
-    sides: tuple[Literal["left", "right"], ...] = ("left", "right")
-    for side in sides:
+    for side in ("left", "right"):
         if getattr(answer, side) != getattr(trials[answer.trial], side):
             raise Refusal("not the videos of the trial", f"{side}: {brief(getattr(answer, side))}")
     if answer.simulated is not study.simulated:

@@ -1,7 +1,6 @@
 """Published votes: the contract of a set, one file each, and what its pairs are."""
 
 import hashlib
-import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,6 @@ import numpy as np
 from v2vbench.download.archives import Archive as Download
 from v2vbench.download.archives import archive, local_copy
 from v2vbench.params import Fault, choose
-
-SETS = ("bapps", "bvi_vfi")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +71,9 @@ class Set(Protocol):
 
 def named(name: str) -> Set:
     """The file of a set; raises Fault for a name that is none."""
-    choose(dict.fromkeys(SETS), name, "published votes")
-    return importlib.import_module(f"v2vbench.people.published.{name}")  # pyright: ignore[reportReturnType]
+    from v2vbench.people.published import bapps, bvi_vfi  # which import this file
+
+    return choose({"bapps": bapps, "bvi_vfi": bvi_vfi}, name, "published votes")
 
 
 def folders(votes: Set, source: str, root: Path) -> tuple[list[Path], dict[str, str]]:

@@ -30,7 +30,7 @@ URLS = {
 ACCESS = f"`v2vbench study learn bapps --from download` fetches it (6.4 GB), as {PAGE} does in scripts/"
 SPLIT = (
     "BAPPS names neither the picture that a patch was cut from nor the algorithm, beside its subset: left out in turn "
-    "are blocks of files that follow each other, and subsets as families of algorithms. LPIPS was itself fitted to train."
+    "are blocks of files that follow each other, and subsets as families of algorithms. LPIPS was fitted to train."
 )
 JUDGES = {"train": 2, "val": 5}  # of each triplet
 PARTS, VOTES = ("ref", "p0", "p1"), "judge"
