@@ -10,8 +10,7 @@ from conftest import facts
 
 from v2vbench.clips.store import Store, facts_of_run, write_store
 from v2vbench.people.design import design
-from v2vbench.people.make import identify
-from v2vbench.people.records import Question, Rules, Study, StudyVideo, Trial
+from v2vbench.people.records import Question, Rules, Study, StudyVideo, Trial, identify
 from v2vbench.people.rehearse import rehearse
 
 SIZE, N_FRAMES, MS = (8, 8), 2, 1400

@@ -286,6 +286,7 @@ LEFT_OVER = {
     "runs/old/clips.zip": {"inputs_compare", "inputs_report"},
     "predictors/old/model.safetensors": {"inputs_future", "inputs_report"},
     "futures/old/held.zip": {"inputs_report"},
+    "votes/old.jsonl": {"inputs_compare", "inputs_future"},
 }
 
 

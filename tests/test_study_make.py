@@ -18,8 +18,8 @@ from v2vbench import __main__ as command
 from v2vbench import params
 from v2vbench.clips.store import Store, facts_of_run, write_store
 from v2vbench.params import Fault
-from v2vbench.people.make import identify, make
-from v2vbench.people.records import Rules, Study
+from v2vbench.people.make import make
+from v2vbench.people.records import Rules, Study, identify
 from v2vbench.people.videos import pad
 
 TINY = Path(__file__).parent / "tiny.yaml"

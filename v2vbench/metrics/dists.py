@@ -16,7 +16,8 @@ shrinks those above 256 px to 256.
 
 import torch
 
-from v2vbench.metrics._dists import channel_weights, pool, similarity, stages
+from v2vbench.metrics import _dists
+from v2vbench.metrics._dists import channel_weights, similarity, stages
 from v2vbench.metrics._networks import large_enough
 from v2vbench.parallel import passes
 
@@ -47,7 +48,7 @@ def compute(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
         similarities = [similarity(x)]
         x = (x - mean) / deviation
         for number, part in enumerate(parts):
-            x = part[1:](pool(x)) if number else part(x)  # pool for VGG's maximum
+            x = part[1:](_dists.pool(x)) if number else part(x)  # pool for VGG's maximum
             similarities.append(similarity(x))
         same_mean, same_shape = torch.cat(similarities, 1)
         return (texture * (1 - same_mean) + structure * (1 - same_shape)).sum()[None]

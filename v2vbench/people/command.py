@@ -41,9 +41,13 @@ def run(args: Namespace) -> None:
             )
         )
     elif args.part == "read":
-        from v2vbench.people.read import read
+        from v2vbench.people.read import NothingRead, read
 
-        print(read(args.files, folder, args.dry))
+        try:
+            print(read(args.files, folder, args.dry))
+        except NothingRead as fault:
+            print(fault.table)
+            raise
     elif args.part == "learn":
         from v2vbench.people.learn import learn
 

@@ -1,24 +1,22 @@
 """`v2vbench study make`: a folder that raters open in a browser, and its key, which stays in the project."""
 
-import hashlib
-import json
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from v2vbench.clips.store import Store
-from v2vbench.files import rounded, write_whole
+from v2vbench.files import write_whole
 from v2vbench.params import Fault, Params, choose
 from v2vbench.people import page
 from v2vbench.people.consent import paragraphs
 from v2vbench.people.design import N_CATCHES, N_REPEATS, Planned, design
+from v2vbench.people.exclusions import chance_of_failing
 from v2vbench.people.folder import check_folder, put
-from v2vbench.people.records import Question, Rules, Study, StudyVideo, Trial
+from v2vbench.people.records import Question, Rules, Study, StudyVideo, Trial, identify
 from v2vbench.people.videos import MADE, Source, write_videos
 from v2vbench.stages._same_clips import same_clips
 
@@ -139,12 +137,6 @@ def make(
     return _message(study, out, key, has_consent=consent is not None)
 
 
-def identify(study: Study) -> str:
-    """The id of a study: 16 hexadecimal digits of the sha256 of everything else in it."""
-    content = {name: value for name, value in asdict(study).items() if name != "id"}
-    return hashlib.sha256(json.dumps(rounded(content), sort_keys=True).encode()).hexdigest()[:16]
-
-
 def _source(params: Params, root: Path, dataset: str, group: str, runs: Sequence[str]) -> Source:
     """The clips of the data set and of the runs, after a check that they fit."""
     choose(params.datasets, dataset, "study: --dataset")
@@ -223,7 +215,7 @@ def _check_rules(rules: Rules) -> None:
 def _message(study: Study, out: Path, key: Path, *, has_consent: bool) -> str:
     trials, last = study.raters["01"], max(study.raters, key=int)
     n = {kind: sum(trial.kind == kind for trial in trials) for kind in ("vote", "catch", "repeat")}
-    coin, attentive = (1 - stats.binom.cdf(study.rules.failed_catches, n["catch"], p) for p in (0.5, LAPSES / 2))
+    coin, attentive = (chance_of_failing(n["catch"], study.rules, right) for right in (0.5, 1 - LAPSES / 2))
     ms = max(sum(2 * study.videos[trial.left].ms + 2000 for trial in own) for own in study.raters.values())
     size = sum(path.stat().st_size for path in out.rglob("*.mp4")) / 1e6
     lines = [

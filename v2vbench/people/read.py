@@ -15,9 +15,8 @@ from v2vbench.clips.store import Store
 from v2vbench.params import SLUG, Fault, brief
 from v2vbench.people import exclusions, votes
 from v2vbench.people.answers import Line, Refusal, Refused, refused
-from v2vbench.people.make import identify
 from v2vbench.people.read_table import StudyAnswers, table, why_nothing
-from v2vbench.people.records import ReadStudy, Study, VoteFile, VoteLine
+from v2vbench.people.records import ReadStudy, Study, VoteFile, VoteLine, identify
 from v2vbench.people.sessions import Read, read_answers
 
 

@@ -1,8 +1,11 @@
 """The files of a study: its key, which says what stood behind each file name, and the votes that were read."""
 
-from dataclasses import dataclass, field
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, ClassVar, Literal
 
+from v2vbench.files import rounded
 from v2vbench.results.record import Record
 
 Question = Literal["look", "motion", "fit"]
@@ -60,6 +63,12 @@ class Study(Record):
     rules: Annotated[Rules, "which raters are left out"]
     videos: Annotated[dict[str, StudyVideo], "by name of the file, without .mp4"]
     raters: Annotated[dict[str, list[Trial]], "by number of the rater, 01 and so on: the trials in order"]
+
+
+def identify(study: Study) -> str:
+    """The id of a study: 16 hexadecimal digits of the sha256 of everything else in it."""
+    content = {name: value for name, value in asdict(study).items() if name != "id"}
+    return hashlib.sha256(json.dumps(rounded(content), sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ python -m v2vbench.results.schema > docs/results.schema.json
 import json
 import types
 import typing
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated
 
 from v2vbench.params import Range
@@ -40,13 +40,14 @@ def _of_class(cls: type, classes: dict[str, dict]) -> dict:
         classes[cls.__name__] = {}  # so that it is made once
         hints = typing.get_type_hints(cls, include_extras=True)
         properties = {field.name: _of_hint(hints[field.name], classes) for field in fields(cls)}
+        younger = {field.name for field in fields(cls) if (field.default, field.default_factory) != (MISSING, MISSING)}
         if issubclass(cls, Record):
             properties = {"schema": {"const": cls.SCHEMA}} | properties
         classes[cls.__name__] = {
             "description": " ".join((cls.__doc__ or "").split()),
             "type": "object",
             "properties": properties,
-            "required": list(properties),
+            "required": [name for name in properties if name not in younger],  # than files that were published
             "additionalProperties": False,
         }
     return {"$ref": f"#/$defs/{cls.__name__}"}
