@@ -220,6 +220,7 @@ def test_padded_files_have_one_size_and_the_same_frames(tmp_path):
         assert [name for name, _ in boxes(file.read_bytes())][-1] == "free"
 
 
+@pytest.mark.slow
 def test_a_seed_is_a_study_and_another_is_another(folder, study, tmp_path):
     out, key, _ = study
     _, other = made(folder, tmp_path / "other", question="fit", n_raters=6, seed=8)
@@ -232,6 +233,7 @@ def test_a_seed_is_a_study_and_another_is_another(folder, study, tmp_path):
         assert (tmp_path / "again" / path.relative_to(out)).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_question_look_has_both_damages_and_no_source_and_a_seed_is_drawn(folder, tmp_path):
     _, key = made(folder, tmp_path / "one", runs=["styled", "vid2vid"], seed=None)
     _, second = made(folder, tmp_path / "two", runs=["styled", "vid2vid"], seed=None)
@@ -251,6 +253,7 @@ def test_the_question_look_has_both_damages_and_no_source_and_a_seed_is_drawn(fo
 # What is said
 
 
+@pytest.mark.slow
 def test_the_message_says_where_what_and_how_often(study, folder, tmp_path):
     out, key, message = study
     assert str(out) in message

@@ -117,6 +117,7 @@ def test_it_is_completed_by_keyboard_alone(rater):
     assert [answer["answer"] for answer in answers] == ["left", "right", "neither"]
 
 
+@pytest.mark.slow
 def test_the_other_keys_answer_too(rater):
     rater.begin()
     for key in ["ArrowLeft", "J", "ArrowDown"]:
@@ -146,6 +147,7 @@ def test_a_reload_in_the_middle_returns_to_the_same_pair(rater):
     assert len({answer["session"] for answer in answers}) == 1
 
 
+@pytest.mark.slow
 def test_a_later_visit_goes_on_where_the_rater_stopped(rater):
     rater.begin()
     rater.answer("left")
@@ -162,6 +164,7 @@ def test_a_later_visit_goes_on_where_the_rater_stopped(rater):
     assert rater.page.inner_text("#saved") == "" and rater.page.input_value("#number") == "01"
 
 
+@pytest.mark.slow
 def test_damaged_answers_in_the_browser_are_said_and_not_used(rater):
     rater.begin()
     rater.answer("left")
@@ -241,6 +244,7 @@ def test_a_video_that_ran_away_comes_back_in_step(browser, tmp_path, frames):
     rater.context.close()
 
 
+@pytest.mark.slow
 def test_loops_are_counted_and_replay_starts_anew(rater):
     rater.begin()
     rater.page.wait_for_function("() => pair.loops === 2")
@@ -253,6 +257,7 @@ def test_loops_are_counted_and_replay_starts_anew(rater):
     assert line["loops"] >= 3 and line["ms"] > 3 * 1000 * 5 / FPS
 
 
+@pytest.mark.slow
 def test_the_next_pair_is_loaded_while_the_current_one_plays(rater):
     rater.begin()
     rater.page.wait_for_function("() => coming && coming.videos.every(video => video.readyState >= 3)")
@@ -309,6 +314,7 @@ def test_a_missing_video_is_skipped_or_loaded_later(browser, tmp_path):
     rater.context.close()
 
 
+@pytest.mark.slow
 def test_a_video_that_never_comes_is_given_up(browser, study):
     """20 seconds, which are 300 ms here, without a byte."""
     rater = another(browser, study)
@@ -331,6 +337,7 @@ def test_a_video_that_never_comes_is_given_up(browser, study):
         rater.context.close()
 
 
+@pytest.mark.slow
 def test_a_browser_that_wants_a_tap_gets_one(browser, study):
     rater = another(browser, study)
     rater.context.add_init_script(
@@ -375,6 +382,7 @@ def test_of_two_tabs_the_older_one_stops(rater):
     assert newer.evaluate("() => state.lines.length") == 2
 
 
+@pytest.mark.slow
 def test_a_tab_that_missed_the_news_does_not_write(rater):
     """The storage event may come late: what is there is read before every write."""
     rater.begin()
@@ -434,6 +442,7 @@ def test_text_of_the_lab_is_inert(browser, tmp_path):
     rater.context.close()
 
 
+@pytest.mark.slow
 def test_answers_stay_until_they_are_deleted(rater):
     rater.begin()
     rater.finish(["left", "right", "neither"])
@@ -451,6 +460,7 @@ def test_answers_stay_until_they_are_deleted(rater):
     rater.on("consent")
 
 
+@pytest.mark.slow
 def test_answers_can_be_copied_as_text(rater):
     rater.begin()
     rater.finish(["left", "right", "neither"])
@@ -592,6 +602,7 @@ def studies(tmp_path_factory):
     return make
 
 
+@pytest.mark.slow
 def test_stacked_videos_are_named_by_side_and_place(browser, study):
     rater = another(browser, study, size=PHONE)
     rater.begin()
@@ -600,6 +611,7 @@ def test_stacked_videos_are_named_by_side_and_place(browser, study):
     rater.context.close()
 
 
+@pytest.mark.slow
 def test_a_rehearsal_is_said_on_every_screen_and_a_study_is_none(browser, tmp_path):
     for simulated in (True, False):
         folder = tmp_path / str(simulated)

@@ -30,6 +30,7 @@ def test_votes_needed_are_the_first_with_the_power_by_every_outcome():
     assert sign_test_power(0.9, 6, confidence=0.95) == pytest.approx(0.9**6 + 0.1**6)
 
 
+@pytest.mark.slow
 def test_without_effects_a_study_has_about_the_power_of_the_sign_test():
     """Votes as independent as can be: each rater sees one clip, which hardly anyone else does."""
     how = dict(n_clips=1000, clips_each=1, n_studies=400, confidence=0.95, seed=0)
