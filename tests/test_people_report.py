@@ -58,7 +58,7 @@ def test_people_stand_before_metrics(clean):
     assert part.index("What looks real") < part.index("Preference proxy") < part.index("Win probability")
     assert "“Which looks <real>?”" in text
     assert "What people said stands first." in text
-    assert "No person was asked." not in text.split("Sliding planes: unseen")[0]
+    assert "No vote of a person counts" not in text.split("Sliding planes: unseen")[0]
     assert "imulated raters, no" not in text
     assert re.search(r"vid2vid / pix2pixHD</span>.*?0\.71</strong> / 0\.29", part, re.DOTALL)
     assert "0.61–0.81" in text and "180 20 clips" in text
@@ -104,7 +104,7 @@ def test_a_picture_alone_says_simulated(clean):
 
 def test_nobody_asked_is_as_it_was(clean):
     _, part = with_people(clean, lambda runs: {})
-    assert "No person was asked. Metrics vote in their place, by rule." in words(part)
+    assert "No vote of a person counts on this page. Metrics vote in their place, by rule." in words(part)
     assert "study-facts" not in part
 
 

@@ -264,7 +264,7 @@ def test_metrics_vote_between_the_predictors_that_people_compared():
     assert entry.ratio.value == pytest.approx(15)
     assert entry.published_ratio == pytest.approx(0.92 / 0.08)
     assert entry.stand_in and entry.agrees is entry.within is None
-    assert "no one was asked; PSNR voted on 8 clips" in entry.difference
+    assert "no person's vote counts; PSNR voted on 8 clips" in entry.difference
     every = row(rows, "Table 3", "human preference, prediction", "MCNet")  # held the other way round
     assert (every.ours["vid2vid"].value, every.ratio) == (1, None)
     silent = row(foreseen(), "Table 3", "human preference, prediction", "MCNet")
@@ -283,7 +283,7 @@ def test_votes_stand_beside_peoples_and_test_nothing():
     assert entry.published_ratio == pytest.approx(0.87 / 0.13)
     assert entry.stand_in
     assert "no human's" in entry.what
-    assert "no one was asked; PSNR voted on 8 clips" in entry.difference
+    assert "no person's vote counts; PSNR voted on 8 clips" in entry.difference
     assert "no test of what people did" in entry.difference
     every = row(rows, "Table 1", "human preference, short", "COVST")  # held the other way round
     assert every.ours["vid2vid"].value == 1
@@ -328,7 +328,7 @@ def test_people_are_compared_with_people():
     assert entry.ratio.value == pytest.approx(26 / 4)
     assert entry.ratio.low < entry.published_ratio < entry.ratio.high
     assert "9 raters gave 30 votes on 30 clips of freedoom, asked “Which looks real?”" in entry.difference
-    assert "no one was asked" not in entry.difference
+    assert "no person's vote counts" not in entry.difference
     other = row(rows, "Table 1", "human preference, short", "COVST")  # of whom nobody was asked
     assert other.stand_in and other.agrees is other.within is None
     assert "no human's" in other.what

@@ -145,7 +145,7 @@ def test_few_trials_are_placed_without_repeats_and_with_one():
     [
         ((2, 12, 3, 19), "a rater votes on a clip once, and there are 12; with 3 catches and 3 repeats 18 trials"),
         ((2, 12, 3, 8), "--trials 8: with 3 catches and 3 repeats 9 trials are the fewest"),
-        ((2, 12, 0, 12), "--raters 0: takes 1 or more"),
+        ((2, 12, 0, 12), "--raters 0: takes 1 to 2000"),
         ((1, 12, 3, 12), "run0: it takes two runs or more"),
         ((6, 3, 1, 9), "--raters 1: 3 votes cannot connect 6 runs; it takes 5 or more"),
     ],

@@ -83,7 +83,7 @@ def test_where_the_share_is_near_a_half_it_is_not_the_clips():
     result = plan(near, [2])
     assert result.fewest is None
     assert not result.more_clips_help
-    assert "it takes more votes of each, more clips, or methods that are further apart" in words(result)
+    assert "it takes more raters, more votes of each, more clips, or methods that are further apart" in words(result)
 
 
 def test_pairs_share_the_votes_of_a_rater():

@@ -152,7 +152,9 @@ def test_votes_are_the_choices_of_the_raters(project, study):
         }
         assert vote.a < vote.b and vote.simulated and vote.loops >= 1 and vote.ms > MS
     assert got == expected and len(file.votes) == 4 * 27
-    assert file.studies == {
+    (about,) = file.studies.values()
+    assert {rater: n for rater, (n, _) in about.sessions.items()} == {f"0{i}": 30 for i in range(1, 5)}
+    assert {study.id: replace(about, sessions={})} == {
         study.id: ReadStudy(
             question="look",
             asked=study.asked,
@@ -641,21 +643,29 @@ def test_the_order_of_files_and_reading_again_change_no_byte(project):
     assert about.n_raters == 3 and about.refused == {"cut off": 1}
 
 
-def test_raters_read_before_stay_and_those_read_again_are_replaced(project, study):
+def test_raters_read_before_stay_and_more_answers_replace_fewer(project, study):
     paths = files_of(project)
     read(paths[:2], project)
     assert votes.load(votes_file(project)).studies[study.id].n_raters == 2
     read(paths[2:], project)
     file = votes.load(votes_file(project))
     assert file.studies[study.id].n_raters == 4 and len(file.votes) == 4 * 27
-    paths[0].write_text("".join(paths[0].read_text().splitlines(keepends=True)[:14]))
-    read(paths[:1], project)  # now this rater has not finished
-    file = votes.load(votes_file(project))
-    assert file.studies[study.id].n_raters == 3 and file.studies[study.id].excluded == {UNFINISHED: 1}
-    write_answers(project / "answers", study)
+    whole = paths[0].read_text()
+    paths[0].write_text("".join(whole.splitlines(keepends=True)[:14]))
+    with pytest.raises(NothingRead, match="fewer answers than were read before"):
+        read(paths[:1], project)
+    write_answers(project / "answers", study, seed=5)  # other sessions, as of somebody who opens the page again
+    with pytest.raises(NothingRead, match="a second session of the rater"):
+        read(paths[:1], project)
+    assert votes.load(votes_file(project)).votes == file.votes
+    votes_file(project).unlink()
+    paths[0].write_text("".join(whole.splitlines(keepends=True)[:14]))
+    read(paths[:1], project)  # this rater has not finished
+    assert votes.load(votes_file(project)).studies[study.id].excluded == {UNFINISHED: 1}
+    paths[0].write_text(whole)
     read(paths[:1], project)
-    file = votes.load(votes_file(project))
-    assert file.studies[study.id].n_raters == 4 and file.studies[study.id].excluded == {}
+    again = votes.load(votes_file(project)).studies[study.id]
+    assert again.n_raters == 1 and again.excluded == {}
 
 
 def test_a_dry_reading_writes_nothing(project):

@@ -153,7 +153,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"v2vbench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("v2vbench: interrupted; the same command goes on from here", file=sys.stderr)
+        whole = args.verb == "study" and args.part == "make"
+        left = "nothing was written" if whole else "the same command goes on from here"
+        print(f"v2vbench: interrupted; {left}", file=sys.stderr)
         return 130
     return 0
 

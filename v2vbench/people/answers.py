@@ -111,6 +111,13 @@ def write(answer: Answer, previous: str) -> str:
     return f'{body[:-1]},"check":"{check_of(previous, body)}"}}'
 
 
+FORMATS = {
+    b"PK": "a zip or a spreadsheet; unpack it, or ask for the file that the page saved",
+    b"\xff\xfe": "UTF-16; ask for the file that the page saved",
+    b"\xfe\xff": "UTF-16; ask for the file that the page saved",
+}  # by their first bytes
+
+
 def content_of(path: Path) -> bytes:
     """The bytes of a file of answers; raises Refusal where it cannot be read, or cannot be one."""
     if path.is_dir():
@@ -126,6 +133,9 @@ def content_of(path: Path) -> bytes:
         raise Refusal(f"larger than {LARGEST / 1e6:g} MB, or than {MOST:,} lines", "no file of answers is")
     if not content:
         raise Refusal("empty file")
+    for begin, what in FORMATS.items():
+        if content.startswith(begin):
+            raise Refusal("not a file of answers", what)
     return content
 
 

@@ -21,6 +21,8 @@ def paragraphs(path: Path | None) -> list[str]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise Fault(f"--consent {path}: cannot be read ({error}); give a text file in UTF-8") from None
+    if text.lstrip().startswith(("%PDF", "{\\rtf", "<")):
+        raise Fault(f"--consent {path}: is no plain text but PDF, RTF or HTML; save it as text")
     if not (parts := [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]):
         raise Fault(f"--consent {path}: is empty; write what raters agree to, with empty lines between paragraphs")
     return parts

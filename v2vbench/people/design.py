@@ -21,6 +21,7 @@ import numpy as np
 
 from v2vbench.params import Fault
 
+MOST_RATERS = 2000
 N_CATCHES, N_REPEATS = 3, 3
 TRIALS = 30  # of a rater, where there are clips enough
 AFTER = 5  # trials, at least, between a vote and its repeat, where possible
@@ -89,8 +90,8 @@ def design(
     """
     if len(runs) < 2:
         raise Fault(f"study: {', '.join(runs) or 'no run'}: it takes two runs or more to compare")
-    if n_raters < 1:
-        raise Fault(f"study: --raters {n_raters}: takes 1 or more")
+    if not 1 <= n_raters <= MOST_RATERS:
+        raise Fault(f"study: --raters {n_raters}: takes 1 to {MOST_RATERS}; a page holds the trials of all")
     rng, m = np.random.default_rng(seed), n_votes_each(len(clips), n_trials, n_catches, n_repeats)
     if n_raters * m < len(runs) - 1:
         raise Fault(

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 from v2vbench.params import Fault
@@ -41,9 +42,9 @@ def _is_study(folder: Path) -> bool:
 
 def put(partial: Path, out: Path) -> None:
     """Move the finished folder to its place; a study that is there stays until the new one can replace it."""
-    old = out.with_name(f"{out.name}.old")
-    if _is_study(out):
-        os.replace(out, old)
+    old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.")) if _is_study(out) else None
+    if old:
+        os.replace(out, old / out.name)
     os.replace(partial, out)
-    if _is_study(old):
+    if old:
         shutil.rmtree(old)

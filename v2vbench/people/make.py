@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -105,10 +106,11 @@ def make(
         "break_after": -(-len(trials["01"]) // 2),
     }
     page.render(about | {"id": "", "raters": {}, "ms": {}})  # what is wrong in it is said before the videos are made
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # what a killed one left
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".partial"))
     try:
-        (partial / "videos").mkdir(parents=True)
+        partial.chmod(0o755)  # a web server reads it
+        (partial / "videos").mkdir()
         videos = write_videos(source, _shown(trials, question), partial / "videos", seed)
         study = Study(
             id="",

@@ -43,7 +43,7 @@ def _conclusion(plan: Plan) -> str:
     begin = f"No number of raters up to {plan.tried} reaches {of.power:g} (simulated power {_power(plan.reached)})"
     if plan.more_clips_help:
         return f"{begin}, since clips differ: more clips help, more raters do not."
-    return f"{begin}: it takes more votes of each, more clips, or methods that are further apart."
+    return f"{begin}: it takes more raters, more votes of each, more clips, or methods that are further apart."
 
 
 def drawn(plan: Plan) -> "Figure":

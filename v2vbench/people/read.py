@@ -4,6 +4,7 @@ The votes of a rater replace those that the file has of the same rater; votes of
 answers may be read one by one, as they come, and reading a file twice changes nothing.
 """
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -56,13 +57,15 @@ def read(paths: Iterable[Path], root: Path, dry: bool = False) -> str:
         files[dataset] = votes.load(path) if path.exists() else VoteFile(dataset=dataset, studies={}, votes=[])
         if files[dataset].dataset != dataset:
             raise Fault(f"{path}: line 1.dataset: {brief(files[dataset].dataset)}, not {dataset}; {votes.MEND}")
+    for study, one in studies.items():
+        _keep_earlier(found, study, files[one.study.dataset].studies.get(study))
     here = {study: _clips(root, one.study) for study, one in studies.items()}
     for (study, rater), lines in found.raters.items():
         clips, missing = here[study]
         found.refused += _take(studies[study], rater, lines, clips, missing, files[studies[study].study.dataset])
     merged = {dataset: _merged(file, dataset, studies, found) for dataset, file in files.items()}
     said = table(len(paths), found, studies, merged, root, dry)
-    if not studies:
+    if not found.raters:
         raise NothingRead(why_nothing(len(paths), found), said)
     if not dry:
         for dataset, file in merged.items():
@@ -70,11 +73,26 @@ def read(paths: Iterable[Path], root: Path, dry: bool = False) -> str:
     return said
 
 
+def _keep_earlier(found: Read, study: str, before: ReadStudy | None) -> None:
+    """Refuse what is less than was read before of a rater: fewer answers of the session, or a session with fewer.
+
+    So it does not matter whether files are read together or one after the other.
+    """
+    for rater, (n, now) in sessions_of(found, study).items():
+        n_before, earlier = before.sessions.get(rater, (0, now)) if before else (0, now)
+        if n < n_before or (n == n_before and now != earlier):
+            other = "a second session of the rater" if now != earlier else "fewer answers than were read before"
+            lines = found.raters.pop((study, rater))
+            found.refused.append(refused(lines, Refusal(other, f"rater {rater}: {n_before} answers count"), study))
+
+
 def find_key(root: Path, study: str) -> Study | Refusal:
     """The key of a study, or why there is none that can be trusted."""
     path = Study.path(root, study)
     if not path.is_file():
-        return Refusal("a study that is not of this project", f"no studies/{study}.json")
+        return Refusal(
+            "a study that is not of this project", f"no studies/{study}.json here; if it was deleted, bring it back"
+        )
     try:
         found = Study.load(path)
     except Fault as fault:
@@ -168,6 +186,13 @@ def vote_of(study: Study, line: Line) -> VoteLine | str:
     )
 
 
+def sessions_of(found: Read, study: str) -> dict[str, tuple[int, str]]:
+    """{number of the rater: (answers, digest of the session's id)} of what was read of a study."""
+    own = {rater: lines for (key, rater), lines in found.raters.items() if key == study}
+    ids = {rater: next(line.answer.session for line in lines if line.answer) for rater, lines in own.items()}
+    return {rater: (len(own[rater]), hashlib.sha256(name.encode()).hexdigest()[:8]) for rater, name in ids.items()}
+
+
 def _merged(file: VoteFile, dataset: str, studies: Mapping[str, StudyAnswers], found: Read) -> VoteFile:
     """The file with what was read: of raters who were read the new votes alone, of all others those it has."""
     about, kept = dict(file.studies), list(file.votes)
@@ -194,6 +219,7 @@ def _merged(file: VoteFile, dataset: str, studies: Mapping[str, StudyAnswers], f
             excluded=dict(Counter(left_out.values())),
             refused=dict(sum(map(Counter, refused_in.values()), Counter())),
             left_out=left_out,
+            sessions=(old.sessions if old else {}) | sessions_of(found, key),
             refused_in=refused_in,
         )
     return replace(file, studies=about, votes=kept)

@@ -84,6 +84,9 @@ class ReadStudy:
     excluded: Annotated[dict[str, int], "by reason: raters who were left out"]
     refused: Annotated[dict[str, int], "by reason: answers or files that were not counted"]
     left_out: Annotated[dict[str, str], "by number: raters who were left out, and why"] = field(default_factory=dict)
+    sessions: Annotated[dict[str, tuple[int, str]], "by number: answers of the session that counts, and its digest"] = (
+        field(default_factory=dict)
+    )
     refused_in: Annotated[dict[str, dict[str, int]], "by sha256 of a file of answers: what was not counted in it"] = (
         field(default_factory=dict)
     )

@@ -1,4 +1,4 @@
-"""The video files of a study: nothing in them, in their names or in their sizes tells what they show."""
+"""The video files of a study: their names and sizes do not tell what they show, also where a zip compresses them."""
 
 import hashlib
 import os
@@ -68,7 +68,7 @@ class Source:
 def write_videos(source: Source, shown: Iterable[tuple[str, str]], folder: Path, seed: int) -> dict[str, StudyVideo]:
     """Write a file for each (clip, what it shows) to `folder`; all have the same size in bytes.
 
-    seed       of the names
+    seed       of the names and of what files are padded with
     returns    {name: StudyVideo}, names without .mp4
     """
     shown = sorted(set(shown))
@@ -80,7 +80,7 @@ def write_videos(source: Source, shown: Iterable[tuple[str, str]], folder: Path,
         write_mp4(folder / f"{name}.mp4", map(_enlarged, frames), fps, **ENCODER)
         sha256 = source.runs[shows].clips[clip]["sha256"] if shows in source.runs else None
         written[name] = clip, shows, sha256
-    pad([folder / f"{name}.mp4" for name in written])
+    pad([folder / f"{name}.mp4" for name in written], seed)
     return {
         name: StudyVideo(
             clip=clip,
@@ -93,13 +93,14 @@ def write_videos(source: Source, shown: Iterable[tuple[str, str]], folder: Path,
     }
 
 
-def pad(files: list[Path]) -> None:
-    """Lengthen MP4 files to one size by a box `free` at the end, which players skip; each gets one."""
+def pad(files: list[Path], seed: int) -> None:
+    """Lengthen MP4 files to one size by a box `free` at the end, which players skip; each gets one, of random bytes."""
+    rng = np.random.default_rng([seed, 2])  # zeros would be compressed by a zip, whose sizes would tell
     size = max(file.stat().st_size for file in files) + BOX
     for file in files:
         n = size - file.stat().st_size
         with open(file, "ab") as out:
-            out.write(n.to_bytes(4, "big") + b"free" + bytes(n - BOX))
+            out.write(n.to_bytes(4, "big") + b"free" + rng.bytes(n - BOX))
             out.flush()
             os.fsync(out.fileno())
 

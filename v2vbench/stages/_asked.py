@@ -5,7 +5,7 @@ from pathlib import Path
 from v2vbench.clips.store import Facts, Store
 from v2vbench.params import Fault, Params, brief
 from v2vbench.people import votes
-from v2vbench.people.records import VoteLine
+from v2vbench.people.records import Question, ReadStudy, Study, VoteLine
 from v2vbench.statistics.people import Asked, added
 from v2vbench.statistics.sentences import votes_refused
 
@@ -20,9 +20,14 @@ def asked_people(params: Params, root: Path, dataset: str, facts: Facts, runs: l
     raises    Fault where votes/<dataset>.jsonl is damaged, or of another data set
     """
     path = root / "votes" / f"{dataset}.jsonl"
-    if params.preference["votes"] == "none" or not path.is_file():
+    if params.preference["votes"] == "none":
+        return {}
+    if not path.exists():
+        print(f"{path.relative_to(root)} is not there: nobody was asked about {dataset}")
         return {}
     file = votes.load(path)
+    for key, study in file.studies.items():
+        _check_key(root, path, key, study)
     if file.dataset != dataset:
         raise Fault(f"{path}: votes on {brief(file.dataset)}; `v2vbench study read` names a file by its data set")
     named = {run for line in file.votes for run in (line.a, line.b)}
@@ -41,13 +46,23 @@ def asked_people(params: Params, root: Path, dataset: str, facts: Facts, runs: l
     return asked
 
 
+def _check_key(root: Path, path: Path, key: str, study: ReadStudy) -> None:
+    """Raise Fault where the key of a study is here and says otherwise what was asked, or whether people were."""
+    if not (file := Study.path(root, key)).is_file():
+        return
+    made = Study.load(file)
+    for name in ("simulated", "question", "group"):
+        if getattr(made, name) != getattr(study, name):
+            raise Fault(f"{path}: {name} of study {key} is not that of {file}; `v2vbench study read` writes it anew")
+
+
 def _on_group(
     group: str, lines: list[VoteLine], stores: dict[str, Store]
-) -> tuple[list[VoteLine], dict[str, dict[str, int]]]:
-    """The votes on one test group that count, and {question: {reason: number}} of those that do not."""
+) -> tuple[list[VoteLine], dict[tuple[Question, bool], dict[str, int]]]:
+    """The votes on one test group that count, and {(question, simulated): {reason: number}} of those that do not."""
     shown = {run: {clip: store.clips[clip]["sha256"] for clip in store.split(group)} for run, store in stores.items()}
     counted: list[VoteLine] = []
-    refused: dict[str, dict[str, int]] = {}
+    refused: dict[tuple[Question, bool], dict[str, int]] = {}
     for line in (line for line in lines if line.group == group):
         if gone := [run for run in (line.a, line.b) if run not in shown]:
             why = f"{gone[0]} is no run here"
@@ -56,6 +71,6 @@ def _on_group(
         else:
             counted.append(line)
             continue
-        reasons = refused.setdefault(line.question, {})
+        reasons = refused.setdefault((line.question, line.simulated), {})
         reasons[why] = reasons.get(why, 0) + 1
     return counted, refused

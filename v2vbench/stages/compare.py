@@ -141,8 +141,11 @@ def compared_group(
         )
     table, raw = of_group(inputs, title, cluster, replace(by_metrics, people=said))
     texts = write_sentences(table, raw, titles, confidence)
-    if votes.asked and not said and votes.asked.refused:
-        texts.append(none_counts(people.added(votes.asked.refused.values())))
+    if votes.asked and not said:
+        for simulated in (False, True):
+            refused, excluded = people.not_counted(votes.asked, simulated)
+            if refused or excluded:
+                texts.append(none_counts(refused, excluded, simulated))
     return replace(table, sentences=texts), raw
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from v2vbench.people.records import ReadStudy, VoteLine
+from v2vbench.people.records import Question, ReadStudy, VoteLine
 from v2vbench.people.votes import ballots
 from v2vbench.results.comparison import CrossValidation, People, VotePair, VoteShare
 from v2vbench.results.metric import Interval, MetricInfo
@@ -20,7 +20,7 @@ from v2vbench.statistics.cost import cost
 from v2vbench.statistics.intervals import Estimate, spread
 from v2vbench.statistics.preference import metric_votes, ranking_of, values_of
 
-QUESTIONS = ("look", "motion", "fit")  # in the order in which they are shown
+QUESTIONS: tuple[Question, ...] = ("look", "motion", "fit")  # in the order in which they are shown
 
 Predicted = dict[tuple[str, str, str], float]  # {(clip, a, b): 1 where a metric prefers a, 0 b, 0.5 neither}
 Validate = Callable[[list[VoteLine]], dict[str, CrossValidation | None]]
@@ -32,7 +32,8 @@ class Asked:
 
     lines: list[VoteLine]  # repeats too
     studies: dict[str, ReadStudy]  # by id, of the group
-    refused: dict[str, dict[str, int]]  # {question: {why answers that were read do not count here: how many}}
+    # {(question, simulated): {why answers that were read do not count here: how many}}
+    refused: dict[tuple[Question, bool], dict[str, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +56,17 @@ def of_group(asked: Asked, beside: Beside, validate: Validate, *, ridge: float, 
     for question in QUESTIONS:
         lines = [line for line in asked.lines if line.question == question]
         studies = {key: study for key, study in asked.studies.items() if study.question == question}
-        refused = asked.refused.get(question, {})
+        refused = {simulated: asked.refused.get((question, simulated), {}) for simulated in (False, True)}
         said = of_question(lines, studies, beside, validate, refused=refused, ridge=ridge, confidence=confidence)
         if said is not None:
             people[question] = said
     return people
+
+
+def not_counted(asked: Asked, simulated: bool) -> tuple[dict[str, int], dict[str, int]]:
+    """{reason: answers refused} and {reason: raters left out} of one test group, of people or of simulated raters."""
+    refused = [counts for (_, flag), counts in asked.refused.items() if flag is simulated]
+    return added(refused), added(study.excluded for study in asked.studies.values() if study.simulated is simulated)
 
 
 def of_question(
@@ -68,7 +75,7 @@ def of_question(
     beside: Beside,
     validate: Validate,
     *,
-    refused: dict[str, int],
+    refused: dict[bool, dict[str, int]],
     ridge: float,
     confidence: float,
 ) -> People | None:
@@ -77,7 +84,7 @@ def of_question(
     Where people answered, simulated raters do not count: the note says how many votes they are.
 
     lines       of the question, on clips of the group
-    refused     {why answers that were read do not count here: how many}
+    refused     {simulated: {why answers that were read do not count here: how many}}
     """
     simulated = all(line.simulated for line in lines)
     left_out = [line for line in lines if line.simulated and not simulated]
@@ -102,7 +109,7 @@ def of_question(
         studies=sorted({line.study for line in lines}),
         n_raters=standings.n_raters,
         excluded=added(study.excluded for study in studies.values()),
-        refused=added([*(study.refused for study in studies.values()), refused]),
+        refused=added([*(study.refused for study in studies.values()), refused[simulated]]),
         n_votes=len(votes),
         n_ties=len(votes) - len(decided),
         n_clips=standings.n_clips,
@@ -199,6 +206,8 @@ def agreement_of_raters(votes: list[Vote], confidence: float) -> Interval | None
         sizes = np.array([owner.count(name) for name in names])
         error = spread(Estimate(value, np.array(again, float), sizes))[1]
         halves.append(float(stats.t.ppf((1 + confidence) / 2, len(names) - 1) * error))
+    if max(halves) == 0:  # all agree: how sure that is, no spread can tell
+        return Interval(value=value, low=None, high=None)
     return Interval(value=value, low=value - max(halves), high=min(1.0, value + max(halves)))
 
 

@@ -253,12 +253,16 @@ def people_note(n_simulated: int, too_few: bool, alone: bool) -> str | None:
     return "; ".join(notes) or None
 
 
-def none_counts(refused: dict[str, int]) -> Sentence:
-    """What is said of a group on which people were asked, and none of their answers counts."""
-    n, why = sum(refused.values()), "; ".join(f"{count}: {reason}" for reason, count in refused.items())
-    return Sentence(
-        text=f"People were asked, and none of their {_count(n, 'answer')} counts here ({why}).", detail=True
-    )
+def none_counts(refused: dict[str, int], excluded: dict[str, int], simulated: bool) -> Sentence:
+    """What is said of a group on which people were asked, or simulated raters, and none of their votes counts.
+
+    refused     {reason: answers}
+    excluded    {reason: raters}
+    """
+    whys = [f"{_count(n, 'answer')}: {why}" for why, n in refused.items()]
+    whys += [f"{_count(n, 'rater')} left out: {why}" for why, n in excluded.items()]
+    who = "Simulated raters, no person, answered in a rehearsal" if simulated else "People were asked"
+    return Sentence(text=f"{who}, and no vote of theirs counts here ({'; '.join(whys)}).", detail=True)
 
 
 def votes_refused(dataset: str, refused: dict[str, int], all_of_them: bool) -> str:
@@ -369,8 +373,8 @@ def other_voters(voters: list[str] | None, n_clips: int, dataset: str, instead: 
     if voters is None:
         return PAPER_VOTES
     here = (
-        f"Here: no one was asked; {' and '.join(voters) or 'no metric'} voted on {n_clips} clips of {dataset}, by "
-        "rule. What formulas prefer is no test of what people did."
+        f"Here: no person's vote counts; {' and '.join(voters) or 'no metric'} voted on {n_clips} clips of {dataset}, "
+        "by rule. What formulas prefer is no test of what people did."
     )
     stands = f" For vid2vid stands {instead}, trained as the ablations were." if instead else ""
     return f"{PAPER_VOTES} {here}{stands}"
