@@ -231,6 +231,13 @@ def _message(study: Study, out: Path, key: Path, *, has_consent: bool) -> str:
         f"answer {LAPSES:.0%} of the trials blindly",
         "Then: v2vbench study read answers/*.jsonl",
     ]
+    clips = {one.clip for own in study.raters.values() for one in own if one.kind == "vote"}
+    n_pairs = len(study.runs) * (len(study.runs) - 1) / 2
+    if (n_seen := len(study.raters) * n["vote"] / n_pairs / len(clips)) < 2:
+        lines.append(
+            f"Note: {n_seen:.1f} raters see each pair of methods on each clip, so how far raters agree will hardly be "
+            "known; name fewer --runs, or ask more raters"
+        )
     if not has_consent:
         lines.append(
             "Warning: the page has no consent text of yours; give one with --consent FILE before people are asked, "
