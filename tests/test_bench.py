@@ -245,6 +245,7 @@ def test_one_part_alone(capsys):
     assert capsys.readouterr().out.count("| frame ") == 3
 
 
+@pytest.mark.slow
 def test_devices_are_measured(monkeypatch, capsys):
     """One process and two, from the store to the averaged gradients."""
     titles = ["one process, 1 thread reads ahead", "two processes, a window each (devices: 2)"]

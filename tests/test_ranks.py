@@ -197,6 +197,7 @@ def no_children() -> bool:
     return not [p for p in psutil.Process().children(recursive=True) if "train" in p.cmdline() and p.is_running()]
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_all_and_another_number_goes_on(project, capfd):
     root = project("killed", "devices: 2", steps=200, checkpoint_every=1)
     training = Training(root)

@@ -223,6 +223,7 @@ def test_space_on_a_button_presses_that_button_alone(rater):
 
 
 @pytest.mark.parametrize("frames", [2, 12, pytest.param(-12, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_video_that_ran_away_comes_back_in_step(browser, tmp_path, frames):
     make_study(tmp_path / "study", n_frames=60, n_trials=1)
     rater = another(browser, tmp_path / "study")
