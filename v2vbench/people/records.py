@@ -11,6 +11,7 @@ from v2vbench.results.record import Record
 Question = Literal["look", "motion", "fit"]
 Choice = Literal["left", "right", "neither", "failed"]  # failed: a video did not load, and the pair was skipped
 ANSWERS, VOTES = "v2vbench/answers/1", "v2vbench/votes/1"
+OUTCOMES = {"a": 1.0, "b": 0.0, "neither": 0.5}  # of VoteLine.answer: what it is worth for a
 
 
 @dataclass(frozen=True, kw_only=True)

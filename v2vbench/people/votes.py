@@ -1,18 +1,16 @@
 """votes/<dataset>.jsonl: the votes of people on a data set, and which of them are on the videos that are here now."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from v2vbench.files import write_whole
 from v2vbench.params import Fault, bind, brief
-from v2vbench.people.records import VOTES, VoteFile, VoteLine
+from v2vbench.people.records import OUTCOMES, VOTES, VoteFile, VoteLine
 from v2vbench.statistics.bradley_terry import Vote
 
-MEND = "bring the file back from git, or delete it and run `v2vbench study read` on all answers"
-OUTCOMES = {"a": 1.0, "b": 0.0, "neither": 0.5}
+MEND = "bring the file back from git, or, while the videos are those shown, delete it and run `v2vbench study read`"
 Clips = Mapping[str, Mapping[str, str]]  # {run: {clip: sha256 in the run's store}}
 
 
@@ -56,26 +54,11 @@ def _line(vote: VoteLine) -> str:
     return json.dumps(asdict(vote) | {"sha256": dict(sorted(vote.sha256.items()))})
 
 
-def current(votes: Iterable[VoteLine], clips: Clips) -> tuple[list[VoteLine], dict[str, int]]:
-    """The votes on videos that are the present ones, and how many are not, by run.
-
-    A method that was trained again does not inherit the votes on its old videos.
+def changed(vote: VoteLine, clips: Clips) -> list[str]:
+    """The runs whose present video is not the one that was shown: these do not inherit the vote.
 
     clips     of the runs that are here
-    returns   votes, and {run: votes whose video of this run is another, or none}; a vote of which neither video is the
-              present one counts for both
     """
-    kept, refused = [], Counter()
-    for vote in votes:
-        others = changed(vote, clips)
-        refused.update(others)
-        if not others:
-            kept.append(vote)
-    return kept, dict(sorted(refused.items()))
-
-
-def changed(vote: VoteLine, clips: Clips) -> list[str]:
-    """The runs whose present video is not the one that was shown."""
     return [run for run in (vote.a, vote.b) if clips.get(run, {}).get(vote.clip) != vote.sha256[run]]
 
 

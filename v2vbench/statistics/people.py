@@ -18,7 +18,8 @@ from v2vbench.statistics import sentences
 from v2vbench.statistics.bradley_terry import Vote, rank, share_of
 from v2vbench.statistics.cost import cost
 from v2vbench.statistics.intervals import Estimate, spread
-from v2vbench.statistics.preference import metric_votes, ranking_of, values_of
+from v2vbench.statistics.preference import metric_votes, ranking_of
+from v2vbench.statistics.teachers import values_of
 
 QUESTIONS: tuple[Question, ...] = ("look", "motion", "fit")  # in the order in which they are shown
 

@@ -122,17 +122,11 @@ class Lesson:
     learned: dict[Teacher, Proxy]
 
     def taught(self, settings: WinSettings, confidence: float, question: Question) -> teachers.Taught:
-        """What `teachers.teach` makes of it; raters have no names in what was learned, not even pseudonyms."""
+        """What `teachers.teach` makes of it."""
         fools = feasible(self.calibration)
-        taught = teachers.teach(
+        return teachers.teach(
             self.scored, self.metrics, fools, self.calibration, self.votes, self.learned, settings, confidence, question
         )
-        model = taught.model
-        by_rater = model and model.cross_validation.get("rater")
-        if model is None or by_rater is None:
-            return taught
-        nameless = replace(by_rater, folds={str(i): right for i, right in enumerate(by_rater.folds.values(), 1)})
-        return replace(taught, model=replace(model, cross_validation=model.cross_validation | {"rater": nameless}))
 
 
 def _win(pairs: list[tuple[str, str]], lesson: Lesson, settings: WinSettings, confidence: float) -> Win | None:
@@ -206,16 +200,10 @@ def metric_votes(
     """
     ballots = []
     for label in labels:
-        one, two = (cost(values_of(scored[run], label), metrics[label].better) for run in (a, b))
+        one, two = (cost(teachers.values_of(scored[run], label), metrics[label].better) for run in (a, b))
         ballots.append(np.sign(two - one))
     outcomes = (np.sign(np.sum(ballots, 0)) + 1) / 2
     return [
         Vote(clip=clip, cluster=cluster, a=a, b=b, outcome=float(outcome), rater=None, source="metrics")
         for clip, cluster, outcome in zip(scored[a].clips, scored[a].clusters, outcomes)
     ]
-
-
-def values_of(group: ScoredGroup, label: str) -> list[float]:
-    """A metric's values of single clips; [] where it has none."""
-    fake = group.scores[label].fake
-    return (fake and fake.per_clip) or []

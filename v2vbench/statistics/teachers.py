@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from v2vbench.people.records import Question, VoteLine
+from v2vbench.people.records import OUTCOMES, Question, VoteLine
 from v2vbench.results.calibration import CalibratedGroup, Climb
 from v2vbench.results.comparison import Fit, RidgeFits, WinModel
 from v2vbench.results.metric import Better, MetricInfo
@@ -28,7 +28,6 @@ LEARNED_FROM: dict[Teacher, str] = {
     "damages": DAMAGES,
 }  # what stands there otherwise; with SIMULATED the keys of report.votes.TEACHERS
 PUBLISHED: tuple[Teacher, ...] = ("bvi_vfi", "bapps")
-OUTCOMES = {"a": 1.0, "b": 0.0, "neither": 0.5}
 
 Values = dict[str, dict[str, list[float]]]  # {run: {label: a value a clip}}
 
@@ -91,7 +90,7 @@ def teach(
         else:
             model, why = _of_damages(calibration, better, settings, confidence)
         if model is not None:
-            values = {run: {label: _values(group, label) for label in model.better} for run, group in scored.items()}
+            values = {run: {label: values_of(group, label) for label in model.better} for run, group in scored.items()}
             return Taught(model=model, values=values, passed_over=passed_over)
         passed_over[teacher] = why
     return Taught(model=None, values={}, passed_over=passed_over)
@@ -111,7 +110,7 @@ def of_votes(votes: Sequence[VoteLine], scored: dict[str, ScoredGroup], better: 
     groups = list(scored.values())
     place = {clip: i for i, clip in enumerate(groups[0].clips)} if groups else {}
     costs = {
-        run: np.stack([cost(_values(group, label), how) for label, how in better.items()], -1)
+        run: np.stack([cost(values_of(group, label), how) for label, how in better.items()], -1)
         for run, group in scored.items()
         if better
     }  # of each (clips, L)
@@ -266,7 +265,7 @@ def _has(label: str):
     return lambda group: label in group.scores and group.scores[label].fake is not None
 
 
-def _values(group: ScoredGroup, label: str) -> list[float]:
+def values_of(group: ScoredGroup, label: str) -> list[float]:
     """A metric's values of single clips; [] where it has none."""
     fake = group.scores[label].fake
     return (fake and fake.per_clip) or []
